@@ -1,0 +1,853 @@
+"""The two operations that everything is made of: the contraction and the sum, with powers.
+
+A *contraction* (Einstein product) is the one product of the system: operands with labels, an
+output labelling and a rational coefficient. Transposes, traces, diagonals, sums, outer and matrix
+products and broadcasts are contractions. An output label that repeats is a delta, one on no
+operand is ones, so neither needs a leaf: δ = contract([], [], (0, 0)).
+
+The constructors keep a *light form*: an inner contraction is inlined only if it sums nothing, so
+that sharing survives; the coefficient and the pattern (deltas, ones, permutations) of one that
+stays float outwards; equal factors merge into powers; a factor meets its inverse and cancels;
+scalar components are nodes of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import gcd
+from typing import Any
+
+import numpy as np
+
+from wengert.assumptions import Assumption
+from wengert.errors import ShapeError
+from wengert.expr import Expr, Params, make
+from wengert.operations.labelling import Factor, Labels, canonical_order
+from wengert.primitive import (
+    Constant,
+    Domain,
+    Multilinear,
+    Notation,
+    Partials,
+    Primitive,
+    register,
+)
+from wengert.shapes import Shape, Size, format_shape
+
+ONE = Fraction(1)
+ZERO = Fraction(0)
+_DISTRIBUTION_CAP = 8  # terms; beyond it a sum with deltas stays a factor
+
+# ---------------------------------------------------------------- contraction: constructor
+
+
+def contract(
+    operands: Sequence[Expr],
+    labels: Sequence[Sequence[int]],
+    out: Sequence[int],
+    *,
+    sizes: Mapping[int, Size] | None = None,
+    coefficient: Fraction | int = ONE,
+    deep: bool = False,
+) -> Expr:
+    """The contraction of operands, in light form.
+
+    Parameters
+    ----------
+    operands : sequence of Expr
+        The factors.
+    labels : sequence of label sequences
+        One label an axis. A label that is not in ``out`` is summed over.
+    out : sequence of int
+        Labels of the result's axes: repeated ones are deltas, ones on no operand broadcast.
+    sizes : mapping of int to Size, optional
+        Sizes of the labels on no operand.
+    coefficient : Fraction
+        Scales the whole.
+    deep : bool
+        Inline inner contractions even if they sum (the flat form of printing).
+    """
+    network = _Network(Fraction(coefficient), tuple(out), dict(sizes or {}))
+    for operand, axes in zip(operands, labels, strict=True):
+        network.note_sizes(operand, tuple(axes))
+    shape = tuple(network.sizes[label] for label in network.out)
+    for operand, axes in zip(operands, labels, strict=True):
+        network.absorb(operand, tuple(axes), deep)
+    if network.coefficient == 0:
+        return zeros(shape)
+    network.resolve()
+    network.cancel_inverses()
+    distributed = _distribute(network, shape, deep)
+    if distributed is not None:
+        return distributed
+    network.merge_powers()
+    network.split_scalars(deep)
+    if network.coefficient == 0:
+        return zeros(shape)
+    return network.finish(shape)
+
+
+class _Network:
+    """A contraction under construction: factors, output labels, coefficient, label sizes."""
+
+    def __init__(self, coefficient: Fraction, out: Labels, sizes: dict[int, Size]) -> None:
+        self.coefficient = coefficient
+        self.out = out
+        self.sizes = sizes
+        self.factors: list[Factor] = []
+        self.fresh = max(out, default=-1) + 1
+        self.same: dict[int, int] = {}  # label -> the label that it was unified with
+
+    def note_sizes(self, operand: Expr, labels: Labels) -> None:
+        if len(labels) != operand.ndim:
+            raise ShapeError(f"{len(labels)} labels for an operand of rank {operand.ndim}")
+        for label, size in zip(labels, operand.shape, strict=True):
+            known = self.sizes.setdefault(label, size)
+            if known != size and isinstance(known, int) and isinstance(size, int):
+                raise ShapeError(f"one index runs over {known} entries here and {size} there")
+            if label >= self.fresh:
+                self.fresh = label + 1
+
+    def absorb(self, operand: Expr, labels: Labels, deep: bool) -> None:
+        """Add a factor, inlining what sums nothing and floating coefficients and patterns out."""
+        if operand.primitive is CONTRACT:
+            self._absorb_contraction(operand, labels, deep)
+            return
+        if operand.primitive is ADD:
+            content = content_of(coefficients_of(operand))
+            if content != 1:
+                self.coefficient *= content
+                operand = _scaled_sum(operand, 1 / content)
+        core, turned = orient(operand)
+        self.factors.append((core, labels[::-1] if turned else labels))
+
+    def _absorb_contraction(self, operand: Expr, labels: Labels, deep: bool) -> None:
+        inner_labels, inner_out, coefficient = contraction_params(operand)
+        if coefficient != 1:
+            self.coefficient *= coefficient
+        mapping: dict[int, int] = {}
+        for inner, outer in zip(inner_out, labels, strict=True):
+            if inner in mapping:
+                self._unify(mapping[inner], outer)
+            else:
+                mapping[inner] = outer
+        sums = any(x not in mapping for axes in inner_labels for x in axes)
+        if sums and not (deep and operand.ndim):
+            used = {x for axes in inner_labels for x in axes}
+            core_out = tuple(x for x in dict.fromkeys(inner_out) if x in used)
+            core = _with(operand, core_out, ONE)
+            core, turned = orient(core)
+            outer_labels = tuple(mapping[x] for x in core_out)
+            self.factors.append((core, outer_labels[::-1] if turned else outer_labels))
+            return
+        for inner_operand, axes in zip(operand.operands, inner_labels, strict=True):
+            for x, size in zip(axes, inner_operand.shape, strict=True):
+                if x not in mapping:
+                    mapping[x] = self.fresh
+                    self.sizes[self.fresh] = size
+                    self.fresh += 1
+            inner_axes = tuple(mapping[x] for x in axes)
+            if deep:
+                self.absorb(inner_operand, inner_axes, deep)
+            else:
+                self.factors.append((inner_operand, inner_axes))
+
+    def _find(self, label: int) -> int:
+        while label in self.same:
+            label = self.same[label]
+        return label
+
+    def _unify(self, first: int, second: int) -> None:
+        keep, drop = self._find(first), self._find(second)
+        if keep != drop:
+            self.same[drop] = keep
+
+    def resolve(self) -> None:
+        """Carry out the unifications: a delta vanishes by relabelling."""
+        if not self.same:
+            return
+        self.factors = [(e, tuple(map(self._find, axes))) for e, axes in self.factors]
+        self.out = tuple(map(self._find, self.out))
+        for label in self.same:
+            size = self.sizes.pop(label)
+            if isinstance(size, int):
+                self.sizes[self._find(label)] = size
+        self.same = {}
+
+    def cancel_inverses(self) -> None:
+        """A_ij (A⁻¹)_jk summed over j alone is δ_ik; likewise QᵀQ for orthogonal Q."""
+        while True:
+            pair = self._cancelling_pair()
+            if pair is None:
+                return
+            first, second, shared, ends = pair
+            self.factors = [f for k, f in enumerate(self.factors) if k not in (first, second)]
+            del self.sizes[shared]
+            self._unify(*ends)
+            self.resolve()
+
+    def _cancelling_pair(self) -> tuple[int, int, int, tuple[int, int]] | None:
+        for k, (expr, axes) in enumerate(self.factors):
+            inverse = expr.primitive.inverse
+            if inverse is None or expr.ndim != 2:
+                continue
+            partner, transposed = inverse(expr)
+            if partner is None:
+                continue
+            for other, (candidate, other_axes) in enumerate(self.factors):
+                if other == k or candidate is not partner:
+                    continue
+                found = self._joined(axes, other_axes, expr, candidate, transposed)
+                if found is not None:
+                    return k, other, *found
+        return None
+
+    def _joined(
+        self, axes: Labels, other: Labels, expr: Expr, partner: Expr, transposed: bool
+    ) -> tuple[int, tuple[int, int]] | None:
+        pairs = [(0, 0), (1, 1)] if transposed else [(1, 0), (0, 1)]
+        if is_symmetric(expr) and is_symmetric(partner):
+            pairs = [(0, 0), (0, 1), (1, 0), (1, 1)]
+        for a, b in pairs:
+            shared = axes[a]
+            if shared != other[b] or shared in self.out:
+                continue
+            if sum(x.count(shared) for _, x in self.factors) == 2:
+                return shared, (axes[1 - a], other[1 - b])
+        return None
+
+    def merge_powers(self) -> None:
+        """Factors with one base and the same labels become one power."""
+        if len(self.factors) < 2 and not any(is_symmetric(e) for e, _ in self.factors):
+            return
+        gathered: dict[Factor, Fraction] = {}
+        for expr, axes in self.factors:
+            if expr.ndim == 2 and axes[0] > axes[1] and is_symmetric(expr):
+                axes = axes[::-1]
+            base, exponent = base_and_exponent(expr)
+            gathered[base, axes] = gathered.get((base, axes), ZERO) + exponent
+        for base, axes in list(gathered):
+            square = base.primitive.square
+            if square is not None and (twice := (square(base), axes)) in gathered:
+                gathered[base, axes] += 2 * gathered.pop(twice)
+        if len(gathered) == len(self.factors):
+            return
+        pending: list[Factor] = []
+        self.factors = []
+        for (base, axes), exponent in gathered.items():
+            if exponent:
+                pending.append((power(base, exponent), axes))
+        for expr, axes in pending:
+            if expr.primitive is CONTRACT:
+                self._absorb_contraction(expr, axes, False)
+            else:
+                self.factors.append((expr, axes))
+
+    def split_scalars(self, deep: bool) -> None:
+        """Components without output labels become scalar factors; lost labels become sizes."""
+        kept = set(self.out)
+        used = {x for _, axes in self.factors for x in axes}
+        lost = [x for x in self.sizes if x not in used and x not in kept]
+        scalars: list[Expr] = []
+        for label in lost:
+            size = self.sizes[label]
+            if isinstance(size, int):
+                self.coefficient *= size
+            else:
+                scalars.append(size_scalar(size))
+        if len(self.factors) + len(scalars) > 1 and used - kept:
+            scalars += self._extract_components(kept)
+        if not scalars:
+            return
+        for scalar in scalars:
+            if scalar.primitive is CONTRACT:
+                self._absorb_contraction(scalar, (), False)
+            else:
+                self.factors.append((scalar, ()))
+        self.merge_powers()
+
+    def _extract_components(self, kept: set[int]) -> list[Expr]:
+        group: dict[int, int] = {}
+        members: dict[int, list[int]] = {}
+        for k, (_, axes) in enumerate(self.factors):
+            touched = {group[x] for x in axes if x in group}
+            merged = [k]
+            for g in touched:
+                merged += members.pop(g)
+            for member in merged:
+                for x in self.factors[member][1]:
+                    if x not in kept:
+                        group[x] = k
+            members[k] = merged
+        closed = [
+            sorted(g)
+            for g in members.values()
+            if any(self.factors[k][1] for k in g)
+            and not any(x in kept for k in g for x in self.factors[k][1])
+        ]
+        if not closed or (len(closed) == 1 and len(closed[0]) == len(self.factors)):
+            return []
+        scalars = [
+            contract([self.factors[k][0] for k in g], [self.factors[k][1] for k in g], ())
+            for g in closed
+        ]
+        taken = {k for g in closed for k in g}
+        self.factors = [f for k, f in enumerate(self.factors) if k not in taken]
+        return scalars
+
+    def finish(self, shape: Shape) -> Expr:
+        """The canonical node."""
+        if len(self.factors) == 1:
+            expr, axes = self.factors[0]
+            plain = axes == self.out and len(set(axes)) == len(axes)
+            if plain and self.coefficient == 1:
+                return expr
+            if expr.primitive is ADD and sorted(axes) == sorted(self.out):
+                if len(set(axes)) == len(axes):
+                    return _permuted_sum(expr, axes, self.out, self.coefficient)
+            if expr.primitive is CONTRACT:
+                return self._rewrap(expr, axes)
+        return _finished(self.factors, self.out, self.coefficient, shape)
+
+    def _rewrap(self, core: Expr, axes: Labels) -> Expr:
+        """A pattern around one summing contraction is that contraction with the pattern."""
+        inner_labels, inner_out, _ = contraction_params(core)
+        mapping = dict(zip(inner_out, axes, strict=True))
+        for label in (x for labels in inner_labels for x in labels):
+            if label not in mapping:
+                mapping[label] = self.fresh
+                self.fresh += 1
+        labels = [tuple(mapping[x] for x in inner) for inner in inner_labels]
+        if len(set(axes)) == len(axes):
+            factors = list(zip(core.operands, labels, strict=True))
+            shape = tuple(self.sizes[x] for x in self.out)
+            return _finished(factors, self.out, self.coefficient, shape)
+        return contract(
+            core.operands, labels, self.out, sizes=self.sizes, coefficient=self.coefficient
+        )
+
+
+def _finished(factors: Sequence[Factor], out: Labels, coefficient: Fraction, shape: Shape) -> Expr:
+    """The node with factors and labels in canonical order."""
+    symmetric = [e.ndim == 2 and is_symmetric(e) for e, _ in factors]
+    ordered, numbered = canonical_order(factors, out, symmetric)
+    if len(ordered) == 1 and coefficient == 1 and ordered[0][1] == numbered:
+        if len(set(numbered)) == len(numbered):
+            return ordered[0][0]
+    return make(
+        CONTRACT,
+        tuple(e for e, _ in ordered),
+        (tuple(axes for _, axes in ordered), numbered, coefficient),
+        shape,
+    )
+
+
+def _distribute(network: _Network, shape: Shape, deep: bool) -> Expr | None:
+    """Multiply out a factor that is a sum with delta terms, so that the deltas vanish."""
+    if len(network.factors) < 2:
+        return None
+    for k, (expr, axes) in enumerate(network.factors):
+        if expr.primitive is not ADD or len(expr.operands) > _DISTRIBUTION_CAP:
+            continue
+        if not any(has_delta(t) for t in expr.operands):
+            continue
+        rest = network.factors[:k] + network.factors[k + 1 :]
+        terms = [
+            contract(
+                [t, *(e for e, _ in rest)],
+                [axes, *(a for _, a in rest)],
+                network.out,
+                sizes={x: network.sizes[x] for x in network.out},
+                deep=deep,
+            )
+            for t in expr.operands
+        ]
+        coefficients = [c * network.coefficient for c in coefficients_of(expr)]
+        return add(terms, coefficients)
+    return None
+
+
+def coefficients_of(node: Expr) -> tuple[Fraction, ...]:
+    """The coefficients of a sum."""
+    return node.params[0]  # type: ignore[return-value]
+
+
+def exponent_of(node: Expr) -> Fraction:
+    """The exponent of a power."""
+    return node.params[0]  # type: ignore[return-value]
+
+
+def contraction_params(node: Expr) -> tuple[tuple[Labels, ...], Labels, Fraction]:
+    """Labels, output labels and coefficient of a contraction node."""
+    return node.params  # type: ignore[return-value]
+
+
+def _with(node: Expr, out: Labels, coefficient: Fraction) -> Expr:
+    """The same network under another (distinct, used) output labelling and coefficient."""
+    labels, old_out, old = contraction_params(node)
+    if out == old_out:
+        if coefficient == old:
+            return node
+        return make(CONTRACT, node.operands, (labels, out, coefficient), node.shape)
+    size = dict(zip(old_out, node.shape, strict=True))
+    shape = tuple(size[x] for x in out)
+    return _finished(list(zip(node.operands, labels, strict=True)), out, coefficient, shape)
+
+
+def has_delta(node: Expr) -> bool:
+    """Is the node a contraction with a repeated output label?"""
+    if node.primitive is not CONTRACT:
+        return False
+    out = contraction_params(node)[1]
+    return len(set(out)) < len(out)
+
+
+def is_zero(node: Expr) -> bool:
+    """Is the node the constant zero?"""
+    return node.primitive is CONTRACT and contraction_params(node)[2] == 0
+
+
+def constant_value(node: Expr) -> Fraction | None:
+    """The rational number that every entry of the node equals, if it is such a constant."""
+    if node.primitive is CONTRACT and not node.operands and not has_delta(node):
+        return contraction_params(node)[2]
+    return None
+
+
+def strip_coefficient(node: Expr) -> tuple[Fraction, Expr]:
+    """The node as coefficient times a node with coefficient one."""
+    if node.primitive is not CONTRACT:
+        return ONE, node
+    labels, out, coefficient = contraction_params(node)
+    if coefficient in (0, 1):
+        return coefficient, node
+    if len(node.operands) == 1 and labels[0] == out and len(set(out)) == len(out):
+        return coefficient, node.operands[0]
+    return coefficient, make(CONTRACT, node.operands, (labels, out, ONE), node.shape)
+
+
+# ---------------------------------------------------------------- orientation and symmetry
+
+
+def transpose(node: Expr) -> Expr:
+    """The matrix transposed (other ranks stay as they are)."""
+    if node.ndim != 2:
+        return node
+    return contract([node], [(0, 1)], (1, 0))
+
+
+def is_symmetric(node: Expr) -> bool:
+    """Is the node known to be a symmetric matrix?"""
+    if node.ndim != 2 or node.shape[0] != node.shape[1]:
+        return False
+    if node.primitive is CONTRACT or node.primitive is ADD:
+        return flipped(node) is node
+    known = node.facts.get("symmetric")
+    if known is None:
+        rule = node.primitive.symmetric
+        if rule is None and node.primitive.elementwise:
+            known = all(is_symmetric(o) for o in node.operands)
+        else:
+            known = rule is not None and rule(node)
+        node.facts["symmetric"] = known
+    return known
+
+
+def orient(node: Expr) -> tuple[Expr, bool]:
+    """Of a matrix and its transpose, the canonical one, and whether it is the transpose."""
+    if node.ndim != 2 or node.primitive not in (CONTRACT, ADD):
+        return node, False
+    other = flipped(node)
+    if other is node:
+        return node, False
+    if other.primitive not in (CONTRACT, ADD) or other.digest < node.digest:
+        return other, True
+    return node, False
+
+
+def flipped(node: Expr) -> Expr:
+    """The transpose of a matrix that is a sum or a contraction."""
+    known = node.facts.get("transpose")
+    if known is not None:
+        return known
+    if node.primitive is ADD:
+        other = _permuted_sum(node, (0, 1), (1, 0), ONE)
+    else:
+        labels, out, coefficient = contraction_params(node)
+        if out[0] == out[1]:
+            return node
+        factors = list(zip(node.operands, labels, strict=True))
+        other = _finished(factors, (out[1], out[0]), coefficient, node.shape[::-1])
+    node.facts["transpose"] = other
+    return other
+
+
+# ---------------------------------------------------------------- sums
+
+
+def add(terms: Sequence[Expr], coefficients: Sequence[Fraction | int] | None = None) -> Expr:
+    """The linear combination of terms of one shape, with like terms gathered.
+
+    Raises
+    ------
+    ShapeError
+        If two shapes differ; the message names both.
+    """
+    shape = terms[0].shape
+    gathered: dict[Expr, Fraction] = {}
+    for k, term in enumerate(terms):
+        if term.ndim != len(shape):
+            raise ShapeError(f"cannot add {format_shape(shape)} and {format_shape(term.shape)}")
+        scale_by = ONE if coefficients is None else Fraction(coefficients[k])
+        if term.primitive is ADD:
+            parts = zip(term.operands, coefficients_of(term), strict=True)
+        else:
+            own, stripped = strip_coefficient(term)
+            parts = [(stripped, own)]
+        for part, c in parts:
+            gathered[part] = gathered.get(part, ZERO) + c * scale_by
+    left = sorted(((t, c) for t, c in gathered.items() if c), key=lambda tc: tc[0].digest)
+    if not left:
+        return zeros(shape)
+    if len(left) == 1:
+        return scale(left[0][1], left[0][0])
+    return make(ADD, tuple(t for t, _ in left), (tuple(c for _, c in left),), shape)
+
+
+def scale(factor: Fraction | int, node: Expr) -> Expr:
+    """A rational multiple."""
+    if factor == 1:
+        return node
+    if factor == 0:
+        return zeros(node.shape)
+    if node.primitive is ADD:
+        return _scaled_sum(node, Fraction(factor))
+    if node.primitive is CONTRACT:
+        labels, out, coefficient = contraction_params(node)
+        product = coefficient * factor
+        if product == 1:
+            return strip_coefficient(node)[1]
+        return make(CONTRACT, node.operands, (labels, out, product), node.shape)
+    axes = tuple(range(node.ndim))
+    return make(CONTRACT, (node,), ((axes,), axes, Fraction(factor)), node.shape)
+
+
+def content_of(coefficients: Sequence[Fraction]) -> Fraction:
+    """The rational by which a sum is divided to have coprime integers, the first one positive."""
+    numerator, denominator = 0, 1
+    for c in coefficients:
+        numerator = gcd(numerator, c.numerator)
+        denominator = denominator * c.denominator // gcd(denominator, c.denominator)
+    content = Fraction(numerator, denominator)
+    return -content if coefficients[0] < 0 else content
+
+
+def _scaled_sum(node: Expr, factor: Fraction) -> Expr:
+    scaled = tuple(c * factor for c in coefficients_of(node))
+    return make(ADD, node.operands, (scaled,), node.shape)
+
+
+def _permuted_sum(node: Expr, axes: Labels, out: Labels, factor: Fraction) -> Expr:
+    if axes == out:
+        return _scaled_sum(node, factor)
+    terms = [contract([t], [axes], out) for t in node.operands]
+    return add(terms, [c * factor for c in coefficients_of(node)])
+
+
+# ---------------------------------------------------------------- powers
+
+
+def base_and_exponent(node: Expr) -> tuple[Expr, Fraction]:
+    """The node as base ** exponent."""
+    if node.primitive is POWER:
+        return node.operands[0], exponent_of(node)
+    return node, ONE
+
+
+def power(base: Expr, exponent: Fraction | int) -> Expr:
+    """Elementwise power with a constant rational exponent."""
+    exponent = Fraction(exponent)
+    if exponent == 1:
+        return base
+    if exponent == 0:
+        return constant_like(1, base.shape)
+    value = constant_value(base)
+    if value is not None:
+        root = _rational_power(value, exponent)
+        if root is not None:
+            return constant_like(root, base.shape)
+    whole = exponent.denominator == 1
+    if base.primitive is POWER and (whole or is_positive(base.operands[0])):
+        return power(base.operands[0], exponent_of(base) * exponent)
+    if base.primitive.power_rule is not None:
+        special = base.primitive.power_rule(base, exponent)
+        if special is not None:
+            return special
+    if base.primitive is CONTRACT:
+        powered = _power_of_contraction(base, exponent, whole)
+        if powered is not None:
+            return powered
+    if base.primitive is ADD and whole:
+        content = content_of(coefficients_of(base))
+        if content != 1:
+            return scale(content**exponent.numerator, power(scale(1 / content, base), exponent))
+    core, turned = orient(base)
+    if turned:
+        return transpose(power(core, exponent))
+    return make(POWER, (base,), (exponent,), base.shape)
+
+
+def _power_of_contraction(base: Expr, exponent: Fraction, whole: bool) -> Expr | None:
+    labels, out, coefficient = contraction_params(base)
+    if len(set(out)) < len(out) and exponent < 0:
+        return None  # off the diagonal 0 ** -1: not a diagonal matrix
+    used = {x for axes in labels for x in axes}
+    sums = bool(used - set(out))
+    distinct = tuple(x for x in dict.fromkeys(out) if x in used)
+    sizes = dict(zip(out, base.shape, strict=True))
+    if not sums and base.operands:
+        root = _rational_power(coefficient, exponent)
+        if not whole:
+            positive = all(is_positive(o) for o in base.operands) or (len(base.operands) == 1)
+            if coefficient < 0 or root is None or not positive:
+                root = None
+        if root is not None and all(len(set(axes)) == len(axes) for axes in labels):
+            powers = [power(o, exponent) for o in base.operands]
+            return contract(powers, labels, out, sizes=sizes, coefficient=root)
+    if distinct != out:  # the pattern floats outwards
+        core = _with(base, distinct, coefficient)
+        return contract([power(core, exponent)], [distinct], out, sizes=sizes)
+    if sums and coefficient != 1:
+        root = _rational_power(coefficient, exponent)
+        if root is not None and (whole or coefficient > 0):
+            return scale(root, power(_with(base, out, ONE), exponent))
+    return None
+
+
+def _rational_power(value: Fraction, exponent: Fraction) -> Fraction | None:
+    """value ** exponent if it is rational, defined and not huge."""
+    if value == 1:
+        return ONE
+    if value == 0:
+        return ZERO if exponent > 0 else None
+    if abs(exponent.numerator) > 64:
+        return None
+    if exponent.denominator == 1:
+        return value**exponent.numerator
+    if value < 0:
+        return None
+    top = _exact_root(value.numerator, exponent.denominator)
+    bottom = _exact_root(value.denominator, exponent.denominator)
+    if top is None or bottom is None:
+        return None
+    return Fraction(top, bottom) ** exponent.numerator
+
+
+def _exact_root(value: int, degree: int) -> int | None:
+    if value.bit_length() > 512:
+        return None
+    root = round(value ** (1 / degree)) if value.bit_length() < 1000 else 0
+    return root if root**degree == value else None
+
+
+def is_positive(node: Expr) -> bool:
+    """Is every entry known to be positive?"""
+    rule = node.primitive.positive
+    if rule is not None:
+        return rule(node)
+    if node.primitive is POWER:
+        return is_positive(node.operands[0])
+    if node.primitive is CONTRACT:
+        return contraction_params(node)[2] > 0 and all(is_positive(o) for o in node.operands)
+    if node.primitive is ADD:
+        return all(c > 0 for c in coefficients_of(node)) and all(is_positive(o) for o in node.operands)
+    return False
+
+
+# ---------------------------------------------------------------- constants and leaves
+
+
+def constant_like(value: Fraction | int, shape: Shape) -> Expr:
+    """An array whose entries all equal a rational number."""
+    out = tuple(range(len(shape)))
+    return make(CONTRACT, (), ((), out, Fraction(value)), shape)
+
+
+def zeros(shape: Shape) -> Expr:
+    """The zero array."""
+    return constant_like(0, shape)
+
+
+def ones(shape: Shape) -> Expr:
+    """The array of ones."""
+    return constant_like(1, shape)
+
+
+def size_scalar(size: Size) -> Expr:
+    """A size as a scalar expression."""
+    if isinstance(size, int):
+        return constant_like(size, ())
+    terms: list[Expr] = []
+    for monomial, coefficient in size.terms:
+        leaves = [make(SIZE, (), (name,), ()) for name in monomial]
+        terms.append(contract(leaves, [()] * len(leaves), (), coefficient=coefficient))
+    return add(terms)
+
+
+def variable(
+    name: str, shape: Shape, assumptions: frozenset[Assumption] = frozenset()
+) -> Expr:
+    """A variable; one assumed diagonal comes as its diagonal under a delta."""
+    leaf = make(VARIABLE, (), (name, tuple(sorted(assumptions))), shape)
+    if Assumption.DIAGONAL in assumptions:
+        return contract([leaf], [(0, 0)], (0, 0))
+    return leaf
+
+
+def leaf_of(node: Expr) -> Expr:
+    """The variable leaf behind what :func:`variable` returned."""
+    while node.primitive is not VARIABLE:
+        node = node.operands[0]
+    return node
+
+
+# ---------------------------------------------------------------- declarations
+
+
+def _shape_of_contraction(operands: tuple[Expr, ...], params: Params) -> Shape:
+    labels, out, _ = params
+    sizes: dict[int, Size] = {}
+    for operand, axes in zip(operands, labels, strict=True):  # type: ignore[call-overload]
+        sizes.update(zip(axes, operand.shape, strict=True))
+    return tuple(sizes[x] for x in out)  # type: ignore[union-attr]
+
+
+def _push_contraction(node: Expr, k: int, tangent: Expr) -> Expr:
+    labels, out, coefficient = contraction_params(node)
+    extra = tangent.ndim - node.operands[k].ndim
+    lead = tuple(range(-extra, 0))
+    operands = list(node.operands)
+    operands[k] = tangent
+    axes = [lead + a if j == k else a for j, a in enumerate(labels)]
+    sizes = dict(zip(out, node.shape, strict=True))
+    return _shifted_contract(operands, axes, lead + out, sizes, coefficient, extra)
+
+
+def _pull_contraction(node: Expr, k: int, cotangent: Expr) -> Expr:
+    labels, out, coefficient = contraction_params(node)
+    extra = cotangent.ndim - node.ndim
+    lead = tuple(range(-extra, 0))
+    operands = [cotangent, *node.operands[:k], *node.operands[k + 1 :]]
+    axes = [lead + out, *labels[:k], *labels[k + 1 :]]
+    sizes = dict(zip(labels[k], node.operands[k].shape, strict=True))
+    return _shifted_contract(operands, axes, lead + labels[k], sizes, coefficient, extra)
+
+
+def _shifted_contract(
+    operands: Sequence[Expr],
+    labels: Sequence[Labels],
+    out: Labels,
+    sizes: dict[int, Size],
+    coefficient: Fraction,
+    extra: int,
+) -> Expr:
+    if not extra:
+        return contract(operands, labels, out, sizes=sizes, coefficient=coefficient)
+    return contract(
+        operands,
+        [tuple(x + extra for x in axes) for axes in labels],
+        tuple(x + extra for x in out),
+        sizes={x + extra: s for x, s in sizes.items()},
+        coefficient=coefficient,
+    )
+
+
+def _push_sum(node: Expr, k: int, tangent: Expr) -> Expr:
+    return scale(coefficients_of(node)[k], tangent)
+
+
+def _structural(*_: object) -> object:
+    raise NotImplementedError("the plan evaluates sums and contractions itself")
+
+
+def _evaluate_power(node: Expr, x: Any) -> Any:
+    exponent = exponent_of(node)
+    if exponent == Fraction(1, 2):
+        return np.sqrt(x)
+    if exponent == -1:
+        return 1 / x
+    return x ** (int(exponent) if exponent.denominator == 1 else float(exponent))
+
+
+def _plain(name: str) -> Notation:
+    return Notation(text=name, unicode=name, latex=name, numpy=name)
+
+
+CONTRACT = register(
+    Primitive(
+        "contract",
+        None,
+        _shape_of_contraction,
+        _structural,
+        Multilinear(_push_contraction, _pull_contraction),
+        _plain("contract"),
+        parameters=("labels", "out", "coefficient"),
+        source="lecture §1, product rule and matrix products",
+    )
+)
+ADD = register(
+    Primitive(
+        "add",
+        None,
+        lambda operands, params: operands[0].shape,
+        _structural,
+        Multilinear(_push_sum, _push_sum),
+        _plain("add"),
+        parameters=("coefficients",),
+        source="lecture §1, sum rule",
+    )
+)
+POWER = register(
+    Primitive(
+        "power",
+        1,
+        lambda operands, params: operands[0].shape,
+        _evaluate_power,
+        Partials((lambda y, x: scale(exponent_of(y), power(x, exponent_of(y) - 1)),)),
+        _plain("power"),
+        parameters=("exponent",),
+        elementwise=True,
+        domains=(Domain(0.3, 2.0),),
+        source="lecture §1, example f(x) = xⁿ",
+    )
+)
+VARIABLE = register(
+    Primitive(
+        "variable",
+        0,
+        lambda operands, params: (),
+        _structural,
+        Constant("a variable does not depend on the others"),
+        lambda node: _plain(node.params[0]),  # type: ignore[arg-type]
+        parameters=("name", "assumptions"),
+        symmetric=lambda node: Assumption.SYMMETRIC in node.params[1],  # type: ignore[operator]
+        positive=lambda node: Assumption.POSITIVE in node.params[1],  # type: ignore[operator]
+        inverse=lambda node: (
+            node if Assumption.ORTHOGONAL in node.params[1] else None,  # type: ignore[operator]
+            True,
+        ),
+    )
+)
+SIZE = register(
+    Primitive(
+        "size",
+        0,
+        lambda operands, params: (),
+        _structural,
+        Constant("a size is a constant"),
+        lambda node: _plain(node.params[0]),  # type: ignore[arg-type]
+        parameters=("size",),
+        positive=lambda node: True,
+    )
+)

@@ -1,0 +1,157 @@
+"""Canonical order of a contraction's factors and labels.
+
+Two contractions that are equal up to the order of factors and the names of summed labels get one
+form. Output labels are fixed by position; colour refinement tells the rest apart; only what stays
+tied is individualised, each candidate tried and the smallest encoding kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wengert.expr import Expr
+
+Labels = tuple[int, ...]
+Factor = tuple[Expr, Labels]
+
+
+def number_outputs(out: Labels) -> dict[int, int]:
+    """Labels of the output, numbered by first appearance."""
+    index: dict[int, int] = {}
+    for label in out:
+        index.setdefault(label, len(index))
+    return index
+
+
+def canonical_order(
+    factors: Sequence[Factor], out: Labels, symmetric: Sequence[bool]
+) -> tuple[list[Factor], Labels]:
+    """Factors in canonical order with canonical labels, and the output labels.
+
+    Parameters
+    ----------
+    factors : sequence of (Expr, labels)
+        No two equal ones.
+    out : tuple of int
+        Output labels; may repeat.
+    symmetric : sequence of bool
+        Which factors are symmetric matrices (their two slots may be exchanged).
+    """
+    fixed = number_outputs(out)
+    numbered_out = tuple(fixed[label] for label in out)
+    if len(factors) == 1 and not (symmetric[0] and len(set(factors[0][1])) > 1):
+        expr, labels = factors[0]
+        return [(expr, _number(labels, dict(fixed)))], numbered_out
+    keys = [
+        (expr.digest, _pattern(labels, fixed, swap))
+        for (expr, labels), swap in zip(factors, symmetric, strict=True)
+    ]
+    order = sorted(range(len(factors)), key=keys.__getitem__)
+    tied = any(keys[a] == keys[b] for a, b in zip(order, order[1:], strict=False))
+    loose = any(
+        swap and sum(label not in fixed for label in factors[k][1]) > 1
+        for k, swap in enumerate(symmetric)
+    )
+    if tied or loose:
+        _, best = _refine(factors, fixed, symmetric, dict.fromkeys(_summed(factors, fixed), 0))
+        return best, numbered_out
+    return _write(order, factors, dict(fixed), symmetric), numbered_out
+
+
+def _summed(factors: Sequence[Factor], fixed: dict[int, int]) -> list[int]:
+    return list(dict.fromkeys(x for _, labels in factors for x in labels if x not in fixed))
+
+
+def _number(labels: Labels, numbers: dict[int, int]) -> Labels:
+    return tuple(numbers.setdefault(label, len(numbers)) for label in labels)
+
+
+def _pattern(labels: Labels, fixed: dict[int, int], swap: bool) -> Labels:
+    found = tuple(fixed.get(x, -1 - labels.index(x) if labels.count(x) > 1 else -1) for x in labels)
+    return tuple(sorted(found)) if swap else found
+
+
+def _write(
+    order: Sequence[int],
+    factors: Sequence[Factor],
+    numbers: dict[int, int],
+    symmetric: Sequence[bool],
+) -> list[Factor]:
+    written: list[Factor] = []
+    for k in order:
+        expr, labels = factors[k]
+        if symmetric[k]:
+            known = sorted(labels, key=lambda x: numbers.get(x, len(numbers)))
+            written.append((expr, tuple(sorted(_number(tuple(known), numbers)))))
+        else:
+            written.append((expr, _number(labels, numbers)))
+    return written
+
+
+def _refine(
+    factors: Sequence[Factor],
+    fixed: dict[int, int],
+    symmetric: Sequence[bool],
+    colours: dict[int, int],
+) -> tuple[list[tuple[int, Labels]], list[Factor]]:
+    """The smallest encoding and its factors, given a colouring of the summed labels."""
+    factor_colours, colours = _stabilise(factors, fixed, symmetric, colours)
+    tied = _first_tie(colours)
+    if not tied:
+        order = sorted(range(len(factors)), key=lambda k: (factor_colours[k], factors[k][0].digest))
+        numbers = dict(fixed)
+        for label in sorted(colours, key=colours.__getitem__):
+            numbers[label] = len(numbers)
+        written = _write(order, factors, numbers, symmetric)
+        return [(e.digest, labels) for e, labels in written], written
+    best: tuple[list[tuple[int, Labels]], list[Factor]] | None = None
+    for label in tied:
+        trial = {other: 2 * colour + 1 for other, colour in colours.items()}
+        trial[label] -= 1
+        candidate = _refine(factors, fixed, symmetric, trial)
+        if best is None or candidate[0] < best[0]:
+            best = candidate
+    assert best is not None
+    return best
+
+
+def _first_tie(colours: dict[int, int]) -> list[int]:
+    classes: dict[int, list[int]] = {}
+    for label, colour in colours.items():
+        classes.setdefault(colour, []).append(label)
+    ties = [(colour, members) for colour, members in classes.items() if len(members) > 1]
+    return min(ties)[1] if ties else []
+
+
+def _stabilise(
+    factors: Sequence[Factor],
+    fixed: dict[int, int],
+    symmetric: Sequence[bool],
+    colours: dict[int, int],
+) -> tuple[list[int], dict[int, int]]:
+    """Refine the colours of labels and factors until no class splits."""
+    classes = -1
+    factor_colours = [0] * len(factors)
+    while True:
+        signatures: list[tuple[int, list[tuple[int, int]]]] = []
+        for (expr, labels), swap in zip(factors, symmetric, strict=True):
+            slots = [(0, fixed[x]) if x in fixed else (1, colours[x]) for x in labels]
+            signatures.append((expr.digest, sorted(slots) if swap else slots))
+        factor_colours = _rank([(s[0], tuple(s[1])) for s in signatures])
+        uses: dict[int, list[tuple[int, int]]] = {label: [] for label in colours}
+        for k, (_, labels) in enumerate(factors):
+            for slot, label in enumerate(labels):
+                if label in uses:
+                    uses[label].append((factor_colours[k], 0 if symmetric[k] else slot))
+        names = list(colours)
+        ranked = _rank([(colours[x], tuple(sorted(uses[x]))) for x in names])
+        colours = dict(zip(names, ranked, strict=True))
+        found = len(set(factor_colours)) + len(set(colours.values()))
+        if found == classes:
+            return factor_colours, colours
+        classes = found
+
+
+def _rank(items: list[tuple[int, tuple[object, ...]]]) -> list[int]:
+    position = {item: k for k, item in enumerate(sorted(set(items)))}
+    return [position[item] for item in items]

@@ -1,0 +1,281 @@
+"""Matrix functions on the two trailing axes: inverse, determinant, their relatives.
+
+Sources: lecture identities 5.101 to 5.103; Golub and Pereyra 1973 for the pseudo-inverse.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from wengert.assumptions import Assumption
+from wengert.errors import ShapeError, SingularMatrixError
+from wengert.expr import Expr, Params
+from wengert.operations.algebra import (
+    CONTRACT,
+    VARIABLE,
+    contract,
+    contraction_params,
+    is_symmetric,
+    orient,
+    power,
+    scale,
+    transpose,
+)
+from wengert.operations.apply import apply
+from wengert.operations.build import identity, mul, neg, sub, sum_
+from wengert.operations.elementwise import LOG
+from wengert.operations.reductions import PROD
+from wengert.primitive import Domain, Notation, Primitive, Pushforward, register
+from wengert.shapes import Shape, format_shape
+
+_INVERTIBLE = (Domain(matrix="invertible"),)
+
+
+def _square(operands: tuple[Expr, ...], params: Params) -> Shape:
+    a = operands[0]
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise ShapeError(f"a square matrix is needed; the shape is {format_shape(a.shape)}")
+    return a.shape
+
+
+def _square_to_scalar(operands: tuple[Expr, ...], params: Params) -> Shape:
+    return _square(operands, params)[:-2]
+
+
+def _sandwich(left: Expr, tangent: Expr, right: Expr, *, turned: bool = False) -> Expr:
+    """left · tangent · right over the two trailing axes; the tangent has extra axes in front."""
+    batch = left.ndim - 2
+    extra = tangent.ndim - batch - 2
+    lead = tuple(range(extra + batch))
+    own = lead[extra:]
+    i, j, k, m = range(extra + batch, extra + batch + 4)
+    middle = (*lead, k, j) if turned else (*lead, j, k)
+    return contract([left, tangent, right], [(*own, i, j), middle, (*own, k, m)], (*lead, i, m))
+
+
+def _pairing(weights: Expr, tangent: Expr) -> Expr:
+    """tr(weights · tangent) over the two trailing axes; the tangent has extra axes in front."""
+    batch = weights.ndim - 2
+    extra = tangent.ndim - batch - 2
+    lead = tuple(range(extra + batch))
+    i, j = extra + batch, extra + batch + 1
+    return contract([weights, tangent], [(*lead[extra:], j, i), (*lead, i, j)], lead)
+
+
+# ---------------------------------------------------------------- simplifications
+
+
+def _diagonal_of(node: Expr) -> Expr | None:
+    """v, if the node is diag(v)."""
+    if node.ndim == 2 and node.primitive is CONTRACT:
+        labels, out, coefficient = contraction_params(node)
+        if out[0] == out[1]:
+            sizes = {out[0]: node.shape[0]}
+            return contract(node.operands, labels, out[:1], sizes=sizes, coefficient=coefficient)
+    return None
+
+
+def _scalar_and_matrix(node: Expr) -> tuple[Expr, Expr] | None:
+    """(s, A), if the node is a scalar s ≠ 1 times a matrix A without scalar factors."""
+    if node.primitive is not CONTRACT or node.ndim != 2:
+        return None
+    labels, out, coefficient = contraction_params(node)
+    scalars = [o for o in node.operands if o.ndim == 0]
+    if not scalars and coefficient == 1:
+        return None
+    rest = [(o, axes) for o, axes in zip(node.operands, labels, strict=True) if o.ndim]
+    if not rest:
+        return None
+    sizes = dict(zip(out, node.shape, strict=True))
+    matrix = contract([o for o, _ in rest], [axes for _, axes in rest], out, sizes=sizes)
+    return contract(scalars, [()] * len(scalars), (), coefficient=coefficient), matrix
+
+
+def _rewrite_inverse(operands: tuple[Expr, ...], params: Params) -> Expr | None:
+    a = operands[0]
+    if a.primitive is INV:
+        return a.operands[0]
+    if a.primitive is VARIABLE and Assumption.ORTHOGONAL in a.params[1]:  # type: ignore[operator]
+        return transpose(a)
+    diagonal = _diagonal_of(a)
+    if diagonal is not None:
+        return contract([power(diagonal, -1)], [(0,)], (0, 0))
+    parts = _scalar_and_matrix(a)
+    if parts is not None:
+        return mul(power(parts[0], -1), apply(INV, parts[1]))
+    core, turned = orient(a)
+    return transpose(apply(INV, core)) if turned else None
+
+
+def _rewrite_det(operands: tuple[Expr, ...], params: Params) -> Expr | None:
+    a = operands[0]
+    if a.primitive is INV:
+        return power(apply(DET, a.operands[0]), -1)
+    diagonal = _diagonal_of(a)
+    if diagonal is not None:
+        return apply(PROD, diagonal)
+    core, turned = orient(a)
+    return apply(DET, core) if turned else None
+
+
+def _rewrite_logdet(operands: tuple[Expr, ...], params: Params) -> Expr | None:
+    a = operands[0]
+    if a.primitive is INV:
+        return neg(apply(LOGDET, a.operands[0]))
+    diagonal = _diagonal_of(a)
+    if diagonal is not None:
+        return sum_(apply(LOG, diagonal))
+    core, turned = orient(a)
+    return apply(LOGDET, core) if turned else None
+
+
+# ---------------------------------------------------------------- evaluation
+
+
+def _evaluate_inverse(node: Expr, a: Any) -> Any:
+    try:
+        return np.linalg.inv(a)
+    except np.linalg.LinAlgError:
+        raise SingularMatrixError(
+            f"the {a.shape[-1]}×{a.shape[-1]} matrix to be inverted is singular "
+            f"(rank {np.linalg.matrix_rank(a)}); use pinv for a pseudo-inverse, or add a ridge"
+        ) from None
+
+
+def _evaluate_logdet(node: Expr, a: Any) -> Any:
+    sign, value = np.linalg.slogdet(a)
+    return np.where(sign < 0, np.nan, value).astype(a.dtype)
+
+
+def _evaluate_adjugate(node: Expr, a: Any) -> Any:
+    """det(A) A⁻¹ through the singular values, so that singular matrices are right too."""
+    u, s, vt = np.linalg.svd(a)
+    n = a.shape[-1]
+    others = np.stack([np.prod(np.delete(s, i, axis=-1), axis=-1) for i in range(n)], axis=-1)
+    sign = np.linalg.det(u) * np.linalg.det(vt)
+    cofactors = np.swapaxes(vt, -1, -2) * others[..., None, :] @ np.swapaxes(u, -1, -2)
+    return (np.round(sign)[..., None, None] * cofactors).astype(a.dtype)
+
+
+# ---------------------------------------------------------------- derivatives
+
+
+def _push_inverse(y: Expr, k: int, da: Expr) -> Expr:
+    return neg(_sandwich(y, da, y))
+
+
+def _push_adjugate(y: Expr, k: int, da: Expr) -> Expr:
+    """d adj(A) = tr(A⁻¹dA) adj(A) − A⁻¹ dA adj(A), for invertible A."""
+    inverse = apply(INV, y.operands[0])
+    paired = _pairing(inverse, da)
+    batch = y.ndim - 2
+    extra = da.ndim - y.ndim
+    lead = tuple(range(extra + batch))
+    i, j = extra + batch, extra + batch + 1
+    scaled = contract([paired, y], [lead, (*lead[extra:], i, j)], (*lead, i, j))
+    return sub(scaled, _sandwich(inverse, da, y))
+
+
+def _push_pseudo_inverse(p: Expr, k: int, da: Expr) -> Expr:
+    """−P dA P + P Pᵀ dAᵀ (I − A P) + (I − P A) dAᵀ Pᵀ P, for locally constant rank."""
+    a = p.operands[0]
+    pt = transpose(p)
+    left = contract([p, pt], [(0, 1), (1, 2)], (0, 2))
+    right = contract([pt, p], [(0, 1), (1, 2)], (0, 2))
+    onto_rows = sub(identity(p.shape[0]), contract([p, a], [(0, 1), (1, 2)], (0, 2)))
+    onto_columns = sub(identity(a.shape[0]), contract([a, p], [(0, 1), (1, 2)], (0, 2)))
+    first = neg(_sandwich(p, da, p))
+    second = _sandwich(left, da, onto_columns, turned=True)
+    third = _sandwich(onto_rows, da, right, turned=True)
+    return add_all(first, second, third)
+
+
+def add_all(first: Expr, *rest: Expr) -> Expr:
+    """The sum of several arrays."""
+    total = first
+    for term in rest:
+        total = sub(total, scale(Fraction(-1), term))
+    return total
+
+
+def _push_det(y: Expr, k: int, da: Expr) -> Expr:
+    inverse = apply(INV, y.operands[0])
+    paired = _pairing(inverse, da)
+    lead = tuple(range(paired.ndim))
+    return contract([y, paired], [lead[paired.ndim - y.ndim :], lead], lead)
+
+
+# ---------------------------------------------------------------- declarations
+
+INV = register(
+    Primitive(
+        "inv",
+        1,
+        _square,
+        _evaluate_inverse,
+        Pushforward(_push_inverse),
+        Notation("inv({0})", "{0:a}⁻¹", "{0:a}^{{-1}}", "np.linalg.inv({0})", "power"),
+        rewrite=_rewrite_inverse,
+        symmetric=lambda node: is_symmetric(node.operands[0]),
+        inverse=lambda node: (node.operands[0], False),
+        domains=_INVERTIBLE,
+        source="lecture (5.102)",
+    )
+)
+DET = register(
+    Primitive(
+        "det",
+        1,
+        _square_to_scalar,
+        lambda node, a: np.linalg.det(a),
+        Pushforward(_push_det),
+        Notation.function("det", latex=r"\det", numpy="np.linalg.det"),
+        rewrite=_rewrite_det,
+        domains=_INVERTIBLE,
+        source="lecture (5.101), Jacobi's formula",
+    )
+)
+LOGDET = register(
+    Primitive(
+        "logdet",
+        1,
+        _square_to_scalar,
+        _evaluate_logdet,
+        Pushforward(lambda y, k, da: _pairing(apply(INV, y.operands[0]), da)),
+        Notation(
+            "logdet({0})", "log det({0})", r"\log\det\left({0}\right)", "np.linalg.slogdet({0})[1]"
+        ),
+        rewrite=_rewrite_logdet,
+        domains=(Domain(matrix="spd"),),
+        source="Matrix Cookbook (57); through LU, NaN for a negative determinant",
+    )
+)
+ADJ = register(
+    Primitive(
+        "adj",
+        1,
+        _square,
+        _evaluate_adjugate,
+        Pushforward(_push_adjugate),
+        Notation.function("adj", numpy="(lambda t: np.linalg.det(t) * np.linalg.inv(t))"),
+        symmetric=lambda node: is_symmetric(node.operands[0]),
+        domains=_INVERTIBLE,
+        source="adj(A) = det(A) A⁻¹; its derivative needs A invertible",
+    )
+)
+PINV = register(
+    Primitive(
+        "pinv",
+        1,
+        lambda operands, params: operands[0].shape[::-1],
+        lambda node, a: np.linalg.pinv(a),
+        Pushforward(_push_pseudo_inverse),
+        Notation("pinv({0})", "{0:a}⁺", "{0:a}^{{+}}", "np.linalg.pinv({0})", "power"),
+        symmetric=lambda node: is_symmetric(node.operands[0]),
+        domains=(Domain(matrix="tall"),),
+        source="Golub and Pereyra 1973, locally constant rank",
+    )
+)

@@ -1,0 +1,355 @@
+"""Reductions of the trailing axes that are not contractions: extrema, products, norms, softmax.
+
+The parameter ``rank`` is the number of trailing axes that are reduced; leading axes are a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from wengert.expr import Expr, Params
+from wengert.operations.algebra import (
+    ADD,
+    coefficients_of,
+    content_of,
+    contract,
+    is_positive,
+    power,
+    scale,
+    strip_coefficient,
+)
+from wengert.operations.apply import apply
+from wengert.operations.build import sub, sum_
+from wengert.operations.elementwise import SIGN
+from wengert.primitive import (
+    Constant,
+    Domain,
+    Notation,
+    Primitive,
+    Pushforward,
+    register,
+    registry,
+)
+from wengert.shapes import Shape
+
+
+def _batch(operands: tuple[Expr, ...], params: Params) -> Shape:
+    x = operands[0]
+    return x.shape[: x.ndim - params[0]]  # type: ignore[operator]
+
+
+def _kept(operands: tuple[Expr, ...], params: Params) -> Shape:
+    return operands[0].shape
+
+
+def _axes(node: Expr) -> tuple[int, ...]:
+    return tuple(range(-node.params[0], 0))  # type: ignore[operator]
+
+
+def weighted_sum(weights: Expr, tangent: Expr, rank: int) -> Expr:
+    """Σ weights ⊙ tangent over the trailing ``rank`` axes; the tangent may have more in front."""
+    extra = tangent.ndim - weights.ndim
+    all_axes = tuple(range(tangent.ndim))
+    return contract(
+        [weights, tangent], [all_axes[extra:], all_axes], all_axes[: tangent.ndim - rank]
+    )
+
+
+def spread(values: Expr, array: Expr, rank: int) -> Expr:
+    """values ⊙ array with the values constant along the array's ``rank`` trailing axes."""
+    extra = values.ndim - (array.ndim - rank)
+    labels = tuple(range(extra + array.ndim))
+    return contract([values, array], [labels[: values.ndim], labels[extra:]], labels)
+
+
+def _named(name: str, unicode: str = "", latex: str = "", numpy: str = "") -> Callable[..., Any]:
+    def notation(node: Expr) -> Notation:
+        whole = node.operands[0].ndim == node.params[0]
+        axis = "" if whole or node.params[0] != 1 else f", {node.operands[0].ndim - 1}"
+        axes = "" if whole else f", axis={tuple(range(-node.params[0], 0))}"  # type: ignore[operator]
+        head = latex or rf"\operatorname{{{{{name}}}}}"
+        body = rf"{head}\left({{0}}\right)"
+        return Notation(
+            text=f"{name}({{0}}{axis})",
+            unicode=f"{unicode or name}({{0}}{axis})",
+            latex=body if whole else rf"{head}_{{{{{node.operands[0].ndim}}}}}\left({{0}}\right)",
+            numpy=f"{numpy or 'np.' + name}({{0}}{axes})",
+        )
+
+    return notation
+
+
+# ---------------------------------------------------------------- maxima and minima
+
+
+def _extremum_mask(node: Expr, x: Any) -> Any:
+    extremum = np.max if node.name == "maxmask" else np.min
+    mask = x == extremum(x, axis=_axes(node), keepdims=True)
+    return (mask / np.sum(mask, axis=_axes(node), keepdims=True)).astype(x.dtype)
+
+
+def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive, Primitive]:
+    mask = register(
+        Primitive(
+            f"{name}mask",
+            1,
+            _kept,
+            _extremum_mask,
+            Constant("piecewise constant: where the extremum is taken"),
+            _named(
+                f"{name}mask",
+                numpy=f"(lambda t, axis=None: (t == np.{name}(t, axis=axis, keepdims=True))"
+                f" / np.sum(t == np.{name}(t, axis=axis, keepdims=True), axis=axis, keepdims=True))",
+            ),
+            parameters=("rank",),
+            smooth=False,
+            source="one at the extremum, shared equally at ties",
+        )
+    )
+    value = register(
+        Primitive(
+            name,
+            1,
+            _batch,
+            lambda node, x: reduce(x, axis=_axes(node)),
+            Pushforward(
+                lambda y, k, dx: weighted_sum(
+                    apply(mask, y.operands[0], rank=y.params[0]), dx, y.params[0]
+                )
+            ),
+            _named(name, latex=rf"\{name}"),
+            parameters=("rank",),
+            positive=lambda node: is_positive(node.operands[0]),
+            smooth=False,
+            source="subgradient: equal shares at ties",
+        )
+    )
+    return value, mask
+
+
+MAX, MAXMASK = _declare_extremum("max", np.max)
+MIN, MINMASK = _declare_extremum("min", np.min)
+
+# ---------------------------------------------------------------- log-sum-exp and softmax
+
+
+def _push_softmax(p: Expr, k: int, dx: Expr) -> Expr:
+    rank = p.params[0]
+    extra = dx.ndim - p.ndim
+    labels = tuple(range(dx.ndim))
+    scaled = contract([p, dx], [labels[extra:], labels], labels)
+    return sub(scaled, spread(weighted_sum(p, dx, rank), p, rank))
+
+
+SOFTMAX = register(
+    Primitive(
+        "softmax",
+        1,
+        _kept,
+        lambda node, x: special.softmax(x, axis=_axes(node)),
+        Pushforward(_push_softmax),
+        _named("softmax", numpy="special.softmax"),
+        parameters=("rank",),
+        positive=lambda node: True,
+        domains=(Domain(boundary=(800.0, -800.0)),),
+        source="diag(p) − ppᵀ, through the result",
+    )
+)
+LOGSUMEXP = register(
+    Primitive(
+        "logsumexp",
+        1,
+        _batch,
+        lambda node, x: np.asarray(special.logsumexp(x, axis=_axes(node)), dtype=x.dtype),
+        Pushforward(
+            lambda y, k, dx: weighted_sum(
+                apply(SOFTMAX, y.operands[0], rank=y.params[0]), dx, y.params[0]
+            )
+        ),
+        _named("logsumexp", numpy="special.logsumexp"),
+        parameters=("rank",),
+        domains=(Domain(boundary=(800.0, -800.0)),),
+        source="shifted by the maximum; derivative softmax",
+    )
+)
+
+# ---------------------------------------------------------------- norms
+
+
+def square_of_norm(x: Expr, rank: int) -> Expr:
+    """Σ xᵢ² over the trailing axes."""
+    return sum_(power(x, 2), tuple(range(x.ndim - rank, x.ndim)))
+
+
+def _power_of_norm(node: Expr, exponent: Any) -> Expr | None:
+    if exponent.denominator == 1 and exponent.numerator % 2 == 0:
+        return power(square_of_norm(node.operands[0], node.params[0]), exponent / 2)  # type: ignore[arg-type]
+    return None
+
+
+def _scaling_out(name: str) -> Callable[[tuple[Expr, ...], Params], Expr | None]:
+    """‖c x‖ = |c| ‖x‖ for a rational c, for the norm of that name."""
+
+    def rewrite(operands: tuple[Expr, ...], params: Params) -> Expr | None:
+        x = operands[0]
+        content = content_of(coefficients_of(x)) if x.primitive is ADD else strip_coefficient(x)[0]
+        if content in (0, 1):
+            return None
+        inner = apply(registry[name], scale(1 / content, x), rank=params[0])
+        return scale(abs(content), inner)
+
+    return rewrite
+
+
+def _evaluate_norm2(node: Expr, x: Any) -> Any:
+    axes = _axes(node)
+    largest = np.max(np.abs(x), axis=axes, initial=0.0)
+    if np.all((largest > 1e-100) & (largest < 1e100)) or not np.all(np.isfinite(largest)):
+        return np.sqrt(np.sum(x * x, axis=axes))
+    safe = np.where(largest > 0, largest, 1).astype(x.dtype)
+    shape = safe.shape + (1,) * len(axes)
+    return np.sqrt(np.sum((x / safe.reshape(shape)) ** 2, axis=axes)) * safe
+
+
+def _sum_over(body: str, node: Expr) -> str:
+    whole = node.operands[0].ndim == node.params[0]
+    return f"np.sum({body})" if whole else f"np.sum({body}, axis={_axes(node)})"
+
+
+def _notation_norm2(node: Expr) -> Notation:
+    code = f"np.sqrt({_sum_over('{0} ** 2', node)})"
+    return Notation("norm2({0})", "‖{0}‖", r"\left\|{0}\right\|", code)
+
+
+def _notation_norm1(node: Expr) -> Notation:
+    code = _sum_over("np.abs({0})", node)
+    return Notation("norm1({0})", "‖{0}‖₁", r"\left\|{0}\right\|_1", code)
+
+
+NORM2 = register(
+    Primitive(
+        "norm2",
+        1,
+        _batch,
+        _evaluate_norm2,
+        Pushforward(
+            lambda y, k, dx: mul_batch(
+                power(y, -1), weighted_sum(y.operands[0], dx, y.params[0]), y
+            )
+        ),
+        _notation_norm2,
+        parameters=("rank",),
+        rewrite=_scaling_out("norm2"),
+        power_rule=_power_of_norm,
+        domains=(Domain(boundary=(0.0, 1e-200, 1e200)),),
+        square=lambda node: square_of_norm(node.operands[0], node.params[0]),
+        source="x/‖x‖; at 0 the subgradient 0",
+    )
+)
+NORM1 = register(
+    Primitive(
+        "norm1",
+        1,
+        _batch,
+        lambda node, x: np.sum(np.abs(x), axis=_axes(node)),
+        Pushforward(
+            lambda y, k, dx: weighted_sum(apply(SIGN, y.operands[0]), dx, y.params[0])
+        ),
+        _notation_norm1,
+        parameters=("rank",),
+        rewrite=_scaling_out("norm1"),
+        smooth=False,
+        source="sign(x); at 0 the subgradient 0",
+    )
+)
+
+
+def mul_batch(values: Expr, tangent: Expr, like: Expr) -> Expr:
+    """values ⊙ tangent, where the tangent has extra axes in front of the values' axes."""
+    extra = tangent.ndim - like.ndim
+    labels = tuple(range(tangent.ndim))
+    return contract([values, tangent], [labels[extra:], labels], labels)
+
+
+# ---------------------------------------------------------------- products
+
+
+def _exclude(x: Any, order: int) -> Any:
+    """Products of all entries but those of ``order`` distinct indices, 0 at repeated ones."""
+    n = x.shape[-1]
+    if order == 0:
+        return np.prod(x, axis=-1)
+    if order == 1:
+        left = np.ones_like(x)
+        right = np.ones_like(x)
+        if n > 1:
+            left[..., 1:] = np.cumprod(x[..., :-1], axis=-1)
+            right[..., :-1] = np.cumprod(x[..., :0:-1], axis=-1)[..., ::-1]
+        return left * right
+    result = np.zeros(x.shape[:-1] + (n,) * order, dtype=x.dtype)
+    for i in range(n):
+        without = x.copy()
+        without[..., i] = 1
+        inner = _exclude(without, order - 1)
+        for axis in range(order - 1):
+            index: list[Any] = [slice(None)] * (order - 1)
+            index[axis] = i
+            inner[(..., *index)] = 0
+        result[(..., i, *([slice(None)] * (order - 1)))] = inner
+    return result
+
+
+def _shape_of_exclusion(operands: tuple[Expr, ...], params: Params) -> Shape:
+    x = operands[0]
+    return x.shape[:-1] + (x.shape[-1],) * params[0]  # type: ignore[operator]
+
+
+def _push_exclusion(y: Expr, k: int, dx: Expr) -> Expr:
+    order = y.params[0] if y.primitive is PRODEXCEPT else 0
+    wider = apply(PRODEXCEPT, y.operands[0], order=order + 1)  # type: ignore[operator]
+    batch = y.operands[0].ndim - 1
+    extra = dx.ndim - y.operands[0].ndim
+    lead = tuple(range(extra))
+    kept = tuple(range(extra, extra + wider.ndim - 1))
+    last = extra + wider.ndim
+    return contract([wider, dx], [(*kept, last), (*lead, *kept[:batch], last)], lead + kept)
+
+
+PRODEXCEPT = register(
+    Primitive(
+        "prodexcept",
+        1,
+        _shape_of_exclusion,
+        lambda node, x: _exclude(x, node.params[0]),
+        Pushforward(_push_exclusion),
+        lambda node: Notation.function(
+            "prodexcept", numpy="prodexcept"
+        )
+        if node.params[0] == 1
+        else Notation(
+            "prodexcept({0}, {order})", "prodexcept({0}, {order})",
+            r"\operatorname{{prodexcept}}_{{{order}}}\left({0}\right)",
+            "prodexcept({0}, {order})",
+        ),
+        parameters=("order",),
+        symmetric=lambda node: node.params[0] == 2 and node.ndim == 2,
+        domains=(Domain(boundary=(0.0,)),),
+        source="∂Πx/∂xᵢ = Π_{j≠i} xⱼ, right at zeros too",
+    )
+)
+PROD = register(
+    Primitive(
+        "prod",
+        1,
+        lambda operands, params: operands[0].shape[:-1],
+        lambda node, x: np.prod(x, axis=-1),
+        Pushforward(_push_exclusion),
+        lambda node: Notation("prod({0})", "prod({0})", r"\prod {0:a}", "np.prod({0}, axis=-1)"),
+        domains=(Domain(boundary=(0.0,)),),
+        source="product rule",
+    )
+)

@@ -1,0 +1,101 @@
+"""Reshapes of the trailing axes, and what is made of them: vec and the Kronecker product."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wengert.errors import ShapeError
+from wengert.expr import Expr, Params
+from wengert.operations.algebra import (
+    CONTRACT,
+    contract,
+    contraction_params,
+    strip_coefficient,
+    transpose,
+)
+from wengert.operations.apply import apply
+from wengert.operations.build import mul
+from wengert.primitive import Linear, Notation, Primitive, register
+from wengert.shapes import Shape, format_shape, total_size
+
+
+def reshape(x: Expr, target: Shape, axes: int | None = None) -> Expr:
+    """The trailing ``axes`` axes (all by default) reshaped row by row to ``target``.
+
+    Raises
+    ------
+    ShapeError
+        If the numbers of entries differ.
+    """
+    taken = x.ndim if axes is None else axes
+    tail = x.shape[x.ndim - taken :]
+    return apply(RESHAPE, x, tail=tail, target=tuple(target))
+
+
+def vec(x: Expr) -> Expr:
+    """The columns of a matrix, one below the other (the usual vec)."""
+    return reshape(transpose(x), (total_size(x.shape),)) if x.ndim else reshape(x, (1,))
+
+
+def kron(a: Expr, b: Expr) -> Expr:
+    """The Kronecker product of two matrices (or of two vectors)."""
+    if a.ndim == b.ndim == 1:
+        pairs = contract([a, b], [(0,), (1,)], (0, 1))
+        return reshape(pairs, (a.shape[0] * b.shape[0],))
+    pairs = contract([a, b], [(0, 2), (1, 3)], (0, 1, 2, 3))
+    return reshape(pairs, (a.shape[0] * b.shape[0], a.shape[1] * b.shape[1]))
+
+
+def _infer(operands: tuple[Expr, ...], params: Params) -> Shape:
+    tail, target = params
+    x = operands[0]
+    if total_size(tail) != total_size(target):  # type: ignore[arg-type]
+        raise ShapeError(
+            f"cannot reshape {format_shape(tail)} to {format_shape(target)}: "  # type: ignore[arg-type]
+            "the numbers of entries differ"
+        )
+    return x.shape[: x.ndim - len(tail)] + target  # type: ignore[arg-type, operator]
+
+
+def _rewrite(operands: tuple[Expr, ...], params: Params) -> Expr | None:
+    x = operands[0]
+    tail, target = params
+    if tail == target:
+        return x
+    if x.primitive is RESHAPE:
+        inner_tail, inner_target = x.params
+        if inner_target == tail:
+            return apply(RESHAPE, x.operands[0], tail=inner_tail, target=target)
+    if x.primitive is CONTRACT and x.operands:
+        labels, out, _ = contraction_params(x)
+        coefficient, rest = strip_coefficient(x)
+        scalars = [o for o in rest.operands if o.ndim == 0] if rest.primitive is CONTRACT else []
+        if scalars or coefficient != 1:
+            arrays = [(o, a) for o, a in zip(x.operands, labels, strict=True) if o.ndim]
+            sizes = dict(zip(out, x.shape, strict=True))
+            core = contract([o for o, _ in arrays], [a for _, a in arrays], out, sizes=sizes)
+            scalar = contract(scalars, [()] * len(scalars), (), coefficient=coefficient)
+            return mul(scalar, apply(RESHAPE, core, tail=tail, target=target))
+    return None
+
+
+def _evaluate(node: Expr, x: Any) -> Any:
+    raise NotImplementedError("the plan reshapes with the real sizes")
+
+
+RESHAPE = register(
+    Primitive(
+        "reshape",
+        1,
+        _infer,
+        _evaluate,
+        Linear(
+            lambda node, dx: apply(RESHAPE, dx, tail=node.params[0], target=node.params[1]),
+            lambda node, ct: apply(RESHAPE, ct, tail=node.params[1], target=node.params[0]),
+        ),
+        Notation.function("reshape"),
+        parameters=("tail", "target"),
+        rewrite=_rewrite,
+        source="vec isomorphism, lecture §1",
+    )
+)

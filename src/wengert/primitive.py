@@ -1,0 +1,204 @@
+"""What an operation declares, in one place, and the registry of all operations.
+
+A declaration holds the type rule, the evaluation, the derivative, the notation, and the domain
+from which generated tests draw. Nothing outside a declaration branches on an operation's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from wengert.expr import Expr, Params
+from wengert.shapes import Shape
+
+# ---------------------------------------------------------------- derivatives
+
+
+@dataclass(frozen=True)
+class Partials:
+    """Elementwise: ``partials[k](y, *operands)`` is ∂y/∂operand k, entry by entry."""
+
+    partials: tuple[Callable[..., Expr], ...]
+
+
+@dataclass(frozen=True)
+class Multilinear:
+    """Linear in each operand apart: a tangent takes the operand's place.
+
+    ``push(node, k, tangent)`` and ``pull(node, k, cotangent)`` carry extra leading axes.
+    """
+
+    push: Callable[[Expr, int, Expr], Expr]
+    pull: Callable[[Expr, int, Expr], Expr]
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Linear in its only operand, on trailing axes: ``apply(node, tangent)`` and its transpose."""
+
+    apply: Callable[[Expr, Expr], Expr]
+    transpose: Callable[[Expr, Expr], Expr]
+
+
+@dataclass(frozen=True)
+class Pushforward:
+    """``push(node, k, tangent)``, built from linear pieces; the pullback is its transpose."""
+
+    push: Callable[[Expr, int, Expr], Expr]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Derivative zero wherever it exists; ``reason`` says so in derivation steps."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Undefined:
+    """No derivative: differentiating is an error with this reason."""
+
+    reason: str
+
+
+Derivative = Partials | Multilinear | Linear | Pushforward | Constant | Undefined
+
+# ---------------------------------------------------------------- notation
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How a node is written, as format templates over its operands and named parameters.
+
+    ``{0}`` is the first operand as it stands, ``{0:a}`` the same in brackets unless it is an
+    atom. ``text`` is the formula language; ``numpy`` is Python code in which ``np`` is NumPy and
+    ``special`` is ``scipy.special``. ``level`` is ``"atom"`` for results that never need
+    brackets (``f(x)``, ``|x|``) and ``"power"`` for superscripts.
+    """
+
+    text: str
+    unicode: str
+    latex: str
+    numpy: str
+    level: str = "atom"
+
+    @staticmethod
+    def function(
+        name: str, *, latex: str | None = None, numpy: str | None = None, arity: int = 1
+    ) -> Notation:
+        """``name(x)``, with ``\\operatorname{name}`` in LaTeX unless given."""
+        arguments = ", ".join(f"{{{k}}}" for k in range(arity))
+        head = latex or rf"\operatorname{{{name}}}".replace("{", "{{").replace("}", "}}")
+        return Notation(
+            text=f"{name}({arguments})",
+            unicode=f"{name}({arguments})",
+            latex=rf"{head}\left({arguments}\right)",
+            numpy=f"{numpy or 'np.' + name}({arguments})",
+        )
+
+
+# ---------------------------------------------------------------- test domains
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Where generated tests draw an operand from.
+
+    ``low`` and ``high`` bound the entries; ``matrix`` is ``""``, ``"invertible"``, ``"spd"`` or
+    ``"tall"`` (full column rank) for matrix operands; ``boundary`` lists special entries at which
+    value and derivative must be right too.
+    """
+
+    low: float = -2.0
+    high: float = 2.0
+    matrix: str = ""
+    boundary: tuple[float, ...] = ()
+
+
+# ---------------------------------------------------------------- declaration
+
+
+@dataclass(frozen=True, eq=False)
+class Primitive:
+    """The declaration of one operation.
+
+    Attributes
+    ----------
+    name : str
+        The one name, also the formula language's where the language has it.
+    arity : int or None
+        Number of operands; None for any.
+    infer : callable
+        ``infer(operands, params) -> shape``; raises ShapeError with both shapes.
+    evaluate : callable
+        ``evaluate(node, *arrays) -> array`` in NumPy, on trailing axes (batch axes lead).
+    derivative : Derivative
+        See above.
+    notation : Notation or callable(node) -> Notation
+        How it is written.
+    parameters : tuple of str
+        Names of ``params``.
+    elementwise : bool
+        Entry by entry, operands of one shape.
+    zero_at_zero : bool
+        f(0) = 0, so that zeros outside a diagonal stay zeros.
+    rewrite : callable or None
+        ``rewrite(operands, params) -> Expr | None``: a simplification that always holds.
+    symmetric : callable or None
+        ``symmetric(node)``: is the result a symmetric matrix?
+    positive : callable or None
+        ``positive(node)``: is every entry positive?
+    inverse : callable or None
+        ``inverse(node) -> (partner, transposed)``: the matrix with which the node cancels
+        (``node @ partner = I``, or ``node @ partner.T = I`` if ``transposed``).
+    power_rule : callable or None
+        ``power_rule(node, exponent) -> Expr | None``: a simpler node for ``node ** exponent``.
+    square : callable or None
+        ``square(node)``: the node that equals ``node ** 2``, for norms.
+    domains : tuple of Domain
+        One an operand, for generated tests.
+    smooth : bool
+        False where a derivative jumps within the domain (abs, max): tests stay off the kinks.
+    source : str
+        Where the mathematics is from.
+    """
+
+    name: str
+    arity: int | None
+    infer: Callable[[tuple[Expr, ...], Params], Shape]
+    evaluate: Callable[..., Any]
+    derivative: Derivative
+    notation: Notation | Callable[[Expr], Notation]
+    parameters: tuple[str, ...] = ()
+    elementwise: bool = False
+    zero_at_zero: bool = False
+    rewrite: Callable[[tuple[Expr, ...], Params], Expr | None] | None = None
+    symmetric: Callable[[Expr], bool] | None = None
+    positive: Callable[[Expr], bool] | None = None
+    inverse: Callable[[Expr], tuple[Expr | None, bool]] | None = None
+    power_rule: Callable[[Expr, Fraction], Expr | None] | None = None
+    square: Callable[[Expr], Expr] | None = None
+    domains: tuple[Domain, ...] = field(default=(Domain(),))
+    smooth: bool = True
+    source: str = ""
+
+    def notation_of(self, node: Expr) -> Notation:
+        """The notation for one node."""
+        return self.notation if isinstance(self.notation, Notation) else self.notation(node)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+registry: dict[str, Primitive] = {}
+
+
+def register(primitive: Primitive) -> Primitive:
+    """Enter a declaration; a name can be declared once."""
+    if primitive.name in registry:
+        raise ValueError(f"operation {primitive.name!r} is declared twice")
+    registry[primitive.name] = primitive
+    return primitive
