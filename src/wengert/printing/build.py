@@ -193,6 +193,13 @@ def split(tree: Tree) -> tuple[Fraction, tuple[Tree, ...], tuple[Tree, ...], Tre
     return ONE, (), (), tree
 
 
+def unscaled(tree: Tree) -> tuple[Tree, Tree]:
+    """The scalar part as one scalar, and the body, of a vector or matrix."""
+    coefficient, above, below, body = split(tree)
+    assert body is not None
+    return scale(coefficient, above, None, below), body
+
+
 class _Factors:
     """Collects the scalar parts of factors while their bodies are combined."""
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from wengert.printing.build import (
-    add,
+    ONE,
     diag,
     diag_part,
     dot,
@@ -29,9 +29,10 @@ from wengert.printing.build import (
     sum_all,
     trace,
     transpose,
+    unscaled,
     vec,
 )
-from wengert.printing.tree import Identity, Kind, Ones, Product, Tree
+from wengert.printing.tree import Hadamard, HadamardDivide, Ones, Product, Tree
 from wengert.shapes import Size
 
 
@@ -99,9 +100,13 @@ def _loops(net: Network) -> bool:
     for edge in loops:
         net.edges.remove(edge)
         label = edge.row
-        alone = not net.columns.get(label) and not net.edges_at(label)
-        if alone and label not in net.kept:
+        alone = label not in net.kept and not net.edges_at(label)
+        weight = net.column(label)
+        if alone and weight is None:
             net.scalars.append(trace(edge.tree))
+        elif alone and weight is not None and isinstance(edge.tree, Product):
+            del net.columns[label]
+            net.scalars.append(trace(product([diag(weight), edge.tree])))
         else:
             net.put(diag_part(edge.tree), (label,))
     return bool(loops)
@@ -119,19 +124,30 @@ def _points(net: Network) -> bool:
 def _summed_product(columns: list[Tree]) -> Tree:
     if len(columns) == 1:
         return sum_all(columns[0])
-    merged = hadamard(columns)
-    parts = list(_hadamard_parts(merged))
-    scalars = scale_of(merged)
-    if len(parts) == 1:
-        return scale_like(scalars, sum_all(parts[0]))
+    scalar, merged = unscaled(hadamard(columns))
+    parts = _parts(merged)
     chains = [p for p in parts if isinstance(p, Product)]
     rest = [p for p in parts if p not in chains]
-    if len(chains) >= 2 and (rest or len(chains) > 2):
+    if len(parts) == 1:
+        core = sum_all(parts[0])
+    elif len(chains) >= 2 and len(parts) > 2:
         weight = diag(hadamard([*rest, *chains[2:]]))
-        return scale_like(scalars, product([transpose(chains[0]), weight, chains[1]]))
-    if len(chains) == 1:
-        return scale_like(scalars, dot(hadamard(rest), chains[0]))
-    return scale_like(scalars, dot(parts[0], hadamard(parts[1:])))
+        core = product([transpose(chains[0]), weight, chains[1]])
+    elif len(chains) == 1:
+        core = dot(hadamard(rest), chains[0])
+    else:
+        core = dot(parts[0], hadamard(parts[1:]))
+    return scale(ONE, [scalar, core])
+
+
+def _parts(tree: Tree) -> list[Tree]:
+    """The factors of an entrywise product; a division goes to the last factors."""
+    if isinstance(tree, Hadamard):
+        return list(tree.children)
+    if isinstance(tree, HadamardDivide) and isinstance(tree.children[0], Hadamard):
+        first, *rest = tree.children[0].children
+        return [first, HadamardDivide(tree.kind, (hadamard(rest), tree.children[1]))]
+    return [tree]
 
 
 def _ends(net: Network) -> bool:
@@ -179,7 +195,7 @@ def _series(net: Network, weighted: bool) -> bool:
             continue
         if any(e.row == e.column for e in edges):
             continue
-        first, second = edges
+        first, second = sorted(edges, key=lambda e: factor_key(e.oriented(label)))
         start, end = first.other(label), second.other(label)
         middle = [diag(weight)] if weight else []
         chain = [first.oriented(start), *middle, second.oriented(label)]
@@ -223,19 +239,99 @@ def reduce_network(net: Network) -> bool:
 # ---------------------------------------------------------------- results
 
 
-def scale_of(tree: Tree) -> tuple[Tree, Tree]:
-    """A scaled tree apart: its scalar part as a scalar tree, and its body."""
-    return _scalar_and_body(tree)
+def _vector_at(net: Network, label: int) -> Tree:
+    return net.column(label) or Ones("column", (), (net.sizes[label],))
 
 
-def _scalar_and_body(tree: Tree) -> tuple[Tree, Tree]:
-    from_split = split_tree(tree)
-    return from_split
+def _matrix_at(net: Network, row: int, column: int) -> Tree:
+    if row == column:
+        return diag(_vector_at(net, row))
+    left, right = net.column(row), net.column(column)
+    if not net.edges:
+        if left is None and right is None:
+            return Ones("matrix", (), (net.sizes[row], net.sizes[column]))
+        return product([_vector_at(net, row), transpose(_vector_at(net, column))])
+    chain = [diag(left)] if left else []
+    chain.append(net.edges[0].oriented(row))
+    chain += [diag(right)] if right else []
+    return product(chain)
 
 
-def split_tree(tree: Tree) -> tuple[Tree, Tree]:
-    raise NotImplementedError
+def assemble(net: Network, out: tuple[int, ...]) -> Tree | None:
+    """The array with these output labels (at most two) of a reduced network, without scalars."""
+    if not out:
+        return None
+    return _vector_at(net, out[0]) if len(out) == 1 else _matrix_at(net, *out)
 
 
-def scale_like(scalars: tuple[Tree, Tree], tree: Tree) -> Tree:
-    raise NotImplementedError
+def _part(net: Network, labels: set[int]) -> Network | None:
+    """The part of a reduced network at these labels; None if an edge leaves it."""
+    touching = [e for e in net.edges if labels & {e.row, e.column}]
+    if any({e.row, e.column} - labels for e in touching):
+        return None
+    columns = {a: c for a, c in net.columns.items() if a in labels}
+    return Network(net.sizes, net.kept, columns, touching)
+
+
+def _factor(net: Network, rows: tuple[int, ...], columns: tuple[int, ...]) -> Tree | None:
+    """A Kronecker factor with these rows and columns."""
+    part = _part(net, {*rows, *columns})
+    if part is None:
+        return None
+    if len(rows) == 1 and len(columns) == 1:
+        return _matrix_at(part, rows[0], columns[0])
+    vector = _vector_at(part, (rows or columns)[0])
+    return vector if rows else transpose(vector)
+
+
+def assemble_flat(net: Network, rows: tuple[int, ...], columns: tuple[int, ...]) -> Tree | None:
+    """A rank-3 or rank-4 result as a matrix: rows and columns flattened in row-major order.
+
+    ``A_ik B_jl`` with rows (i, j) and columns (k, l) is A ⊗ B; ``M_ij N_kl`` is
+    vec(Mᵀ)vec(Nᵀ)ᵀ; ``M_ij δ_ik δ_jl`` is diag(vec(Mᵀ)).
+    """
+    if not rows or not columns or max(len(rows), len(columns)) > 2:
+        return None
+    return _kronecker(net, rows, columns) or _outer(net, rows, columns)
+
+
+def _pairings(
+    rows: tuple[int, ...], columns: tuple[int, ...]
+) -> list[tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]]:
+    """Ways to give rows and columns to two Kronecker factors, in order."""
+    if len(rows) == 2 and len(columns) == 2:
+        return [((rows[:1], columns[:1]), (rows[1:], columns[1:]))]
+    if len(columns) == 2:
+        return [((rows, columns[:1]), ((), columns[1:])), (((), columns[:1]), (rows, columns[1:]))]
+    return [((rows[:1], columns), (rows[1:], ())), ((rows[:1], ()), (rows[1:], columns))]
+
+
+def _kronecker(net: Network, rows: tuple[int, ...], columns: tuple[int, ...]) -> Tree | None:
+    for (r0, c0), (r1, c1) in _pairings(rows, columns):
+        if {*r0, *c0} & {*r1, *c1}:
+            continue
+        left, right = _factor(net, r0, c0), _factor(net, r1, c1)
+        if left is not None and right is not None:
+            return kron([left, right])
+    return None
+
+
+def _flat_column(net: Network, labels: tuple[int, ...]) -> Tree | None:
+    part = _part(net, set(labels))
+    if part is None:
+        return None
+    if len(labels) == 1:
+        return _vector_at(part, labels[0])
+    return vec(transpose(_matrix_at(part, *labels)))
+
+
+def _outer(net: Network, rows: tuple[int, ...], columns: tuple[int, ...]) -> Tree | None:
+    if rows == columns:
+        column = _flat_column(net, rows)
+        return None if column is None else diag(column)
+    if set(rows) & set(columns):
+        return None
+    left, right = _flat_column(net, rows), _flat_column(net, columns)
+    if left is None or right is None:
+        return None
+    return product([left, transpose(right)])

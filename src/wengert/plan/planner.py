@@ -1,0 +1,273 @@
+"""Expression to plan: contraction order by cost at the real sizes, shared nodes once.
+
+A contraction that only one other contraction uses is merged into it, so that the order of
+products is chosen over the whole region; a shared one stays a boundary and is computed once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import opt_einsum
+
+from wengert.expr import Expr, topological
+from wengert.operations.algebra import (
+    ADD,
+    CONTRACT,
+    SIZE,
+    VARIABLE,
+    coefficients_of,
+    contraction_params,
+)
+from wengert.operations.reshaping import RESHAPE
+from wengert.plan.instructions import (
+    Apply,
+    Combine,
+    Fill,
+    Input,
+    Instruction,
+    Labels,
+    Pair,
+    Reshape,
+    Scale,
+    Single,
+    Term,
+)
+from wengert.shapes import concrete, substitute
+
+_REGION_CAP = 64  # operands of one merged contraction
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Instructions in order, the slots of the outputs, and what each slot's last reader is.
+
+    Printing a plan shows its instructions with FLOPs, bytes and the largest intermediate.
+    """
+
+    instructions: tuple[Instruction, ...]
+    outputs: tuple[int, ...]
+    slots: int
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations in all."""
+        return sum(i.flops for i in self.instructions)
+
+    @property
+    def largest(self) -> int:
+        """Entries of the largest value that is computed."""
+        return max((i.size for i in self.instructions if not isinstance(i, Input)), default=0)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{type(i).__name__:8} {'×'.join(map(str, i.shape)) or 'scalar':>16} {i.flops:>14,} FLOPs"
+            f" {8 * i.size:>14,} bytes"
+            for i in self.instructions
+        ]
+        lines.append(f"total {self.flops:,} FLOPs, largest intermediate {8 * self.largest:,} bytes")
+        return "\n".join(lines)
+
+
+def make_plan(roots: Sequence[Expr], sizes: Mapping[str, int]) -> Plan:
+    """The plan that evaluates several expressions together.
+
+    Parameters
+    ----------
+    roots : sequence of Expr
+        The outputs.
+    sizes : mapping of str to int
+        A value for every size symbol.
+    """
+    return _Planner(roots, sizes).plan()
+
+
+class _Planner:
+    def __init__(self, roots: Sequence[Expr], sizes: Mapping[str, int]) -> None:
+        self.roots = roots
+        self.sizes = sizes
+        self.instructions: list[Instruction] = []
+        self.slot_of: dict[Expr, int] = {}
+        self.next_slot = 0
+        self.order = topological(*roots)
+        self.uses = Counter(o for node in self.order for o in node.operands)
+        self.uses.update(roots)
+
+    def plan(self) -> Plan:
+        merged = self._merged_nodes()
+        for node in self.order:
+            if node not in merged:
+                self.slot_of[node] = self._lower(node)
+        outputs = tuple(self.slot_of[r] for r in self.roots)
+        return Plan(tuple(self.instructions), outputs, self.next_slot)
+
+    def shape(self, node: Expr) -> tuple[int, ...]:
+        return concrete(substitute(node.shape, self.sizes))
+
+    def _merged_nodes(self) -> set[Expr]:
+        """Contractions that are computed inside their only user: a contraction or a sum."""
+        merged: set[Expr] = set()
+        for node in self.order:
+            if node.primitive is CONTRACT and len(node.operands) <= _REGION_CAP:
+                merged.update(
+                    o for o in node.operands if o.primitive is CONTRACT and self.uses[o] == 1
+                )
+            elif node.primitive is ADD:
+                merged.update(o for o in node.operands if self.uses[o] == 1 and _has_pattern(o))
+        return merged
+
+    def _new(self) -> int:
+        self.next_slot += 1
+        return self.next_slot - 1
+
+    def _emit(self, kind: Any, shape: tuple[int, ...], *fields: Any) -> int:
+        slot = self._new()
+        self.instructions.append(kind(slot, shape, *fields))
+        return slot
+
+    def _lower(self, node: Expr) -> int:
+        shape = self.shape(node)
+        if node.primitive is VARIABLE:
+            return self._emit(Input, shape, node.params[0])
+        if node.primitive is SIZE:
+            return self._emit(Fill, shape, float(self.sizes[str(node.params[0])]), ())
+        if node.primitive is CONTRACT:
+            return self._contraction(node, shape)
+        if node.primitive is ADD:
+            return self._combination(node, shape)
+        operands = tuple(self.slot_of[o] for o in node.operands)
+        if node.primitive is RESHAPE:
+            return self._emit(Reshape, shape, operands[0])
+        return self._emit(Apply, shape, node, operands)
+
+    # ------------------------------------------------------------ sums
+
+    def _combination(self, node: Expr, shape: tuple[int, ...]) -> int:
+        terms: list[Term] = []
+        for operand, coefficient in zip(node.operands, coefficients_of(node), strict=True):
+            if operand in self.slot_of:
+                axes = tuple(range(len(shape)))
+                terms.append(Term(self.slot_of[operand], float(coefficient), axes, axes))
+            else:
+                slot, labels, factor = self._core(operand)
+                out = contraction_params(operand)[1]
+                terms.append(Term(slot, float(coefficient) * factor, labels, out))
+        return self._emit(Combine, shape, tuple(terms))
+
+    # ------------------------------------------------------------ contractions
+
+    def _contraction(self, node: Expr, shape: tuple[int, ...]) -> int:
+        out = contraction_params(node)[1]
+        if not node.operands:
+            return self._emit(Fill, shape, float(contraction_params(node)[2]), out)
+        slot, labels, factor = self._core(node)
+        if labels != out:
+            return self._emit(Combine, shape, (Term(slot, factor, labels, out),))
+        return slot if factor == 1 else self._emit(Scale, shape, slot, factor)
+
+    def _core(self, node: Expr) -> tuple[int, Labels, float]:
+        """Slot and labels of the contraction without its pattern, and its coefficient."""
+        _, out, coefficient = contraction_params(node)
+        operands, labels, size = self._region(node)
+        if not operands:
+            return self._emit(Fill, (), 1.0, ()), (), float(coefficient)
+        used = {x for axes in labels for x in axes}
+        kept = tuple(x for x in dict.fromkeys(out) if x in used)
+        slots = [self.slot_of[o] for o in operands]
+        while len(slots) > 1:
+            path = _path(tuple(labels), kept, tuple(sorted(size.items())))
+            for pick in path:
+                chosen = sorted(pick, reverse=True)
+                parts = [(slots.pop(k), labels.pop(k)) for k in chosen]
+                alive = {x for axes in labels for x in axes} | set(kept)
+                slot, axes = self._pair(parts, alive, kept if not slots else None, size)
+                slots.append(slot)
+                labels.append(axes)
+        if labels[0] != kept:
+            slots[0] = self._single(slots[0], labels[0], kept, size)
+        return slots[0], kept, float(coefficient)
+
+    def _region(self, node: Expr) -> tuple[list[Expr], list[Labels], dict[int, int]]:
+        """The operands of a contraction with its merged inner contractions flattened."""
+        operands: list[Expr] = []
+        found: list[Labels] = []
+        size: dict[int, int] = {}
+        fresh = 0
+        labels, out, _ = contraction_params(node)
+        fresh = max((x for axes in (*labels, out) for x in axes), default=-1) + 1
+        stack = list(zip(node.operands, labels, strict=True))
+        while stack:
+            operand, axes = stack.pop()
+            if operand in self.slot_of:
+                operands.append(operand)
+                found.append(axes)
+                size.update(zip(axes, self.shape(operand), strict=True))
+                continue
+            inner_labels, inner_out, _ = contraction_params(operand)
+            mapping = dict(zip(inner_out, axes, strict=True))
+            for inner, inner_axes in zip(operand.operands, inner_labels, strict=True):
+                for x in inner_axes:
+                    if x not in mapping:
+                        mapping[x] = fresh
+                        fresh += 1
+                stack.append((inner, tuple(mapping[x] for x in inner_axes)))
+        return operands, found, size
+
+    def _single(self, slot: int, labels: Labels, out: Labels, size: dict[int, int]) -> int:
+        shape = tuple(size[x] for x in out)
+        return self._emit(Single, shape, slot, labels, out, prod(size[x] for x in labels))
+
+    def _pair(
+        self,
+        parts: list[tuple[int, Labels]],
+        alive: set[int],
+        final: Labels | None,
+        size: dict[int, int],
+    ) -> tuple[int, Labels]:
+        if len(parts) == 1:
+            ((slot, axes),) = parts
+            out = tuple(x for x in dict.fromkeys(axes) if x in alive)
+            return self._single(slot, axes, out, size), out
+        prepared: list[tuple[int, Labels]] = []
+        for k, (slot, axes) in enumerate(parts):
+            others = set(parts[1 - k][1]) | alive
+            kept = tuple(x for x in dict.fromkeys(axes) if x in others)
+            prepared.append((slot, axes) if kept == axes else
+                            (self._single(slot, axes, kept, size), kept))  # fmt: skip
+        (right, right_axes), (left, left_axes) = prepared
+        both = dict.fromkeys((*left_axes, *right_axes))
+        out = tuple(x for x in both if x in alive)
+        if final is not None and sorted(final) == sorted(out):
+            out = final
+        shape = tuple(size[x] for x in out)
+        volume = prod(size[x] for x in both)
+        return self._emit(Pair, shape, left, right, left_axes, right_axes, out, volume), out
+
+
+def _has_pattern(node: Expr) -> bool:
+    if node.primitive is not CONTRACT or not node.operands:
+        return False
+    labels, out, _ = contraction_params(node)
+    used = {x for axes in labels for x in axes}
+    return len(set(out)) < len(out) or any(x not in used for x in out)
+
+
+@lru_cache(maxsize=4096)
+def _path(
+    labels: tuple[Labels, ...], out: Labels, sizes: tuple[tuple[int, int], ...]
+) -> tuple[tuple[int, ...], ...]:
+    """Pairs in the order in which to contract them (dynamic programming, greedy when many)."""
+    if len(labels) == 1:
+        return ((0,),)
+    if len(labels) == 2:
+        return ((0, 1),)
+    strategy = "dp" if len(labels) <= 9 else "greedy"
+    optimizer = opt_einsum.paths.get_path_fn(strategy)
+    inputs = [frozenset(axes) for axes in labels]
+    path = optimizer(inputs, frozenset(out), dict(sizes), None)
+    return tuple(tuple(step) for step in path)

@@ -1,0 +1,82 @@
+"""A contraction node taken apart, and contractions of contractions merged."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+from fractions import Fraction
+
+from wengert.expr import Expr
+from wengert.shapes import Size
+
+Labels = tuple[int, ...]
+
+_OPERAND_LIMIT = 64
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """Operands with labels, output labels, coefficient, size of every label.
+
+    ``extents`` are dimensions that multiply the value (sums over ones).
+    """
+
+    operands: tuple[Expr, ...]
+    labels: tuple[Labels, ...]
+    out: Labels
+    coefficient: Fraction
+    sizes: dict[int, Size]
+    extents: tuple[Size, ...] = ()
+
+    @staticmethod
+    def of(node: Expr) -> Contraction:
+        """The parts of a contraction node."""
+        labels: tuple[Labels, ...] = node.param("labels")
+        out: Labels = node.param("out")
+        sizes: dict[int, Size] = dict(zip(out, node.shape, strict=True))
+        for operand, own in zip(node.operands, labels, strict=True):
+            sizes |= dict(zip(own, operand.shape, strict=True))
+        return Contraction(node.operands, labels, out, Fraction(node.param("coefficient")), sizes)
+
+
+def flattened(node: Expr, keep: Container[Expr]) -> Contraction:
+    """A contraction with the contractions among its operands merged into it, within a limit."""
+    whole = Contraction.of(node)
+    while len(whole.operands) < _OPERAND_LIMIT:
+        inner = [k for k, o in enumerate(whole.operands) if o.name == "contract" and o not in keep]
+        if not inner:
+            break
+        whole = _merged(whole, inner[0])
+    return whole
+
+
+def _merged(whole: Contraction, place: int) -> Contraction:
+    """The operand at ``place``, itself a contraction, replaced by its operands."""
+    inner = Contraction.of(whole.operands[place])
+    shift = 1 + max([*whole.sizes, 0])
+    alias: dict[int, int] = {}
+
+    def root(label: int) -> int:
+        while label in alias:
+            label = alias[label]
+        return label
+
+    for own, outer in zip(inner.out, whole.labels[place], strict=True):
+        first, second = root(own + shift), root(outer)
+        if first != second:
+            alias[max(first, second)] = min(first, second)
+    shifted = tuple(tuple(a + shift for a in own) for own in inner.labels)
+    labels = (*whole.labels[:place], *shifted, *whole.labels[place + 1 :])
+    new_labels = tuple(tuple(root(a) for a in own) for own in labels)
+    out = tuple(root(a) for a in whole.out)
+    sizes = {root(a + shift): s for a, s in inner.sizes.items()}
+    sizes |= {root(a): s for a, s in whole.sizes.items()}
+    carried = {a for own in new_labels for a in own} | set(out)
+    return Contraction(
+        (*whole.operands[:place], *inner.operands, *whole.operands[place + 1 :]),
+        new_labels,
+        out,
+        whole.coefficient * inner.coefficient,
+        {a: s for a, s in sizes.items() if a in carried},
+        (*whole.extents, *inner.extents, *(s for a, s in sizes.items() if a not in carried)),
+    )
