@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy import special
 
 from wengert import operations as ops
 from wengert.expr import Expr
+from wengert.formula import dense
 from wengert.formula.operators import PI, integer_power
 from wengert.formula.types import SCALAR, Type, type_of_shape
 from wengert.formula.words import Array, Evaluation, Node, Parameter, Site, Word
+from wengert.operations.elementwise import polygamma
 from wengert.shapes import Size
 
 _X = Parameter("x")
@@ -25,7 +27,6 @@ _A = Parameter("A")
 _AXIS = Parameter("axis", "axis", optional=True)
 _AXIS_BY_NAME = Parameter("axis", "axis", optional=True, by_name=True)
 _NAMED_SIZE = (Parameter("m", "size", optional=True), Parameter("n", "size", optional=True))
-_HALF = Fraction(1, 2)
 
 
 def _axis(node: Node) -> int | None:
@@ -101,10 +102,10 @@ def _infer_softmax(site: Site) -> Type:
 
 REDUCTIONS = (
     _reduction(
-        "sum", lambda x, k: np.sum(x, axis=k), lambda x, k: ops.sum_(x, k), "The sum of entries."
+        "sum", lambda x, k: np.sum(x, axis=k), ops.sum_, "The sum of entries."
     ),
     _reduction(
-        "mean", lambda x, k: np.mean(x, axis=k), lambda x, k: ops.mean(x, k), "The mean of entries."
+        "mean", lambda x, k: np.mean(x, axis=k), ops.mean, "The mean of entries."
     ),
     _reduction(
         "prod", lambda x, k: np.prod(x, axis=k), lambda x, k: ops.prod(x, k) if x.ndim else x,
@@ -197,28 +198,23 @@ def _infer_solve(site: Site) -> Type:
     return right
 
 
-def _logdet(x: Array) -> Array:
-    if not np.ndim(x):
-        return np.log(x)
-    sign, logarithm = np.linalg.slogdet(x)
-    return logarithm + np.log(sign)
-
-
-def _adjugate(x: Array) -> Array:
-    """The transposed matrix of cofactors, one minor after the other."""
-    size = x.shape[0]
-    result = np.ones_like(x)
-    for i in range(size):
-        for j in range(size):
-            minor = np.delete(np.delete(x, i, 0), j, 1)
-            result[j, i] = (-1) ** (i + j) * np.linalg.det(minor) if size > 1 else 1
-    return result
-
-
 def _or_scalar(
     matrix: Callable[..., Any], scalar: Callable[..., Any]
 ) -> Callable[[Evaluation], Array]:
     return lambda e: matrix(e.x) if np.ndim(e.x) else scalar(e.x)
+
+
+def _same(x: Array) -> Array:
+    return x
+
+
+def _reciprocal(x: Array) -> Array:
+    return 1.0 / x
+
+
+def _matrix_power(evaluation: Evaluation) -> Array:
+    x, exponent = evaluation.x, evaluation.param
+    return dense.matrix_power(x, exponent) if np.ndim(x) else x**exponent
 
 
 def _build_solve(node: Node, operands: Sequence[Expr]) -> Expr:
@@ -233,43 +229,43 @@ def _build_matpow(node: Node, operands: Sequence[Expr]) -> Expr:
 
 MATRIX_FUNCTIONS = (
     Word(
-        "tr", (_A,), _scalar_of_square, _or_scalar(np.trace, lambda x: x),
+        "tr", (_A,), _scalar_of_square, _or_scalar(np.trace, _same),
         lambda node, xs: ops.trace(xs[0]) if xs[0].ndim else xs[0],
         "The trace of a square matrix.",
     ),
     Word(
-        "det", (_A,), _scalar_of_square, _or_scalar(np.linalg.det, lambda x: x),
+        "det", (_A,), _scalar_of_square, _or_scalar(dense.determinant, _same),
         lambda node, xs: ops.det(xs[0]) if xs[0].ndim else xs[0],
         "The determinant of a square matrix.",
     ),
     Word(
-        "logdet", (_A,), _scalar_of_square, lambda e: _logdet(e.x),
+        "logdet", (_A,), _scalar_of_square, _or_scalar(dense.log_determinant, np.log),
         lambda node, xs: ops.logdet(xs[0]) if xs[0].ndim else ops.elementwise("log", xs[0]),
         "The logarithm of the determinant of a square matrix.",
     ),
     Word(
-        "inv", (_A,), _squared, _or_scalar(np.linalg.inv, lambda x: 1 / x),
+        "inv", (_A,), _squared, _or_scalar(dense.inverse, _reciprocal),
         lambda node, xs: ops.inv(xs[0]) if xs[0].ndim else ops.power(xs[0], Fraction(-1)),
         "The inverse of a square matrix.",
     ),
     Word(
-        "pinv", (_A,), _infer_pinv, lambda e: np.linalg.pinv(e.x),
+        "pinv", (_A,), _infer_pinv, lambda e: dense.pseudo_inverse(e.x),
         lambda node, xs: ops.pinv(xs[0]),
         "The Moore-Penrose pseudo-inverse of a matrix.",
     ),
     Word(
-        "adj", (_A,), _infer_adj, lambda e: _adjugate(e.x), lambda node, xs: ops.adj(xs[0]),
+        "adj", (_A,), _infer_adj, lambda e: dense.adjugate(e.x), lambda node, xs: ops.adj(xs[0]),
         "The adjugate of a square matrix.",
     ),
     Word(
         "matpow", (_A, Parameter("k", "integer")), _infer_matpow,
-        lambda e: np.linalg.matrix_power(e.x, e.param) if np.ndim(e.x) else e.x**e.param,
+        _matrix_power,
         _build_matpow,
         "An integer power of a square matrix, also written A^k.",
     ),
     Word(
         "solve", (_A, Parameter("b")), _infer_solve,
-        lambda e: np.linalg.solve(e.x, e.y), _build_solve,
+        lambda e: dense.solve(e.x, e.y), _build_solve,
         "The x with A*x = b, that is inv(A)*b.",
     ),
 )  # fmt: skip
@@ -304,9 +300,13 @@ def _infer_kron(site: Site) -> Type:
     return Type(left.orientation, tuple(m * p for m, p in pairs))
 
 
+def _kronecker(evaluation: Evaluation) -> Array:
+    return cast(Any, np).kron(evaluation.x, evaluation.y)
+
+
 def _infer_dot(site: Site) -> Type:
     if not all(t.is_vector for t in site.types):
-        raise site.clash("dot is of two vectors; for matrices write A*B or sum(A.*B)")
+        raise site.clash("dot is of two vectors", "For matrices write A*B or sum(A.*B)")
     site.equal((0, 0), (1, 0), "dot needs equal sizes")
     return SCALAR
 
@@ -314,7 +314,7 @@ def _infer_dot(site: Site) -> Type:
 def _infer_outer(site: Site) -> Type:
     left, right = site.types
     if not (left.is_vector and right.is_vector):
-        raise site.clash("outer is of two vectors; for matrices write kron(A, B)")
+        raise site.clash("outer is of two vectors", "For matrices write kron(A, B)")
     return Type("matrix", left.shape + right.shape)
 
 
@@ -330,7 +330,7 @@ SHAPERS = (
         "The columns of a matrix, one below the other.",
     ),
     Word(
-        "kron", (_A, Parameter("B")), _infer_kron, lambda e: np.kron(e.x, e.y),
+        "kron", (_A, Parameter("B")), _infer_kron, _kronecker,
         lambda node, xs: ops.kron(xs[0], xs[1]),
         "The Kronecker product of two matrices, or of two vectors.",
     ),
@@ -464,12 +464,16 @@ def _infer_polygamma(site: Site) -> Type:
     return site.types[0]
 
 
+def _polygamma(evaluation: Evaluation) -> Array:
+    return cast(Any, special).polygamma(evaluation.param, evaluation.x)
+
+
 POLYGAMMA = Word(
     "polygamma",
     (Parameter("k", "integer"), _X),
     _infer_polygamma,
-    lambda e: special.polygamma(e.param, e.x),
-    lambda node, operands: ops.polygamma(int(str(node.params[0])), operands[0]),
+    _polygamma,
+    lambda node, operands: polygamma(int(str(node.params[0])), operands[0]),
     "The derivative of order k of digamma.",
 )
 

@@ -14,14 +14,15 @@ import numpy as np
 
 from wengert import operations as ops
 from wengert.expr import Expr, Params
+from wengert.formula.dense import matrix_power
 from wengert.formula.syntax import Name, Operation
-from wengert.formula.types import SCALAR, Orientation, Type
+from wengert.formula.types import SCALAR, Type
 from wengert.formula.words import Array, Evaluation, Node, Parameter, Site, Word
 from wengert.shapes import Shape
 
 _ONE, _TWO = (Parameter("x"),), (Parameter("x"), Parameter("y"))
 _MAX_BITS = 2048
-_MAX_EXPONENT = 64
+MAX_EXPONENT = 1000
 
 # ---------------------------------------------------------------- leaves
 
@@ -81,37 +82,33 @@ def entrywise(site: Site, *, rule: str) -> Type:
         if not other.shape:
             continue
         if other.orientation != first.orientation or other.rank != first.rank:
-            raise site.clash(f"{rule}: {_mismatch(site, lead, k)}")
+            raise site.clash(rule, _mismatch(site, lead, k), (lead, k))
         for axis in range(first.rank):
             site.equal((lead, axis), (k, axis), rule)
     return first
 
 
 def _mismatch(site: Site, i: int, k: int) -> str:
-    """Why two orientations do not fit entry by entry, and what to write."""
-    pair: set[Orientation] = {site.types[i].orientation, site.types[k].orientation}
-    if pair == {"row", "column"}:
-        row = i if site.types[i].orientation == "row" else k
-        return f"one is a row, the other a column; transpose one: ({site.source(row)})'"
-    if pair == {"matrix", "column"}:
-        column = i if site.types[i].orientation == "column" else k
-        return (
-            "only scalars are spread over arrays; for the vector in every column write "
-            f"{_atom(site, column)}*vector(1)'"
-        )
-    if pair == {"matrix", "row"}:
-        row = i if site.types[i].orientation == "row" else k
-        return (
-            "only scalars are spread over arrays; for the row in every row write "
-            f"vector(1)*{_atom(site, row)}"
-        )
-    return "only scalars are spread over arrays"
+    """What to write where two orientations do not fit entry by entry."""
+    orientations = {site.types[i].orientation: i, site.types[k].orientation: k}
+    match sorted(orientations):
+        case ["column", "row"]:
+            return "Transpose one of them"
+        case ["column", "matrix"]:
+            column = _atom(site, orientations["column"])
+            return f"To have the vector in every column write {column}*vector(1)'"
+        case ["matrix", "row"]:
+            row = _atom(site, orientations["row"])
+            return f"To have the row in every row write vector(1)*{row}"
+        case _:
+            return "Only scalars are spread over arrays"
 
 
 def _atom(site: Site, k: int) -> str:
-    """Operand ``k`` as written, in brackets unless it is a name."""
+    """Operand ``k`` as written, in brackets unless it is a name, a number or bracketed."""
     source = site.source(k)
-    return source if source.rstrip("'").isidentifier() or source.endswith(")") else f"({source})"
+    word = source.rstrip("'").replace(".", "")
+    return source if word.isalnum() or source.endswith(")") else f"({source})"
 
 
 def folded(value: Fraction) -> Fraction | None:
@@ -184,30 +181,32 @@ def _infer_product(site: Site) -> Type:
         case "column", "row":
             return Type("matrix", left.shape + right.shape)
         case _:
-            raise site.clash(_no_product(site))
+            raise site.clash(*_no_product(site))
     site.equal((0, left.rank - 1), (1, 0), "* needs equal inner sizes")
     return result
 
 
-def _no_product(site: Site) -> str:
+def _no_product(site: Site) -> tuple[str, str]:
+    """Why there is no product, and what to write."""
     x, y = _atom(site, 0), _atom(site, 1)
     match site.types[0].orientation, site.types[1].orientation:
         case "column", "column":
-            return (
-                f"two columns have no product *; write {x}'*{y} for the inner product, {x}*{y}' "
-                f"for the outer product, {x}.*{y} entry by entry"
+            return "two columns have no product *", (
+                f"Write {x}'*{y} for the inner product, {x}*{y}' for the outer product, "
+                f"{x}.*{y} entry by entry"
             )
         case "row", "row":
-            return (
-                f"two rows have no product *; write {x}*{y}' for the inner product, {x}'*{y} for "
-                f"the outer product, {x}.*{y} entry by entry"
+            return "two rows have no product *", (
+                f"Write {x}*{y}' for the inner product, {x}'*{y} for the outer product, "
+                f"{x}.*{y} entry by entry"
             )
         case "column", "matrix":
-            return f"a column has no product * with a matrix on its right; write {x}'*{y} or {y}*{x}"
+            return "a column has no product * with a matrix", f"Write {x}'*{y} or {y}*{x}"
         case "matrix", "row":
-            return f"a matrix has no product * with a row on its right; write {x}*({y})' or {y}*{x}"
+            return "a matrix has no product * with a row", f"Write {x}*{y}' or {y}*{x}"
         case _:
-            return 'tensors have no product *; name the axes: einsum("ijk,k->ij", T, x)'
+            remedy = 'Name the axes: einsum("ijk,k->ij", T, x)'
+            return "tensors have no product *", remedy
 
 
 def _evaluate_product(evaluation: Evaluation) -> Array:
@@ -265,13 +264,11 @@ def _infer_quotient(site: Site) -> Type:
     if not right.shape:
         return left
     x, y = _atom(site, 0), _atom(site, 1)
-    if left.orientation == right.orientation or not left.shape:
-        message = f"/ divides by scalars only; entry by entry write {x}./{y}"
+    if right.orientation == "matrix" and left.shape:
+        remedy = f"Write {x}*inv({y}) for the product with the inverse, {x}./{y} entry by entry"
     else:
-        message = "/ divides by scalars only"
-    if right.orientation == "matrix":
-        message += f"; for the inverse write {x}*inv({y})"
-    raise site.clash(message)
+        remedy = f"To divide entry by entry write {x}./{y}"
+    raise site.clash("/ divides by scalars only", remedy)
 
 
 def _infer_divide(site: Site) -> Type:
@@ -303,20 +300,22 @@ DIVIDE = Word(
 
 def _fold_power(values: Sequence[Fraction], params: Params) -> Fraction | None:
     base, exponent = values
-    if exponent.denominator != 1 or abs(exponent) > _MAX_EXPONENT:
+    if exponent.denominator != 1:
         return None
     bits = max(base.numerator.bit_length(), base.denominator.bit_length())
     return folded(base**exponent.numerator) if bits * abs(exponent) <= _MAX_BITS else None
 
 
-def _check_zero_power(site: Site) -> None:
+def _check_exponent(site: Site) -> None:
     base, exponent = site.values
+    if exponent is not None and abs(exponent) > MAX_EXPONENT:
+        raise site.fail(f"an exponent can be up to {MAX_EXPONENT}", 1)
     if base == 0 and exponent is not None and exponent < 0:
         raise site.fail("zero has no negative power", 0)
 
 
 def _infer_power(site: Site) -> Type:
-    _check_zero_power(site)
+    _check_exponent(site)
     base, exponent = site.types
     x = _atom(site, 0)
     if exponent.shape:
@@ -324,14 +323,13 @@ def _infer_power(site: Site) -> Type:
         if isinstance(written, Name) and written.name == "T" and base.shape:
             raise site.fail(f"T is a variable here; for the transpose write {x}'", 1)
         y = _atom(site, 1)
-        raise site.clash(f"the exponent of ^ is a scalar; entry by entry write {x}.^{y}")
+        raise site.clash("the exponent of ^ is a scalar", f"Entry by entry write {x}.^{y}")
     if not base.shape:
         return SCALAR
     if base.orientation != "matrix":
-        raise site.clash(
-            f"^ is for scalars and square matrices; entry by entry write {x}.^{site.source(1)}"
-        )
-    site.params = (integer_power(site, site.values[1], f"{x}.^{site.source(1)}"),)
+        remedy = f"Entry by entry write {x}.^{_atom(site, 1)}"
+        raise site.clash("^ is for scalars and square matrices", remedy)
+    site.params = (integer_power(site, site.values[1], f"{x}.^{_atom(site, 1)}"),)
     site.equal((0, 0), (0, 1), "a matrix power needs a square matrix")
     return base
 
@@ -342,12 +340,14 @@ def integer_power(site: Site, value: Fraction | None, instead: str) -> int:
         raise site.fail(
             f"a matrix power has an integer as its exponent; entry by entry write {instead}", 1
         )
+    if abs(value) > MAX_EXPONENT:
+        raise site.fail(f"an exponent can be up to {MAX_EXPONENT}", 1)
     return value.numerator
 
 
 def _evaluate_power(evaluation: Evaluation) -> Array:
     if evaluation.node.params:
-        return np.linalg.matrix_power(evaluation.x, evaluation.param)
+        return matrix_power(evaluation.x, evaluation.param)
     return np.power(evaluation.x, evaluation.y)
 
 
@@ -361,7 +361,7 @@ def _build_power(node: Node, operands: Sequence[Expr]) -> Expr:
 
 
 def _infer_entry_power(site: Site) -> Type:
-    _check_zero_power(site)
+    _check_exponent(site)
     return entrywise(site, rule=".^ needs equal shapes")
 
 
@@ -399,7 +399,8 @@ def _infer_transpose(site: Site) -> Type:
         case "matrix":
             return Type("matrix", operand.shape[::-1])
         case "tensor":
-            raise site.clash("a tensor has no transpose '; name the axes: einsum(\"ijk->kij\", T)")
+            remedy = 'Name the axes: einsum("ijk->kij", T)'
+            raise site.clash("a tensor has no transpose", remedy)
 
 
 TRANSPOSE = Word(

@@ -88,7 +88,7 @@ class _Frame:
 
     @property
     def untouched(self) -> bool:
-        """Has nothing of the argument or statement been read?"""
+        """Whether nothing of the argument or statement has been read."""
         return not (self.terms or self.values or self.operators or self.keyword)
 
     def reduce(self, precedence: int) -> None:
@@ -147,7 +147,7 @@ class _Parser:
     # ------------------------------------------------------------ where an operand is due
 
     def _operand(self, token: Token) -> bool:
-        """Read a token where an operand is due; is one still due afterwards?"""
+        """Read a token where an operand is due; gives whether one is still due."""
         frame, kind = self.frames[-1], token.kind
         if kind == "name":
             return self._name(frame, token)
@@ -211,7 +211,7 @@ class _Parser:
     # ------------------------------------------------------------ where an operator is due
 
     def _operator(self, token: Token) -> bool:
-        """Read a token after an operand; is an operand due afterwards?"""
+        """Read a token after an operand; gives whether an operand is due."""
         frame, kind = self.frames[-1], token.kind
         precedence = _BINARY.get(kind)
         if precedence is not None:
@@ -279,10 +279,10 @@ class _Parser:
         elif token.kind == "[" and before.kind == "name":
             message = "indexing is not part of the language; for a product write *"
         elif token.kind in _OPERANDS:
-            message = (
-                f"an operator is missing before {clip(token.value)}; "
-                f"for a product write {clip(before.value)}*{clip(token.value)}"
-            )
+            left, right = clip(before.value), clip(token.value)
+            message = f"an operator is missing before {right}; for a product write {left}*{right}"
+            if before.kind == "name" and token.kind not in ("(", "["):
+                message += f", for a function {left}({right})"
         else:
             message = f"{clip(token.value)} is not expected here"
         return FormulaError(message, self.text, token.start, token.end)

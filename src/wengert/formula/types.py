@@ -53,7 +53,7 @@ class Type:
 
     @property
     def is_vector(self) -> bool:
-        """Is it a column or a row?"""
+        """Whether it is a column or a row."""
         return len(self.shape) == 1
 
     def __str__(self) -> str:
@@ -76,9 +76,9 @@ def describe(orientation: Orientation, shape: Shape) -> str:
         case "row":
             return f"a row of size {format_shape(shape)}"
         case "matrix":
-            return f"a {format_shape(shape)} matrix"
+            return f"a matrix of size {format_shape(shape)}"
         case "tensor":
-            return f"a {format_shape(shape)} tensor"
+            return f"a tensor of size {format_shape(shape)}"
 
 
 SCALAR = Type("scalar", ())
@@ -96,7 +96,7 @@ def only_symbol(size: Size) -> str | None:
 
 
 def is_unknown(name: str) -> bool:
-    """Is the symbol one that unification may replace?"""
+    """Whether unification may replace the symbol."""
     return name[0] == "?"
 
 
@@ -111,7 +111,7 @@ class Solver:
     """Unknown sizes and what they have turned out to be.
 
     Equations that have no unique solution yet (``m*n = 12``) wait until :meth:`settle`; there,
-    products of as many factors on both sides are taken as equal factor by factor, because
+    products of as many unknown factors on both sides are taken as equal factor by factor, because
     ``vec(X) + vec(Y)`` is read as two matrices of one shape.
     """
 
@@ -201,14 +201,16 @@ class Solver:
         if len(first.terms) != 1 or len(second.terms) != 1:
             return False
         (left, c), (right, d) = first.terms[0], second.terms[0]
-        if c != d or len(left) != len(right):
+        if c != d or len(left) != len(right) or not all(map(is_unknown, left + right)):
             return False
-        pairs = zip(_by_age(left), _by_age(right), strict=True)
-        return all([self.unify(symbol(a), symbol(b), place) for a, b in pairs])
+        pairs = zip(sorted(left, key=_age), sorted(right, key=_age), strict=True)
+        for one, other in pairs:
+            self.unify(symbol(one), symbol(other), place)
+        return True
 
 
-def _by_age(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=lambda n: (not is_unknown(n), int(n[1:]) if is_unknown(n) else 0, n))
+def _age(unknown: str) -> int:
+    return int(unknown[1:])
 
 
 def _cancel(first: Size, second: Size) -> tuple[Size, Size]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from fractions import Fraction
 from functools import cache, partial
+from typing import Any, cast
 
 import numpy as np
 from scipy import special
@@ -62,6 +63,22 @@ def _normal_distribution(x: Array) -> Array:
     return (1 + special.erf(x / np.sqrt(2.0))) / 2
 
 
+def _step(x: Array) -> Array:
+    return np.where(x > 0, np.ones_like(x), 0)
+
+
+def _relu(x: Array) -> Array:
+    return np.maximum(x, np.zeros_like(x))
+
+
+def _gelu(x: Array) -> Array:
+    return x * _normal_distribution(x)
+
+
+def _digamma(x: Array) -> Array:
+    return cast(Any, special).digamma(x)
+
+
 ELEMENTWISE: dict[str, tuple[Callable[..., Array], str]] = {
     "exp": (np.exp, "The exponential."),
     "log": (np.log, "The natural logarithm."),
@@ -70,7 +87,7 @@ ELEMENTWISE: dict[str, tuple[Callable[..., Array], str]] = {
     "sqrt": (np.sqrt, "The square root."),
     "abs": (np.abs, "The absolute value."),
     "sign": (np.sign, "The sign: -1, 0 or 1."),
-    "step": (lambda x: np.where(x > 0, np.ones_like(x), 0), "1 where x > 0, else 0."),
+    "step": (_step, "1 where x > 0, else 0."),
     "sin": (np.sin, "The sine."),
     "cos": (np.cos, "The cosine."),
     "tan": (np.tan, "The tangent."),
@@ -85,14 +102,14 @@ ELEMENTWISE: dict[str, tuple[Callable[..., Array], str]] = {
     "arctanh": (np.arctanh, "The inverse hyperbolic tangent."),
     "sigmoid": (_sigmoid, "1/(1 + exp(-x))."),
     "softplus": (_softplus, "log(1 + exp(x)), never overflowing."),
-    "relu": (lambda x: np.where(x > 0, x, 0 * x), "x where x > 0, else 0."),
-    "gelu": (lambda x: x * _normal_distribution(x), "x times the normal distribution function."),
+    "relu": (_relu, "x where x > 0, else 0."),
+    "gelu": (_gelu, "x times the normal distribution function."),
     "normcdf": (_normal_distribution, "The normal distribution function."),
     "normpdf": (_normal_density, "The normal density."),
     "erf": (special.erf, "The error function."),
     "erfc": (special.erfc, "1 - erf(x), exact for large x."),
     "gammaln": (_gamma_logarithm, "The logarithm of |Γ(x)|."),
-    "digamma": (special.digamma, "The derivative of gammaln."),
+    "digamma": (_digamma, "The derivative of gammaln."),
 }
 ELEMENTWISE_OF_TWO: dict[str, tuple[Callable[..., Array], str]] = {
     "maximum": (np.maximum, "The larger of two, entry by entry."),

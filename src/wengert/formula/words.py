@@ -84,16 +84,6 @@ class Word:
         return f"<word {self.name}>"
 
 
-class Typed(Protocol):
-    """An operand with its type and, for a constant, its exact value."""
-
-    @property
-    def type(self) -> Type: ...
-
-    @property
-    def value(self) -> Fraction | None: ...
-
-
 class Site(Protocol):
     """One use of a word, as its type rule sees it."""
 
@@ -127,8 +117,10 @@ class Site(Protocol):
         """The error at this place, or at operand ``k``."""
         ...
 
-    def clash(self, message: str) -> FormulaShapeError:
-        """The error about shapes at this place, with the operands' types and their origins."""
+    def clash(
+        self, message: str, remedy: str = "", operands: Sequence[int] = ()
+    ) -> FormulaShapeError:
+        """The error about the shapes of these operands (all), with where each came from."""
         ...
 
 

@@ -27,6 +27,7 @@ from wengert.operations.labelling import Factor, Labels, canonical_order
 from wengert.primitive import (
     Constant,
     Domain,
+    Linear,
     Multilinear,
     Notation,
     Partials,
@@ -77,6 +78,9 @@ def contract(
     if network.coefficient == 0:
         return zeros(shape)
     network.resolve()
+    mapped = _through_linear_map(network)
+    if mapped is not None:
+        return mapped
     network.cancel_inverses()
     distributed = _distribute(network, shape, deep)
     if distributed is not None:
@@ -343,6 +347,55 @@ def _finished(factors: Sequence[Factor], out: Labels, coefficient: Fraction, sha
     )
 
 
+def _through_linear_map(network: _Network) -> Expr | None:
+    """A linear operation on pure deltas, met by other factors, is the operation on them.
+
+    Without this, the Jacobian of a reshape would be a dense array of zeros and ones.
+    """
+    if len(network.factors) < 2:
+        return None
+    for k, (expr, axes) in enumerate(network.factors):
+        rule = expr.primitive.derivative
+        if not isinstance(rule, Linear) or not _is_pure_delta(expr.operands[0]):
+            continue
+        lead = expr.operands[0].ndim // 2
+        elsewhere = {x for j, (_, a) in enumerate(network.factors) if j != k for x in a}
+        for free, bound, apply_rule in (
+            (axes[:lead], axes[lead:], rule.transpose),
+            (axes[lead:], axes[:lead], rule.apply),
+        ):
+            if any(x in elsewhere or network.out.count(x) != 1 for x in free):
+                continue
+            others = tuple(x for x in network.out if x not in free)
+            rest = [f for j, f in enumerate(network.factors) if j != k]
+            inner = contract(
+                [e for e, _ in rest],
+                [a for _, a in rest],
+                (*others, *bound),
+                sizes={x: s for x, s in network.sizes.items() if x not in free},
+                coefficient=network.coefficient,
+            )
+            mapped = apply_rule(expr, inner)
+            fresh = {x: network.fresh + j for j, x in enumerate(free)}
+            lead_axes = tuple(range(-len(others), 0))
+            relabel = (*lead_axes, *(fresh[x] for x in free))
+            position = iter(lead_axes)
+            out = tuple(fresh[x] if x in fresh else next(position) for x in network.out)
+            shift = len(others)
+            return contract(
+                [mapped], [tuple(x + shift for x in relabel)], tuple(x + shift for x in out)
+            )
+    return None
+
+
+def _is_pure_delta(node: Expr) -> bool:
+    if node.primitive is not CONTRACT or node.operands:
+        return False
+    _, out, coefficient = contraction_params(node)
+    half = len(out) // 2
+    return coefficient == 1 and len(out) > 0 and out[:half] == out[half:] == tuple(range(half))
+
+
 def _distribute(network: _Network, shape: Shape, deep: bool) -> Expr | None:
     """Multiply out a factor that is a sum with delta terms, so that the deltas vanish."""
     if len(network.factors) < 2:
@@ -358,7 +411,7 @@ def _distribute(network: _Network, shape: Shape, deep: bool) -> Expr | None:
                 [t, *(e for e, _ in rest)],
                 [axes, *(a for _, a in rest)],
                 network.out,
-                sizes={x: network.sizes[x] for x in network.out},
+                sizes=network.sizes,
                 deep=deep,
             )
             for t in expr.operands

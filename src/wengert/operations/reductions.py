@@ -22,7 +22,7 @@ from wengert.operations.algebra import (
     scale,
     strip_coefficient,
 )
-from wengert.operations.apply import apply
+from wengert.operations.apply import apply, same_shape
 from wengert.operations.build import sub, sum_
 from wengert.operations.elementwise import SIGN
 from wengert.primitive import (
@@ -31,6 +31,7 @@ from wengert.primitive import (
     Notation,
     Primitive,
     Pushforward,
+    Undefined,
     register,
     registry,
 )
@@ -264,6 +265,27 @@ NORM1 = register(
         rewrite=_scaling_out("norm1"),
         smooth=False,
         source="sign(x); at 0 the subgradient 0",
+    )
+)
+
+
+def _evaluate_safe_power(node: Expr, x: Any) -> Any:
+    safe = np.where(x == 0, 1, x)
+    return np.where(x == 0, 0, safe ** float(node.params[0])).astype(np.asarray(x).dtype)
+
+
+SAFE_POWER = register(
+    Primitive(
+        "safepower",
+        1,
+        same_shape,
+        _evaluate_safe_power,
+        Undefined("it stands for a power in evaluation only; differentiate before lowering"),
+        Notation.function("safepower"),
+        parameters=("exponent",),
+        elementwise=True,
+        domains=(Domain(0.3, 2.0),),
+        source="x ** p for p < 0, and 0 where x = 0",
     )
 )
 

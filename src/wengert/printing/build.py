@@ -38,7 +38,8 @@ from wengert.printing.tree import (
 )
 
 ONE = Fraction(1)
-_MAX_DEPTH = 60
+_MAX_DEPTH = 60  # beyond these a transpose stays outside, which bounds the work
+_MAX_SIZE = 4000
 _FLIPPED: dict[Kind, Kind] = {
     "scalar": "scalar",
     "column": "row",
@@ -310,7 +311,7 @@ def transpose(tree: Tree) -> Tree:
         body = tree.body
         moved = None if body is None else transpose(body)
         return scale(tree.coefficient, tree.numerators, moved, tree.denominators)
-    if tree.depth > _MAX_DEPTH:
+    if tree.depth > _MAX_DEPTH or tree.size > _MAX_SIZE:
         return _wrap(tree)
     if isinstance(tree, Product):
         return product([transpose(f) for f in reversed(tree.children)])
@@ -361,7 +362,7 @@ def _row_of_hadamard(tree: Hadamard) -> Tree | None:
 
 def transpose_terms(tree: Tree) -> Tree:
     """The transpose with every term of a sum transposed on its own."""
-    if not isinstance(tree, Sum):
+    if not isinstance(tree, Sum) or tree.size > _MAX_SIZE:
         return transpose(tree)
     moved = [
         (s, transpose_terms(t) if t.depth < _MAX_DEPTH else transpose(t))
@@ -372,7 +373,7 @@ def transpose_terms(tree: Tree) -> Tree:
 
 def is_symmetric(tree: Tree) -> bool:
     """Whether the tree visibly equals its transpose."""
-    return tree.kind == "matrix" and tree.depth < _MAX_DEPTH and transpose(tree) == tree
+    return tree.kind == "matrix" and transpose(tree) == tree
 
 
 # ---------------------------------------------------------------- products
@@ -390,7 +391,7 @@ def product(parts: Sequence[Tree]) -> Tree:
     chain: list[Tree] = []
     for part in parts:
         body = factors.strip(part)
-        if isinstance(body, Product):
+        if isinstance(body, Product) and body.size < _MAX_SIZE:
             chain += body.children
         elif body is not None and not isinstance(body, Identity):
             chain.append(Ones(body.kind, (), body.shape) if isinstance(body, Ones) else body)
@@ -534,7 +535,7 @@ def diag(tree: Tree) -> Tree:
     body = factors.strip(tree)
     if isinstance(body, Ones):
         return factors.around(Identity("matrix", (), body.shape[0]))
-    if isinstance(body, DiagPart) and isinstance(body.children[0], Diag):
+    if isinstance(body, DiagPart) and getattr(body.children[0], "diagonal", False):
         return factors.around(body.children[0])
     assert body is not None
     return factors.around(Diag("matrix", (body,)))
@@ -586,7 +587,7 @@ def add(parts: Iterable[tuple[Fraction | int, Tree]]) -> Tree:
         coefficient, tree = work.pop()
         if isinstance(tree, Sum):
             pairs = zip(tree.signs, tree.children, strict=True)
-            if abs(coefficient) == 1:
+            if abs(coefficient) == 1 and tree.size < _MAX_SIZE:
                 work += [(coefficient * s, t) for s, t in pairs]
                 continue
         bare = scale(coefficient, (), tree)

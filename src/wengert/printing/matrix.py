@@ -23,7 +23,7 @@ from wengert.printing.build import (
 )
 from wengert.printing.contraction import Contraction, flattened
 from wengert.printing.network import Network, assemble, assemble_flat, reduce_network
-from wengert.printing.tree import Call, Einsum, Identity, Kind, Ones, Symbol, Tree, Unvec, Zero
+from wengert.printing.tree import Call, Einsum, Identity, Kind, Ones, Reshape, Symbol, Tree, Unvec, Zero
 from wengert.shapes import Shape, total_size
 
 Orientation = Literal["scalar", "column", "row", "matrix", "tensor"]
@@ -78,18 +78,19 @@ def to_matrix(
     settings : Conversion, optional
         Names for subexpressions, and what to do about contractions without matrix form.
     """
-    tree = _Converter(settings or Conversion()).convert(expr, rows)
+    tree = Converter(settings or Conversion()).convert(expr, rows)
     if tree is not None and orientation == "row" and tree.kind == "column":
         return transpose_terms(tree)
     return tree
 
 
-class _Converter:
+class Converter:
     """Converts nodes in topological order; ``trees`` keeps the result for every node."""
 
     def __init__(self, settings: Conversion) -> None:
         self.settings = settings
         self.trees: dict[Expr, Tree | None] = {}
+        self.contractions: dict[Expr, Contraction] = {}
 
     def convert(self, expr: Expr, rows: int | None) -> Tree | None:
         if rows is not None and expr.ndim > 2:
@@ -127,15 +128,19 @@ class _Converter:
             return ()
         if node.name == "contract":
             return self._contraction(node).operands
-        if node.name == "reshape" and self._kronecker_operand(node) is not None:
-            operand = self._kronecker_operand(node)
-            return () if operand is None else self._contraction(operand).operands
+        if node.name == "reshape":
+            product = self._kronecker_operand(node)
+            if product is not None:
+                return self._contraction(product).operands
         return node.operands
 
     def _contraction(self, node: Expr) -> Contraction:
-        if not self.settings.flatten:
-            return Contraction.of(node)
-        return flattened(node, self.settings.cuts)
+        found = self.contractions.get(node)
+        if found is None:
+            merge = self.settings.flatten
+            found = flattened(node, self.settings.cuts) if merge else Contraction.of(node)
+            self.contractions[node] = found
+        return found
 
     # ------------------------------------------------------------ nodes
 
@@ -164,7 +169,7 @@ class _Converter:
             return None
         test = node.primitive.symmetric
         symmetric = node.ndim == 2 and (
-            (test is not None and test(node.operands, node.params))
+            (test is not None and test(node))
             or (node.primitive.elementwise and all(is_symmetric(o) for o in operands))
         )
         return Call(kind_of(node.shape), tuple(operands), node, symmetric)
@@ -241,14 +246,18 @@ class _Converter:
         target: Shape = node.param("target")
         contraction = self._kronecker_operand(node)
         if contraction is not None:
-            return self._flat_contract(contraction, 2)
-        tree = self.trees[operand]
-        if tree is None or len(tail) != operand.ndim:
+            flat = self._flat_contract(contraction, 2)
+            if flat is not None:
+                return flat
+        tree = self.tree(operand)
+        if tree is None:
             return None
-        if operand.ndim == 2 and len(target) == 1:
+        if len(tail) == operand.ndim == 2 and len(target) == 1:
             return vec(transpose(tree))
-        if operand.ndim == 1 and len(target) == 2:
+        if len(tail) == operand.ndim == 1 and len(target) == 2:
             return transpose(Unvec("matrix", (tree,), target[::-1]))
+        if self.settings.einsum:
+            return Reshape(kind_of(node.shape), (tree,), node.shape)
         return None
 
     # ------------------------------------------------------------ rank 3 and 4
@@ -286,9 +295,10 @@ class _Converter:
 def _variable(node: Expr) -> Tree:
     name: str = node.param("name")
     constant = node.name == "constant"
-    assumed: frozenset[Assumption] = frozenset() if constant else node.param("assumptions")
+    assumed: set[Assumption] = set() if constant else set(node.param("assumptions"))
     symmetric = node.ndim == 2 and bool(_SYMMETRIC & assumed)
-    return Symbol(kind_of(node.shape), (), name, symmetric, constant)
+    diagonal = node.ndim == 2 and Assumption.DIAGONAL in assumed
+    return Symbol(kind_of(node.shape), (), name, symmetric, constant, diagonal)
 
 
 def _network(whole: Contraction, operands: list[Tree]) -> Network | None:

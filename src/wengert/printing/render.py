@@ -23,10 +23,16 @@ _LEVELS = {"atom": ATOM, "power": POWER, "product": PRODUCT, "sum": SUM}
 
 @dataclass(frozen=True)
 class Piece:
-    """Rendered text and how tightly it binds."""
+    """Rendered text and how tightly it binds.
+
+    ``factors`` are the factors of a product apart; ``short`` is a shorter text for places that
+    determine the sizes.
+    """
 
     text: str
     level: int = ATOM
+    factors: tuple[str, ...] = ()
+    short: str = ""
 
     @property
     def negative(self) -> bool:
@@ -34,7 +40,7 @@ class Piece:
         return self.text[:1] in "-−" and self.level < POWER
 
 
-class _Argument:
+class Argument:
     """An operand in a notation template: ``{0}`` as it stands, ``{0:a}`` bracketed."""
 
     def __init__(self, plain: str, atomic: str) -> None:
@@ -101,7 +107,7 @@ class Renderer:
     def on_call(self, node: t.Call, parts: list[Piece]) -> Piece:
         notation: Notation = node.node.primitive.notation_of(node.node)
         template: str = getattr(notation, self.template)
-        arguments = [_Argument(p.text, self.at_least(p, ATOM)) for p in parts]
+        arguments = [Argument(p.text, self.at_least(p, ATOM)) for p in parts]
         named = dict(zip(node.node.primitive.parameters, node.node.params, strict=False))
         return Piece(template.format(*arguments, **named), _LEVELS[notation.level])
 
@@ -125,15 +131,23 @@ def factor_texts(
 ) -> tuple[list[str], list[str]]:
     """Texts of the factors of a scaled tree (numbers aside) and of its denominators."""
     above = list(parts[: node.above])
-    below = list(parts[node.above : node.above + node.below])
+    below = parts[node.above : node.above + node.below]
     rest = list(parts[node.above + node.below :])
     if isinstance(node.body, t.Ones) and node.body.plain:
         rest = []
-    trees = list(node.children[: node.above])
     texts: list[str] = []
-    for k, (tree, piece) in enumerate(zip(trees, above, strict=True)):
+    for k, (tree, piece) in enumerate(zip(node.numerators, above, strict=True)):
         last = k == len(above) - 1 and not rest
-        inner_chain = isinstance(tree, t.Product) and not last
-        texts.append(renderer.bracket(piece) if inner_chain else renderer.at_least(piece, PRODUCT))
-    texts += [renderer.at_least(piece, PRODUCT) for piece in rest]
+        if isinstance(tree, t.Product) and not last:
+            texts.append(renderer.bracket(piece))
+        else:
+            texts += _as_factors(renderer, piece)
+    for piece in rest:
+        texts += _as_factors(renderer, piece)
     return texts, [renderer.at_least(piece, POWER) for piece in below]
+
+
+def _as_factors(renderer: Renderer, piece: Piece) -> tuple[str, ...]:
+    if piece.factors and piece.level == PRODUCT:
+        return piece.factors
+    return (renderer.at_least(piece, PRODUCT),)

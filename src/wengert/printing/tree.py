@@ -97,6 +97,7 @@ class Symbol(Tree):
     name: str
     symmetric: bool = False
     constant: bool = False
+    diagonal: bool = False
 
     def _own_size(self) -> int:
         return len(self.name)
@@ -271,6 +272,13 @@ class Vec(Tree):
 @dataclass(frozen=True, eq=False)
 class Unvec(Tree):
     """The matrix of this shape whose stacked columns are the child."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Reshape(Tree):
+    """The child's entries, row by row, in another shape."""
 
     shape: Shape
 

@@ -1,0 +1,405 @@
+"""Formulas as users hold them: derive, read, evaluate, check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from wengert import printing
+from wengert.assumptions import Assumption
+from wengert.backends.arguments import Arguments, bind
+from wengert.backends.numerical import largest_relative_error
+from wengert.backends.numpy_backend import compile_plan
+from wengert.derive import derivative, resolve_mode
+from wengert.errors import NameClashError, ShapeError, WengertError
+from wengert.expr import Expr, topological
+from wengert.formula import (
+    AssumptionLike,
+    Elaborated,
+    ShapeLike,
+    Variable,
+    build,
+    elaborate,
+    evaluate_directly,
+)
+from wengert.operations import variable
+from wengert.operations.algebra import VARIABLE, leaf_of
+from wengert.plan import Plan, make_plan
+from wengert.rewrite import display, lower, recognise
+from wengert.shapes import Shape, format_space, symbols_of
+
+
+def formula(
+    text: str,
+    shapes: Mapping[str, ShapeLike] | None = None,
+    assume: Mapping[str, AssumptionLike] | None = None,
+) -> Formula:
+    """Read a formula.
+
+    Parameters
+    ----------
+    text : str
+        In the formula language: MATLAB's operators, ``*`` is the matrix product, vectors are
+        columns, ``r = X*w - y; r'*r`` defines a part.
+    shapes : mapping, optional
+        Shapes by name, as tuples of integers and size symbols: ``{"x": (), "T": ("n", "n", 3)}``.
+        By default the first letter decides: a-g scalars, h-z vectors, A-Z matrices.
+    assume : mapping, optional
+        ``"symmetric"``, ``"positive definite"``, ``"diagonal"``, ``"orthogonal"``, ``"positive"``.
+
+    Returns
+    -------
+    Formula
+        To derive, print and evaluate.
+
+    Raises
+    ------
+    FormulaError
+        With a caret under the place.
+
+    Examples
+    --------
+    >>> f = formula("norm2(X*w - y)^2")
+    >>> print(f.derivative("w"))
+    2(Xw − y)ᵀX
+    >>> float(f(X=[[1.0, 2.0]], w=[1.0, 1.0], y=[1.0]))
+    4.0
+    """
+    read = elaborate(text, shapes, assume)
+    return Formula(recognise(build(read)), read.variables, read.orientation, read)
+
+
+@dataclass(frozen=True, eq=False)
+class Formula:
+    """A function of named variables; a derivative of one is one again.
+
+    Attributes
+    ----------
+    expr : Expr
+        The expression.
+    variables : tuple of Variable
+        Of the formula as it was written, in order of appearance.
+    orientation : str
+        ``"scalar"``, ``"column"``, ``"row"``, ``"matrix"`` or ``"tensor"``.
+    origin : Elaborated
+        The formula as it was read.
+    source : Formula or None
+        What this is the derivative of.
+    wrt : str
+        With respect to which variable.
+    mode : str
+        The mode of differentiation.
+    """
+
+    expr: Expr
+    variables: tuple[Variable, ...]
+    orientation: str
+    origin: Elaborated
+    source: Formula | None = None
+    wrt: str = ""
+    mode: str = "auto"
+    _programs: dict[Any, Callable[[Any], Any]] = field(default_factory=dict, repr=False)
+
+    # ------------------------------------------------------------ facts
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes of the value's axes: the function's own, then each variable's."""
+        return self.expr.shape
+
+    @property
+    def space(self) -> str:
+        """The space of the value as people write it, e.g. ``ℝ¹ˣⁿ`` for a gradient."""
+        if self.orientation == "row":
+            return format_space((1, *self.shape))
+        return format_space(self.shape)
+
+    @property
+    def order(self) -> int:
+        """How many times it was derived."""
+        return 0 if self.source is None else self.source.order + 1
+
+    @property
+    def primal(self) -> Formula:
+        """The formula that all the deriving began with."""
+        return self if self.source is None else self.source.primal
+
+    @cached_property
+    def shown(self) -> Expr:
+        """The expression as a person would write it."""
+        return display(self.expr, self._written())
+
+    def _written(self) -> list[Expr]:
+        return [self.expr] if self.source is None else [self.source.shown, *self.source._written()]
+
+    @property
+    def is_zero(self) -> bool:
+        """Is it identically zero?"""
+        return str(self) == "0"
+
+    # ------------------------------------------------------------ deriving
+
+    def derivative(self, *names: str, order: int | None = None, mode: str = "auto") -> Formula:
+        """The derivative with respect to variables, one after the other, outputs first.
+
+        Parameters
+        ----------
+        *names : str
+            ``("w",)``, ``("w", "w")``, ``("w", "X")``; none if there is just one variable.
+        order : int, optional
+            Repeats the last name so that the derivative has this order.
+        mode : str
+            ``"auto"``, ``"forward"``, ``"reverse"`` (or ``"backward"``), ``"cross-country"``: the
+            same result, found in another order.
+
+        Returns
+        -------
+        Formula
+            Of shape ``f.shape + variable.shape * order``.
+
+        Raises
+        ------
+        NameClashError
+            For a name that is no variable; the message lists those that are.
+        ValueError
+            For an unknown mode or an order that does not fit.
+        MissingRuleError
+            For an operation without a derivative; never a silent zero.
+
+        Examples
+        --------
+        >>> f = formula("x'*A*x")
+        >>> print(f.derivative("x"))
+        xᵀ(A + Aᵀ)
+        >>> print(f.derivative("x", order=2))
+        A + Aᵀ
+        """
+        mode = resolve_mode(mode)
+        result = self
+        for name in self._sequence(names, order):
+            leaf = leaf_of(variable(name, *self._declared(name)))
+            expr = derivative(result.expr, [leaf], mode)
+            orientation = _orientation(result.orientation, len(leaf.shape), len(expr.shape))
+            result = Formula(
+                expr, self.variables, orientation, self.origin, result, name, mode
+            )
+        return result
+
+    def _sequence(self, names: tuple[str, ...], order: int | None) -> tuple[str, ...]:
+        if not names:
+            if len(self.variables) != 1:
+                listed = ", ".join(v.name for v in self.variables) or "none"
+                raise NameClashError(f"name the variable to derive by; the variables are: {listed}")
+            names = (self.variables[0].name,)
+        if order is None:
+            return names
+        if isinstance(order, bool) or not isinstance(order, int) or order < len(names):
+            raise ValueError(
+                f"order must be an integer of at least {len(names)}, the number of names; got {order!r}"
+            )
+        return names + names[-1:] * (order - len(names))
+
+    def _declared(self, name: str) -> tuple[Shape, frozenset[Assumption]]:
+        for v in self.variables:
+            if v.name == name:
+                if Assumption.ORTHOGONAL in v.assumptions:
+                    raise WengertError(
+                        f"{name} is assumed orthogonal, so its entries are not independent and the "
+                        "derivative is not unique; derive by a variable without the assumption"
+                    )
+                return v.shape, v.assumptions
+        listed = ", ".join(v.name for v in self.variables) or "none"
+        close = get_close_matches(str(name), [v.name for v in self.variables], n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else "."
+        raise NameClashError(f"there is no variable {name!r}{hint} The variables are: {listed}")
+
+    # ------------------------------------------------------------ reading
+
+    def __str__(self) -> str:
+        return printing.matrix_notation(self.shown, self.orientation, rows=self._rows)
+
+    def __repr__(self) -> str:
+        return f"<Formula {self}: {self.space}>"
+
+    @property
+    def _rows(self) -> int:
+        """How many of the axes are the function's own."""
+        return len(self.primal.shape)
+
+    def latex(self) -> str:
+        """LaTeX, in matrix notation if there is one, else with indices."""
+        return printing.latex(self.shown, self.orientation, rows=self._rows)
+
+    def index(self) -> str:
+        """Index notation (Einstein, with δ)."""
+        return printing.index_notation(self.shown)
+
+    def index_latex(self) -> str:
+        """Index notation in LaTeX."""
+        return printing.index_latex(self.shown)
+
+    def to_text(self) -> str:
+        """The formula language; reading it gives the same function.
+
+        Raises
+        ------
+        WengertError
+            If the language cannot say it.
+        """
+        return printing.text(self.shown, self.orientation)
+
+    def code(self, target: str = "numpy") -> str:
+        """Source code that runs by itself.
+
+        Parameters
+        ----------
+        target : str
+            ``"numpy"``.
+        """
+        if target != "numpy":
+            raise ValueError(f"there is no code for {target!r}; the targets are: numpy")
+        return printing.numpy_code(self.shown, [v.name for v in self.variables])
+
+    # ------------------------------------------------------------ evaluating
+
+    def __call__(self, /, **values: Any) -> Any:
+        """The value on arrays.
+
+        Parameters
+        ----------
+        **values : array_like
+            By name. Every variable of the formula is accepted; those that neither the value nor
+            its shape depends on may be left out.
+
+        Returns
+        -------
+        ndarray
+            Of the formula's shape (a NumPy scalar for rank 0); float32 if all values are float32.
+
+        Raises
+        ------
+        NameClashError, ShapeError, AssumptionError
+            For values that do not fit.
+        SingularMatrixError
+            For a singular matrix that has to be inverted.
+        """
+        arguments = self._bind(values)
+        program = self._programs.get(arguments.key)
+        if program is None:
+            program = compile_plan(self._plan(arguments), arguments.dtype)
+            self._programs[arguments.key] = program
+        (result,) = program(arguments.arrays)
+        return _owned(result, arguments)
+
+    def plan(self, /, **values: Any) -> Plan:
+        """The instructions that evaluate it on arrays of these shapes; prints with costs."""
+        return self._plan(self._bind(values))
+
+    def _bind(self, values: Mapping[str, Any]) -> Arguments:
+        arguments = bind(self.variables, self._needed, values)
+        unknown = sorted(symbols_of(self.shape) - set(arguments.sizes))
+        unknown += sorted(self._inner_symbols - set(arguments.sizes) - set(unknown))
+        if unknown:
+            names = [v.name for v in self.variables if symbols_of(v.shape) & set(unknown)]
+            raise ShapeError(
+                f"the size {unknown[0]} is not known from the values given; "
+                + (f"pass {' or '.join(names)} too" if names else "declare it with shapes={...}")
+            )
+        return arguments
+
+    @cached_property
+    def _lowered(self) -> Expr:
+        return lower(self.expr)
+
+    @cached_property
+    def _needed(self) -> frozenset[str]:
+        return frozenset(
+            str(n.params[0]) for n in topological(self._lowered) if n.primitive is VARIABLE
+        )
+
+    @cached_property
+    def _inner_symbols(self) -> frozenset[str]:
+        return frozenset[str]().union(*(symbols_of(n.shape) for n in topological(self._lowered)))
+
+    def _plan(self, arguments: Arguments) -> Plan:
+        return make_plan([self._lowered], arguments.sizes)
+
+    # ------------------------------------------------------------ checking
+
+    def check(self, /, **values: Any) -> float:
+        """The largest relative error against an independent numerical derivative.
+
+        The value is compared with the formula as it was written, evaluated step by step without
+        any rewriting; the first derivative with extrapolated differences of that; each further
+        one with differences of the derivative before it, which is checked likewise.
+
+        Returns
+        -------
+        float
+            The largest of these errors, each relative to the largest entry compared; near 1e-10
+            for smooth functions. NaN where the value or its differences are not finite.
+        """
+        arguments = bind(self.variables, [v.name for v in self.variables], values)
+        arrays = {k: np.asarray(a, dtype=np.float64) for k, a in arguments.arrays.items()}
+        return self._check(arrays)
+
+    def _check(self, arrays: dict[str, Any]) -> float:
+        if self.source is None:
+            return _relative_gap(self(**arrays), evaluate_directly(self.origin, arrays))
+        before = self.source._check(arrays)
+        shape_and_assumptions = self._declared(self.wrt)
+
+        def function(x: Any) -> Any:
+            moved = {**arrays, self.wrt: x}
+            if self.source is not None and self.source.source is not None:
+                return self.source._unchecked(moved)
+            return evaluate_directly(self.origin, moved)
+
+        project = _projection(shape_and_assumptions[1])
+        error = largest_relative_error(function, arrays[self.wrt], self(**arrays), project)
+        return max(before, error) if not np.isnan(before + error) else float("nan")
+
+    def _unchecked(self, arrays: dict[str, Any]) -> Any:
+        """The value without checking assumptions (differences may step off them by rounding)."""
+        free = [Variable(v.name, v.shape, frozenset(), v.orientation) for v in self.variables]
+        arguments = bind(free, self._needed, arrays)
+        program = self._programs.get(arguments.key)
+        if program is None:
+            program = compile_plan(self._plan(arguments), arguments.dtype)
+            self._programs[arguments.key] = program
+        return program(arguments.arrays)[0]
+
+
+def _orientation(before: str, added: int, rank: int) -> str:
+    if rank == 0:
+        return "scalar"
+    if rank == 1:
+        return "row" if added == 1 else before
+    return "matrix" if rank == 2 else "tensor"
+
+
+def _projection(assumptions: frozenset[Assumption]) -> Callable[[Any], Any]:
+    if Assumption.DIAGONAL in assumptions:
+        return lambda d: np.diag(np.diag(d))
+    if Assumption.SYMMETRIC in assumptions:
+        return lambda d: (d + d.T) / 2
+    return lambda d: d
+
+
+def _relative_gap(value: Any, reference: Any) -> float:
+    scale = np.max(np.abs(reference), initial=0.0)
+    gap = np.max(np.abs(value - reference), initial=0.0)
+    return float(gap / scale) if scale > 0 else float(gap)
+
+
+def _owned(result: Any, arguments: Arguments) -> Any:
+    """The result as an array of its own, never a view of the user's."""
+    if np.ndim(result) == 0:
+        return arguments.dtype.type(result)
+    shared = any(np.may_share_memory(result, a) for a in arguments.arrays.values())
+    return np.array(result) if shared else np.asarray(result)

@@ -1,0 +1,228 @@
+"""The form that a person would write: flat products, like terms gathered, common factors out.
+
+Derivation keeps a light form, in which sharing survives and the modes may differ in association.
+Here products are flattened, sums *created by differentiation* are multiplied out, and the terms
+are gathered and factored again, so that every mode prints the same. Sums that the user wrote (and
+those of local derivatives, like 1 − t²) stay whole, unless multiplying them out makes terms
+cancel. All of it under caps, beyond which the light form stays.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from wengert.expr import Expr, rebuild, topological
+from wengert.operations.algebra import (
+    ADD,
+    CONTRACT,
+    POWER,
+    add,
+    base_and_exponent,
+    coefficients_of,
+    content_of,
+    contract,
+    contraction_params,
+    exponent_of,
+    orient,
+    scale,
+)
+from wengert.operations.rebuild import with_operands
+from wengert.primitive import Partials
+from wengert.rewrite.collect import collect
+
+_TERM_CAP = 64  # terms of a sum that is multiplied out
+_FLAT_CAP = 24  # factors of a flat product
+_NODE_CAP = 3000  # nodes of an expression that is simplified at all
+
+
+def display(root: Expr, written: Iterable[Expr] = ()) -> Expr:
+    """The expression as a person would write it; equal in value, found in one pass.
+
+    Parameters
+    ----------
+    root : Expr
+        What to show.
+    written : iterable of Expr
+        Expressions whose sums are kept whole: the formula that a derivative came from.
+    """
+    order = topological(root)
+    if len(order) > _NODE_CAP:
+        return root
+    return _Simplifier(atomic_sums(written)).run(root)
+
+
+def atomic_sums(written: Iterable[Expr]) -> set[Expr]:
+    """Sums in the expressions and in the local derivatives of their nodes."""
+    found: set[Expr] = set()
+    for root in written:
+        for node in topological(root):
+            if node.primitive is ADD:
+                found.add(normalized_sum(node))
+            rule = node.primitive.derivative
+            if isinstance(rule, Partials) and node.primitive is not POWER:
+                for partial in rule.partials:
+                    local = topological(partial(node, *node.operands))
+                    found.update(normalized_sum(n) for n in local if n.primitive is ADD)
+    return found
+
+
+def normalized_sum(node: Expr) -> Expr:
+    """A sum as it is when a factor: coprime coefficients, canonical orientation."""
+    return orient(scale(1 / content_of(coefficients_of(node)), node))[0]
+
+
+class _Simplifier:
+    def __init__(self, atoms: set[Expr]) -> None:
+        self.atoms = atoms
+        self.kept: set[Expr] = set()
+
+    def run(self, root: Expr) -> Expr:
+        return rebuild(root, self._transform, {})
+
+    def _transform(self, node: Expr, operands: tuple[Expr, ...]) -> Expr:
+        if node.primitive is CONTRACT:
+            flat = self._flatten(node, operands)
+            shown = self._multiply_out(flat)
+            if shown.primitive is ADD:
+                shown = collect(_cancelled(shown))
+            else:
+                shown = _cancelled(shown)
+        else:
+            shown = with_operands(node, operands)
+            if shown.primitive is ADD:
+                shown = collect(_cancelled(self._flat_sum(shown)))
+        if node.primitive is ADD and normalized_sum(node) in self.atoms:
+            if shown.primitive is ADD:
+                self.kept.add(normalized_sum(shown))
+        return shown
+
+    def _flatten(self, node: Expr, operands: tuple[Expr, ...]) -> Expr:
+        factors = sum(len(o.operands) if o.primitive is CONTRACT else 1 for o in operands)
+        return with_operands(node, operands, deep=factors <= _FLAT_CAP)
+
+    def _flat_sum(self, node: Expr) -> Expr:
+        terms = [self._multiply_out(t) for t in node.operands]
+        return add(terms, coefficients_of(node))
+
+    def _multiply_out(self, node: Expr) -> Expr:
+        return multiply_out(node, self.kept, _TERM_CAP)
+
+
+def multiply_out(node: Expr, kept: set[Expr], cap: int) -> Expr:
+    """Distribute a product over its factors that are sums, but for those in ``kept``."""
+    if node.primitive is ADD:
+        parts = [multiply_out(t, kept, cap) for t in node.operands]
+        return add(parts, coefficients_of(node))
+    if node.primitive is not CONTRACT:
+        return node
+    open_factors = [k for k, o in enumerate(node.operands) if _opens(o, kept)]
+    if not open_factors or _expanded_count(node, open_factors) > cap:
+        return node
+    k = open_factors[0]
+    labels, out, coefficient = contraction_params(node)
+    base, exponent = base_and_exponent(node.operands[k])
+    rest = [(o, a) for j, (o, a) in enumerate(zip(node.operands, labels, strict=True)) if j != k]
+    for _ in range(int(exponent) - 1):
+        rest.append((base, labels[k]))
+    sizes = dict(zip(out, node.shape, strict=True))
+    terms: list[Expr] = []
+    for term in base.operands:
+        product = contract(
+            [term, *(o for o, _ in rest)],
+            [labels[k], *(a for _, a in rest)],
+            out,
+            sizes=sizes,
+            deep=True,
+        )
+        terms.append(multiply_out(product, kept, cap))
+    return add(terms, [c * coefficient for c in coefficients_of(base)])
+
+
+def _opens(factor: Expr, kept: set[Expr]) -> bool:
+    base, exponent = base_and_exponent(factor)
+    if base.primitive is not ADD or base in kept:
+        return False
+    return exponent == 1 or (exponent.denominator == 1 and 1 < exponent <= 3)
+
+
+def _expanded_count(node: Expr, open_factors: list[int]) -> int:
+    count = 1
+    for k in open_factors:
+        base, exponent = base_and_exponent(node.operands[k])
+        count *= len(base.operands) ** int(exponent)
+    return count
+
+
+# ---------------------------------------------------------------- cancellation
+
+
+def _cancelled(node: Expr) -> Expr:
+    """The node multiplied out altogether, if terms gather so that it becomes shorter."""
+    terms = node.operands if node.primitive is ADD else (node,)
+    products = [t for t in terms if t.primitive is CONTRACT]
+    if not any(_opens(o, set()) for t in products for o in t.operands):
+        return node
+    count = sum(
+        _expanded_count(t, [k for k, o in enumerate(t.operands) if _opens(o, set())])
+        for t in products
+    )
+    if count > _TERM_CAP or not _may_gather(terms):
+        return node
+    opened = multiply_out(node, set(), _TERM_CAP)
+    if opened.primitive is ADD:
+        opened = collect(opened)
+    return opened if cost(opened) < cost(node) else node
+
+
+def _may_gather(terms: tuple[Expr, ...]) -> bool:
+    """Do two terms of the expansion have the same factors?"""
+    seen: set[tuple[int, ...]] = set()
+    for term in terms:
+        for signature in _signatures(term):
+            if signature in seen:
+                return True
+            seen.add(signature)
+    return False
+
+
+def _signatures(term: Expr) -> list[tuple[int, ...]]:
+    """The factors of each term of the expansion, as sorted digests."""
+    found: list[Counter[int]] = [Counter()]
+    operands = term.operands if term.primitive is CONTRACT else (term,)
+    for operand in operands:
+        base, exponent = base_and_exponent(operand)
+        if base.primitive is ADD and _opens(operand, set()):
+            choices = [_factor_digests(t) for t in base.operands]
+            for _ in range(int(exponent)):
+                found = [f + c for f in found for c in choices][: 4 * _TERM_CAP]
+        else:
+            found = [f + _factor_digests(operand) for f in found]
+    return [tuple(sorted(f.elements())) for f in found]
+
+
+def _factor_digests(node: Expr) -> Counter[int]:
+    total: Counter[int] = Counter()
+    stack = [node]
+    while stack:
+        item = stack.pop()
+        if item.primitive is CONTRACT:
+            stack.extend(item.operands)
+        elif item.primitive is POWER and exponent_of(item).denominator == 1:
+            number = int(exponent_of(item))
+            base = item.operands[0]
+            if 0 < number < 4:
+                stack.extend([base] * number)
+            else:
+                total[item.digest] += 1
+        else:
+            total[item.digest] += 1
+    return total
+
+
+def cost(node: Expr) -> int:
+    """How long the expression is when written: operand places of the tree, shared ones too."""
+    memo: dict[Expr, int] = {}
+    for item in topological(node):
+        memo[item] = min(1 + sum(memo[o] for o in item.operands), 10**9)
+    return memo[node]

@@ -1,0 +1,274 @@
+"""Numerically stable forms, chosen by rewrite rules with their conditions.
+
+``recognise`` runs before derivation: the stable functions are atomic, so that their derivatives
+use their results. ``lower`` runs before evaluation only, so that formulas print as people write
+them. Every rule holds for all real inputs at which the left side is defined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wengert.expr import Expr, rebuild
+from wengert.operations.algebra import (
+    ADD,
+    CONTRACT,
+    POWER,
+    add,
+    coefficients_of,
+    constant_value,
+    contract,
+    contraction_params,
+    exponent_of,
+    power,
+    transpose,
+)
+from wengert.operations.apply import apply
+from wengert.operations.build import broadcast, constant, neg, sub
+from wengert.operations.elementwise import EXP, EXPM1, LOG, LOG1P, SIGMOID, SOFTPLUS
+from wengert.operations.linalg import DET, LOGDET
+from wengert.operations.rebuild import with_operands
+from wengert.operations.reductions import LOGSUMEXP, NORM2, SAFE_POWER, SOFTMAX
+
+Rule = Callable[[Expr], Expr | None]
+
+
+def recognise(root: Expr) -> Expr:
+    """The expression with its stable functions recognised.
+
+    Examples
+    --------
+    >>> from wengert.operations import variable, elementwise, plus, constant
+    >>> x = variable("x", (3,))
+    >>> recognise(elementwise("log", plus(constant(1), elementwise("exp", x)))).name
+    'softplus'
+    """
+    return _rewrite_all(root, _RECOGNITION)
+
+
+def lower(root: Expr) -> Expr:
+    """The expression in the form in which it is evaluated."""
+    return _rewrite_all(root, _LOWERING)
+
+
+def _rewrite_all(root: Expr, rules: dict[object, tuple[Rule, ...]]) -> Expr:
+    def transform(node: Expr, operands: tuple[Expr, ...]) -> Expr:
+        fresh = with_operands(node, operands)
+        for rule in rules.get(fresh.primitive, ()):
+            found = rule(fresh)
+            if found is not None:
+                return found
+        return fresh
+
+    return rebuild(root, transform, {})
+
+
+# ---------------------------------------------------------------- recognition
+
+
+def _one_plus_exp(node: Expr) -> Expr | None:
+    """x, if the node is 1 + exp(x)."""
+    if node.primitive is not ADD or len(node.operands) != 2 or coefficients_of(node) != (1, 1):
+        return None
+    for one, other in (node.operands, node.operands[::-1]):
+        if constant_value(one) == 1 and other.primitive is EXP:
+            return other.operands[0]
+        if constant_value(one) == 1 and other.primitive is CONTRACT and other.ndim == 2:
+            turned = transpose(other)
+            if turned.primitive is EXP:
+                return transpose(turned.operands[0])
+    return None
+
+
+def _log_of_one_plus_exp(node: Expr) -> Expr | None:
+    """log(1 + exp(x)) = softplus(x)."""
+    inner = _one_plus_exp(node.operands[0])
+    return None if inner is None else apply(SOFTPLUS, inner)
+
+
+def _log1p_of_exp(node: Expr) -> Expr | None:
+    """log1p(exp(x)) = softplus(x)."""
+    inner = node.operands[0]
+    return apply(SOFTPLUS, inner.operands[0]) if inner.primitive is EXP else None
+
+
+def _log_of_sum_of_exp(node: Expr) -> Expr | None:
+    """log Σ exp(x) = logsumexp(x), along the summed axes."""
+    total = node.operands[0]
+    found = _sum_of_exp(total)
+    if found is None:
+        return None
+    moved, rank = found
+    return apply(LOGSUMEXP, moved, rank=rank)
+
+
+def _sum_of_exp(total: Expr) -> tuple[Expr, int] | None:
+    """(x with the summed axes last, their number), if the node is Σ exp(x)."""
+    if total.primitive is not CONTRACT or len(total.operands) != 1:
+        return None
+    labels, out, coefficient = contraction_params(total)
+    if coefficient != 1 or total.operands[0].primitive is not EXP:
+        return None
+    axes = labels[0]
+    summed = tuple(x for x in axes if x not in out)
+    if not summed or len(set(axes)) != len(axes) or sorted((*out, *summed)) != sorted(axes):
+        return None
+    x = total.operands[0].operands[0]
+    return contract([x], [axes], (*out, *summed)), len(summed)
+
+
+def _log_of_softmax(node: Expr) -> Expr | None:
+    """log softmax(x) = x − logsumexp(x)."""
+    inner = node.operands[0]
+    if inner.primitive is not SOFTMAX:
+        return None
+    x, rank = inner.operands[0], inner.params[0]
+    total = apply(LOGSUMEXP, x, rank=rank)
+    labels = tuple(range(x.ndim))
+    spread = contract([total], [labels[: total.ndim]], labels, sizes=dict(enumerate(x.shape)))
+    return sub(x, spread)
+
+
+def _log_of_sigmoid(node: Expr) -> Expr | None:
+    """log σ(x) = −softplus(−x)."""
+    inner = node.operands[0]
+    if inner.primitive is not SIGMOID:
+        return None
+    return neg(apply(SOFTPLUS, neg(inner.operands[0])))
+
+
+def _log_of_det(node: Expr) -> Expr | None:
+    """log det(A) = logdet(A), which does not overflow."""
+    inner = node.operands[0]
+    return apply(LOGDET, inner.operands[0]) if inner.primitive is DET else None
+
+
+def _reciprocal_of_one_plus_exp(node: Expr) -> Expr | None:
+    """1/(1 + exp(x)) = σ(−x)."""
+    inner = _one_plus_exp(node.operands[0]) if exponent_of(node) == -1 else None
+    return None if inner is None else apply(SIGMOID, neg(inner))
+
+
+def _root_of_squares(node: Expr) -> Expr | None:
+    """sqrt(Σ x²) = ‖x‖, whose derivative at 0 is the subgradient 0."""
+    total = node.operands[0]
+    if exponent_of(node).denominator != 2 or total.primitive is not CONTRACT or total.ndim:
+        return None
+    labels, _, coefficient = contraction_params(total)
+    if coefficient != 1 or len(total.operands) != 1 or len(set(labels[0])) != len(labels[0]):
+        return None
+    inner = total.operands[0]
+    if inner.primitive is not POWER or exponent_of(inner) != 2 or not inner.ndim:
+        return None
+    norm = apply(NORM2, inner.operands[0], rank=inner.ndim)
+    return power(norm, 2 * exponent_of(node))
+
+
+def _product_of_exp(node: Expr) -> Expr | None:
+    """exp(x) σ(−x) = σ(x), and exp(x) / Σ exp(x) = softmax(x)."""
+    labels, out, coefficient = contraction_params(node)
+    factors = list(zip(node.operands, labels, strict=True))
+    for k, (expr, axes) in enumerate(factors):
+        if expr.primitive is not EXP or len(set(axes)) != len(axes):
+            continue
+        x = expr.operands[0]
+        for j, (other, other_axes) in enumerate(factors):
+            merged = _merge_exp(x, axes, other, other_axes)
+            if merged is not None:
+                rest = [f for i, f in enumerate(factors) if i not in (j, k)]
+                return contract(
+                    [merged, *(e for e, _ in rest)],
+                    [axes, *(a for _, a in rest)],
+                    out,
+                    sizes=dict(zip(out, node.shape, strict=True)),
+                    coefficient=coefficient,
+                )
+    return None
+
+
+def _merge_exp(
+    x: Expr, axes: tuple[int, ...], other: Expr, other_axes: tuple[int, ...]
+) -> Expr | None:
+    if other.primitive is SIGMOID and other_axes == axes and other.operands[0] is neg(x):
+        return apply(SIGMOID, x)
+    if other.primitive is POWER and exponent_of(other) == -1:
+        found = _sum_of_exp(other.operands[0])
+        if found is None:
+            return None
+        moved, rank = found
+        kept = moved.ndim - rank
+        order = (*other_axes, *(a for a in axes if a not in other_axes))
+        if len(order) != len(axes) or contract([x], [axes], order) is not moved or kept < 0:
+            return None
+        return contract([apply(SOFTMAX, moved, rank=rank)], [order], axes)
+    return None
+
+
+_RECOGNITION: dict[object, tuple[Rule, ...]] = {
+    LOG: (
+        _log_of_one_plus_exp,
+        _log_of_sum_of_exp,
+        _log_of_softmax,
+        _log_of_sigmoid,
+        _log_of_det,
+    ),
+    LOG1P: (_log1p_of_exp,),
+    POWER: (_reciprocal_of_one_plus_exp, _root_of_squares),
+    CONTRACT: (_product_of_exp,),
+}
+
+# ---------------------------------------------------------------- lowering
+
+
+def _log_to_log1p(node: Expr) -> Expr | None:
+    """log(1 + x) = log1p(x), exact for small x."""
+    inner = node.operands[0]
+    if inner.primitive is not ADD:
+        return None
+    for term, c in zip(inner.operands, coefficients_of(inner), strict=True):
+        value = constant_value(term)
+        if value is not None and value * c == 1:
+            return apply(LOG1P, sub(inner, broadcast(constant(1), inner.shape)))
+    return None
+
+
+def _sum_with_cancellation(node: Expr) -> Expr | None:
+    """c exp(x) − c = c expm1(x) and c − c σ(x) = c σ(−x), without cancellation."""
+    terms = dict(zip(node.operands, coefficients_of(node), strict=True))
+    ones = [t for t in terms if constant_value(t) == 1]
+    if not ones:
+        return None
+    (one,) = ones
+    for term, c in terms.items():
+        if c != -terms[one] or term.primitive not in (EXP, SIGMOID):
+            continue
+        x = term.operands[0]
+        fresh = apply(EXPM1, x) if term.primitive is EXP else apply(SIGMOID, neg(x))
+        factor = c if term.primitive is EXP else -c
+        rest = {t: v for t, v in terms.items() if t not in (one, term)}
+        return add([fresh, *rest], [factor, *rest.values()])
+    return None
+
+
+def _direction(node: Expr) -> Expr | None:
+    """x/‖x‖ᵖ is 0 at x = 0 for a factor x: the subgradient of least norm, instead of 0/0."""
+    labels, out, coefficient = contraction_params(node)
+    fresh = list(node.operands)
+    for k, factor in enumerate(node.operands):
+        if factor.primitive is POWER and exponent_of(factor) < 0:
+            norm = factor.operands[0]
+            if norm.primitive is NORM2 and norm.operands[0] in node.operands:
+                fresh[k] = apply(SAFE_POWER, norm, exponent=exponent_of(factor))
+    if tuple(fresh) == node.operands:
+        return None
+    sizes = dict(zip(out, node.shape, strict=True))
+    return contract(fresh, labels, out, sizes=sizes, coefficient=coefficient)
+
+
+_LOWERING: dict[object, tuple[Rule, ...]] = {
+    LOG: (_log_to_log1p,),
+    ADD: (_sum_with_cancellation,),
+    CONTRACT: (_direction,),
+}
+
+__all__ = ["lower", "recognise"]
