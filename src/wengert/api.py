@@ -28,7 +28,7 @@ from wengert.formula import (
     evaluate_directly,
 )
 from wengert.operations import variable
-from wengert.operations.algebra import VARIABLE, leaf_of
+from wengert.operations.algebra import VARIABLE, is_zero, leaf_of
 from wengert.plan import Plan, make_plan
 from wengert.rewrite import display, lower, recognise
 from wengert.shapes import Shape, format_space, symbols_of
@@ -132,15 +132,18 @@ class Formula:
     @cached_property
     def shown(self) -> Expr:
         """The expression as a person would write it."""
-        return display(self.expr, self._written())
+        if self.source is None:
+            return display(self.expr, [self.expr])
+        before = self._sources()
+        return display(self.expr, [self.primal.expr], [f.expr for f in before])
 
-    def _written(self) -> list[Expr]:
-        return [self.expr] if self.source is None else [self.source.shown, *self.source._written()]
+    def _sources(self) -> list[Formula]:
+        return [] if self.source is None else [self.source, *self.source._sources()]
 
     @property
     def is_zero(self) -> bool:
         """Is it identically zero?"""
-        return str(self) == "0"
+        return is_zero(self.shown)
 
     # ------------------------------------------------------------ deriving
 
@@ -221,7 +224,10 @@ class Formula:
     # ------------------------------------------------------------ reading
 
     def __str__(self) -> str:
-        return printing.matrix_notation(self.shown, self.orientation, rows=self._rows)
+        if is_zero(self.shown):
+            return "0"
+        matrix = printing.matrix_notation(self.shown, self.orientation, rows=self._rows)
+        return self.index() if matrix is None else matrix
 
     def __repr__(self) -> str:
         return f"<Formula {self}: {self.space}>"

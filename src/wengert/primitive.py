@@ -37,10 +37,14 @@ class Multilinear:
 
 @dataclass(frozen=True)
 class Linear:
-    """Linear in its only operand, on trailing axes: ``apply(node, tangent)`` and its transpose."""
+    """Linear in its only operand, on trailing axes: ``apply(node, tangent)`` and its transpose.
+
+    ``rank(node)`` is the number of the operand's trailing axes that are acted on.
+    """
 
     apply: Callable[[Expr, Expr], Expr]
     transpose: Callable[[Expr, Expr], Expr]
+    rank: Callable[[Expr], int]
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,9 @@ class Primitive:
         ``power_rule(node, exponent) -> Expr | None``: a simpler node for ``node ** exponent``.
     square : callable or None
         ``square(node)``: the node that equals ``node ** 2``, for norms.
+    merged, unmerge : callable or None
+        ``merged(node, axis)``: the sizes of the axes that were merged into one, None if it is no
+        such axis; ``unmerge(node, axis)``: the node with that axis split into them.
     domains : tuple of Domain
         One an operand, for generated tests.
     smooth : bool
@@ -181,6 +188,8 @@ class Primitive:
     inverse: Callable[[Expr], tuple[Expr | None, bool]] | None = None
     power_rule: Callable[[Expr, Fraction], Expr | None] | None = None
     square: Callable[[Expr], Expr] | None = None
+    merged: Callable[[Expr, int], Shape | None] | None = None
+    unmerge: Callable[[Expr, int], Expr] | None = None
     domains: tuple[Domain, ...] = field(default=(Domain(),))
     smooth: bool = True
     source: str = ""

@@ -92,7 +92,9 @@ class Case:
         if wrong := set(self.assume.values()) - set(DOMAIN_OF_ASSUMPTION):
             raise ValueError(f"{self.id}: unknown assumptions {sorted(wrong)}")
         if any(self.assume.get(name) == "orthogonal" for name in self.wrt):
-            raise ValueError(f"{self.id}: a derivative along the orthogonal matrices is not defined")
+            raise ValueError(
+                f"{self.id}: a derivative along the orthogonal matrices is not defined"
+            )
 
     def domain_of(self, name: str) -> str:
         """The domain that the variable is drawn from."""

@@ -111,9 +111,7 @@ TRACES_SECOND = (
         "Matrix Cookbook (114)",
         known={"X": "A'*X'*B' + B'*X'*A'"},
     ),
-    case(
-        "cookbook-115", "tr(X*X')", "X", "X(2,3)", "Matrix Cookbook (115)", known={"X": "2*X"}
-    ),
+    case("cookbook-115", "tr(X*X')", "X", "X(2,3)", "Matrix Cookbook (115)", known={"X": "2*X"}),
     case(
         "cookbook-116",
         "tr(B'*X'*C*X*B)",

@@ -387,7 +387,9 @@ IDENTITIES = (
         shapes="a(n)",
         known={"x": "a'", "a": "x'"},
     ),
-    case("lecture-5.105", "a'*x", "x", "x(4) a(4)", "lecture 5.105", shapes="a(n)", known={"x": "a'"}),
+    case(
+        "lecture-5.105", "a'*x", "x", "x(4) a(4)", "lecture 5.105", shapes="a(n)", known={"x": "a'"}
+    ),
     case(
         "lecture-5.106",
         "a'*X*b",

@@ -44,12 +44,8 @@ DOCUMENTATION = (
         _DOCS,
         known={"x": "0.5*x'*(A + A')", "A": "0.5*x*x'"},
     ),
-    case(
-        "mc-docs-exp", "A*exp(x)", "x A", "A(2,3) x(3)", _DOCS, known={"x": "A*diag(exp(x))"}
-    ),
-    case(
-        "mc-docs-sin", "sin(x)'*y", "x y", "x(3) y(3)", _DOCS, known={"x": "(cos(x).*y)'"}
-    ),
+    case("mc-docs-exp", "A*exp(x)", "x A", "A(2,3) x(3)", _DOCS, known={"x": "A*diag(exp(x))"}),
+    case("mc-docs-sin", "sin(x)'*y", "x y", "x(3) y(3)", _DOCS, known={"x": "(cos(x).*y)'"}),
     case(
         "mc-docs-elementwise",
         "(y.*v)'*x",
@@ -119,7 +115,8 @@ DOCUMENTATION = (
 SITE = (
     case(
         "mc-kernel-alignment",
-        "alpha' * (y * y' .* ((P * K * P') .* (Q * K * Q') - (P * K * Q') .* (Q * K * P'))) * alpha",
+        "alpha' * (y * y' .* ((P * K * P') .* (Q * K * Q')"
+        " - (P * K * Q') .* (Q * K * P'))) * alpha",
         "alpha y K",
         "K(3,3) P(4,3) Q(4,3) alpha(4) y(4)",
         _SITE,
@@ -180,8 +177,15 @@ SITE = (
         domain={"X": "spd"},
         known={"X": "0.5*(-(inv(X)'*A*inv(X)'+inv(X)*A'*inv(X)))"},
     ),
-    case("mc-layer", "W2 * z1 + b2", "W2 b2 z1", "W2(2,3) z1(3) b2(2)", _SITE,
-         shapes="W2(m,n) z1(n) b2(m)", known={"z1": "W2", "b2": "diag(vector(1) + 0*b2)"}),
+    case(
+        "mc-layer",
+        "W2 * z1 + b2",
+        "W2 b2 z1",
+        "W2(2,3) z1(3) b2(2)",
+        _SITE,
+        shapes="W2(m,n) z1(n) b2(m)",
+        known={"z1": "W2", "b2": "diag(vector(1) + 0*b2)"},
+    ),
     case(
         "mc-oja",
         "w*w'*v - (w'*w)*v",
@@ -257,8 +261,9 @@ SITE = (
         _SITE,
         shapes="phi(n,n)",
     ),
-    case("mc-matrix-named-I", "I-(1/2)*phi*phi", "phi I", "I(2,2) phi(2,2)", _SITE,
-         shapes="phi(n,n)"),
+    case(
+        "mc-matrix-named-I", "I-(1/2)*phi*phi", "phi I", "I(2,2) phi(2,2)", _SITE, shapes="phi(n,n)"
+    ),
     case(
         "mc-spring",
         "(1-l0/norm2(p-q))*(p-q)",

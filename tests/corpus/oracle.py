@@ -220,6 +220,7 @@ def complex_step_jacobian(
 def relative_error(actual: ArrayLike, expected: ArrayLike) -> float:
     """The largest difference over the largest entry of either; a NaN counts as infinite.
 
+    Entries below 1e-3 count as 1e-3, so that rounding around a zero is no error.
     Arrays of different shapes are refused, not broadcast.
     """
     a, b = np.asarray(actual, dtype=np.float64), np.asarray(expected, dtype=np.float64)
@@ -229,5 +230,5 @@ def relative_error(actual: ArrayLike, expected: ArrayLike) -> float:
         return 0.0
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return float("inf")
-    scale = max(np.abs(a).max(), np.abs(b).max(), 1e-6)
+    scale = max(np.abs(a).max(), np.abs(b).max(), 1e-3)
     return float(np.abs(a - b).max() / scale)

@@ -132,7 +132,9 @@ CASES: tuple[Case, ...] = (
         "x(2) y(3) z(2)",
         _TENSOR,
     ),
-    case("tensor-outer-itself", 'einsum("i,j,k->ijk", x, x, x)', "x", "x(2)", "lecture, δ³ = δ⊗δ⊗δ"),
+    case(
+        "tensor-outer-itself", 'einsum("i,j,k->ijk", x, x, x)', "x", "x(2)", "lecture, δ³ = δ⊗δ⊗δ"
+    ),
     case(
         "tensor-fourth-order",
         'einsum("ijkl,ij,kl->", T, X, X)',
@@ -193,7 +195,7 @@ CASES: tuple[Case, ...] = (
     ),
     case(
         "tensor-factorization-machine",
-        'a + w\'*x + 0.5*(sum((V\'*x).^2) - einsum("if,i->", V.^2, x.^2))',
+        "a + w'*x + 0.5*(sum((V'*x).^2) - einsum(\"if,i->\", V.^2, x.^2))",
         "x w V a",
         "a() w(3) V(3,2) x(3)",
         "ML practice: factorization machine",

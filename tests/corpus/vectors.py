@@ -13,9 +13,7 @@ _NOTATION = "the same formula in another notation"
 VECTORS = (
     case("vector-identity", "x", "x", "x(3)", _VECTORS, known={"x": "diag(vector(1) + 0*x)"}),
     case("vector-scaled", "c*x", "x c", "c() x(3)", _VECTORS, known={"c": "x"}),
-    case(
-        "vector-transposed-matrix", "A'*x", "x A", "A(3,2) x(3)", _VECTORS, known={"x": "A'"}
-    ),
+    case("vector-transposed-matrix", "A'*x", "x A", "A(3,2) x(3)", _VECTORS, known={"x": "A'"}),
     case(
         "vector-softmax",
         "softmax(x)",
@@ -56,9 +54,7 @@ VECTORS = (
         _VECTORS,
         known={"x": "diag(vector(1)./y)", "y": "-diag(x./y.^2)"},
     ),
-    case(
-        "vector-reciprocal", "1./x", "x", "x(3)", _VECTORS, known={"x": "-diag(1./x.^2)"}
-    ),
+    case("vector-reciprocal", "1./x", "x", "x(3)", _VECTORS, known={"x": "-diag(1./x.^2)"}),
     case(
         "vector-power",
         "x.^y",
@@ -181,8 +177,9 @@ MATRICES = (
     case("matrix-adjugate", "adj(X)", "X", "X(3,3)", _MATRICES, domain={"X": "invertible"}),
     case("matrix-pinv", "pinv(X)", "X", "X(4,2)", _MATRICES),
     case("matrix-pinv-wide", "pinv(X)", "X", "X(2,4)", _MATRICES),
-    case("matrix-solve", "solve(X, A)", "X A", "X(3,3) A(3,2)", _MATRICES,
-         domain={"X": "invertible"}),
+    case(
+        "matrix-solve", "solve(X, A)", "X A", "X(3,3) A(3,2)", _MATRICES, domain={"X": "invertible"}
+    ),
     case("matrix-softmax-rows", "softmax(X, 1)", "X", "X(2,3)", _MATRICES),
     case("matrix-softmax-columns", "softmax(X, 0)", "X", "X(2,3)", _MATRICES),
     case(
@@ -203,8 +200,14 @@ MATRICES = (
         domain={"A": "invertible", "x": "positive", "y": "positive"},
     ),
     case("matrix-power-2", "matpow(X, 2)", "X", "X(2,2)", _MATRICES),
-    case("matrix-power-inverse", "matpow(X, -1)", "X", "X(3,3)", _MATRICES,
-         domain={"X": "invertible"}),
+    case(
+        "matrix-power-inverse",
+        "matpow(X, -1)",
+        "X",
+        "X(3,3)",
+        _MATRICES,
+        domain={"X": "invertible"},
+    ),
     case("matrix-scaled-rows", "diag(x)*X", "x X", "x(2) X(2,3)", _MATRICES),
     case(
         "matrix-elementwise-scalar",
@@ -288,8 +291,9 @@ SCALARS = (
     ),
     case("scalar-norm1", "norm1(X)", "X", "X(2,3)", "norms", known={"X": "sign(X)"}),
     case("scalar-norminf", "norminf(x)", "x", "x(4)", "norms"),
-    case("scalar-norm2", "norm2(A*x)", "x", "A(4,3) x(3)", "norms",
-         known={"x": "x'*A'*A/norm2(A*x)"}),
+    case(
+        "scalar-norm2", "norm2(A*x)", "x", "A(4,3) x(3)", "norms", known={"x": "x'*A'*A/norm2(A*x)"}
+    ),
     case("scalar-norm-cubed", "norm2(x)^3", "x", "x(3)", "norms", known={"x": "3*norm2(x)*x'"}),
     case(
         "scalar-norm-p",
@@ -317,8 +321,14 @@ SCALARS = (
         domain={"X": "invertible"},
         known={"X": "-inv(X)'/det(X)"},
     ),
-    case("scalar-sin-trace", "sin(tr(X))", "X", "X(3,3)", _SYMPY,
-         known={"X": "cos(tr(X))*(eye + 0*X)"}),
+    case(
+        "scalar-sin-trace",
+        "sin(tr(X))",
+        "X",
+        "X(3,3)",
+        _SYMPY,
+        known={"X": "cos(tr(X))*(eye + 0*X)"},
+    ),
     case(
         "scalar-sqrt-det",
         "sqrt(det(X'*X))",
@@ -363,24 +373,72 @@ SCALARS = (
 )
 
 NOTATIONS = (
-    case("notation-numpy", "(A @ x - y).T @ (A @ x - y)", "x", "A(4,3) x(3) y(4)", _NOTATION,
-         known={"x": "2*(A*x - y)'*A"}),
-    case("notation-unicode", "(Ax_y⊙z)ᵀ*k", "Ax_y z", "Ax_y(3) z(3) k(3)", _NOTATION,
-         shapes="Ax_y(n)", known={"z": "(Ax_y⊙k)ᵀ", "Ax_y": "(z⊙k)ᵀ"}),
-    case("notation-python-power", "sum(x**2)**3", "x", "x(3)", _NOTATION,
-         known={"x": "6*sum(x.^2)^2*x'"}),
-    case("notation-superscript", "norm2(X*w - y)²", "w", "X(4,3) w(3) y(4)", _NOTATION,
-         known={"w": "2*(X*w - y)'*X"}),
-    case("notation-number-dot", "2.*x'*A*x - 3./y'*x", "x", "A(3,3) x(3) y(3)",
-         "matrixcalculus.org traps: 2.*x is 2 .* x",
-         known={"x": "2*x'*(A + A') - (3./y)'"}),
-    case("notation-double-transpose", "x''*A''*x", "x", "A(3,3) x(3)", _NOTATION,
-         known={"x": "x'*(A + A')"}),
+    case(
+        "notation-numpy",
+        "(A @ x - y).T @ (A @ x - y)",
+        "x",
+        "A(4,3) x(3) y(4)",
+        _NOTATION,
+        known={"x": "2*(A*x - y)'*A"},
+    ),
+    case(
+        "notation-unicode",
+        "(x_hat⊙z)ᵀ*k",
+        "x_hat z",
+        "x_hat(3) z(3) k(3)",
+        _NOTATION,
+        shapes="x_hat(n)",
+        known={"z": "(x_hat⊙k)ᵀ", "x_hat": "(z⊙k)ᵀ"},
+    ),
+    case(
+        "notation-python-power",
+        "(x.T @ x)**3",
+        "x",
+        "x(3)",
+        _NOTATION,
+        known={"x": "6*(x'*x)^2*x'"},
+    ),
+    case(
+        "notation-superscript",
+        "norm2(X*w - y)²",
+        "w",
+        "X(4,3) w(3) y(4)",
+        _NOTATION,
+        known={"w": "2*(X*w - y)'*X"},
+    ),
+    case(
+        "notation-number-dot",
+        "2.*x'*A*x - 3./y'*x",
+        "x",
+        "A(3,3) x(3) y(3)",
+        "matrixcalculus.org traps: 2.*x is 2 .* x",
+        known={"x": "2*x'*(A + A') - (3./y)'"},
+    ),
+    case(
+        "notation-double-transpose",
+        "x'''*A''*x",
+        "x",
+        "A(3,3) x(3)",
+        _NOTATION,
+        known={"x": "x'*(A + A')"},
+    ),
     case("notation-transposed-power", "sum(x'.^2)", "x", "x(3)", _NOTATION, known={"x": "2*x'"}),
-    case("notation-signs", "-x'*-A*x - -x'*y", "x", "A(3,3) x(3) y(3)", _NOTATION,
-         known={"x": "x'*(A + A') + y'"}),
-    case("notation-spaces", "  norm2( A *x-y )^ 2 ", "x", "A(4,3) x(3) y(4)", _NOTATION,
-         known={"x": "2*(A*x - y)'*A"}),
+    case(
+        "notation-signs",
+        "-x'*-A*x - -x'*y",
+        "x",
+        "A(3,3) x(3) y(3)",
+        _NOTATION,
+        known={"x": "x'*(A + A') + y'"},
+    ),
+    case(
+        "notation-spaces",
+        "  norm2( A *x-y )^ 2 ",
+        "x",
+        "A(4,3) x(3) y(4)",
+        _NOTATION,
+        known={"x": "2*(A*x - y)'*A"},
+    ),
 )
 
 CASES: tuple[Case, ...] = VECTORS + MATRICES + SCALARS + NOTATIONS

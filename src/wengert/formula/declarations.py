@@ -157,9 +157,10 @@ def read_size(name: str, size: SizeLike) -> Size:
 def _factor(name: str, size: str, factor: str) -> Size:
     if factor.isascii() and factor.isdigit() and len(factor) < 19 and int(factor) > 0:
         return int(factor)
-    if not factor.isidentifier():
+    plain = _plain(factor)
+    if not plain.isidentifier():
         raise _bad_size(name, size)
-    return symbol(_plain(factor))
+    return symbol(plain)
 
 
 def _bad_size(name: str, size: object) -> ShapeError:

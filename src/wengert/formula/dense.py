@@ -32,7 +32,7 @@ def _eliminate(matrix: Array, right: Array) -> tuple[Array, Array]:
             determinant = -determinant
         determinant = determinant * work[k, k]
         work[k] = work[k] / work[k, k]
-        others = np.arange(size) != k
+        others = [row for row in range(size) if row != k]
         work[others] = work[others] - np.outer(work[others, k], work[k])
     return determinant, work[:, size:]
 

@@ -62,23 +62,17 @@ def evaluate_directly(elaborated: Elaborated, values: Mapping[str, Any]) -> Arra
     return np.asarray(results[elaborated.root])
 
 
+def sizes_of(elaborated: Elaborated, values: Mapping[str, Any]) -> dict[str, int]:
+    """The integers that the formula's size symbols stand for at these values."""
+    return _sizes(elaborated.variables, _arrays(elaborated, values))
+
+
 def _value(evaluation: Evaluation) -> Array:
-    node = evaluation.node
-    if node.shape and not node.operands:
-        _check_known(node, evaluation.sizes)
+    word = evaluation.node.word
     try:
-        return node.word.evaluate(evaluation)
+        return word.evaluate(evaluation)
     except np.linalg.LinAlgError as error:
-        raise SingularMatrixError(f"{node.word.name}: {error}") from error
-
-
-def _check_known(node: Node, sizes: Mapping[str, int]) -> None:
-    left = substitute(node.shape, sizes)
-    if not all(isinstance(size, int) for size in left):
-        raise ShapeError(
-            f"the size {format_shape(left)} of {node.word.name} is in no variable; give it as an "
-            f"argument: {node.word.signature}"
-        )
+        raise SingularMatrixError(f"{word.name}: {error}") from error
 
 
 def _arrays(elaborated: Elaborated, values: Mapping[str, Any]) -> dict[str, Array]:

@@ -64,12 +64,12 @@ def _reduction(
     evaluate: Callable[[Array, int | None], Array],
     build: Callable[[Expr, int | None], Expr],
     doc: str,
-    axis: Parameter | None = _AXIS,
+    axis: Parameter = _AXIS,
 ) -> Word:
     """A function of all entries, or along one axis."""
     return Word(
         name,
-        (_X,) if axis is None else (_X, axis),
+        (_X, axis),
         _infer_reduction,
         lambda e: evaluate(e.x, _axis(e.node)),
         lambda node, operands: build(operands[0], _axis(node)),
@@ -120,19 +120,19 @@ REDUCTIONS = (
         "The smallest entry; of two arrays, entry by entry, write minimum.", _AXIS_BY_NAME,
     ),
     _reduction(
-        "norm1", lambda x, k: np.sum(np.abs(x)),
-        lambda x, k: ops.norm1(x) if x.ndim else ops.elementwise("abs", x),
-        "The sum of absolute values of all entries.", None,
+        "norm1", lambda x, k: np.sum(np.abs(x), axis=k),
+        lambda x, k: ops.norm1(x, k) if x.ndim else ops.elementwise("abs", x),
+        "The sum of absolute values of entries.",
     ),
     _reduction(
-        "norm2", lambda x, k: np.sqrt(np.sum(x * x)),
-        lambda x, k: ops.norm2(x) if x.ndim else ops.elementwise("abs", x),
-        "The Euclidean norm of all entries; the Frobenius norm of a matrix.", None,
+        "norm2", lambda x, k: np.sqrt(np.sum(x * x, axis=k)),
+        lambda x, k: ops.norm2(x, k) if x.ndim else ops.elementwise("abs", x),
+        "The Euclidean norm of entries; the Frobenius norm of a matrix.",
     ),
     _reduction(
-        "norminf", lambda x, k: np.max(np.abs(x)),
-        lambda x, k: ops.norminf(x) if x.ndim else ops.elementwise("abs", x),
-        "The largest absolute value of all entries.", None,
+        "norminf", lambda x, k: np.max(np.abs(x), axis=k),
+        lambda x, k: ops.norminf(x, k) if x.ndim else ops.elementwise("abs", x),
+        "The largest absolute value of entries.",
     ),
     _reduction(
         "logsumexp", _logsumexp, lambda x, k: ops.logsumexp(x, k) if x.ndim else x,

@@ -348,7 +348,7 @@ class _Elaborator:
         return name_sizes(shapes, frozenset(taken))
 
     def _nodes(self, root: _Draft) -> Elaborated:
-        names = self._names(d.type.shape for d in self.drafts if not d.operands and d.type.shape)
+        names = self._names([self.solver.all()])
         made: dict[int, Node] = {}
         for draft in self.drafts:
             made[id(draft)] = Node(
@@ -380,8 +380,7 @@ class _Elaborator:
     # ------------------------------------------------------------ errors about shapes
 
     def _unsolved(self, first: Size, second: Size, place: Span) -> FormulaShapeError:
-        shapes = [d.type.shape for d in self.drafts]
-        left, right = named((first, second), self._names([*shapes, (first, second)]))
+        left, right = named((first, second), self._names([self.solver.all()]))
         message = f"the sizes {left} and {right} have to be equal here"
         return FormulaShapeError(f"{message}; declare the shapes", self.text, *place)
 

@@ -126,6 +126,10 @@ class Solver:
         self._count += 1
         return symbol(f"?{self._count}")
 
+    def all(self) -> Shape:
+        """Every size that was unknown at first, as far as it is known, in order."""
+        return tuple(self.resolve(symbol(f"?{k + 1}")) for k in range(self._count))
+
     def resolve(self, size: Size) -> Size:
         """The size as far as it is known."""
         while not isinstance(size, int):

@@ -35,7 +35,6 @@ ALIASES = {
     "atanh": "arctanh",
     "lgamma": "gammaln",
     "loggamma": "gammaln",
-    "psi": "digamma",
     "logistic": "sigmoid",
     "identity": "eye",
 }

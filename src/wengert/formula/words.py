@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, Protocol
 
-from wengert.errors import FormulaError
+from wengert.errors import FormulaError, ShapeError
 from wengert.expr import Expr, Params
 from wengert.formula.syntax import Syntax
 from wengert.formula.types import FormulaShapeError, Solver, Type
@@ -188,8 +188,22 @@ class Evaluation:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The node's shape in integers."""
-        return concrete(substitute(self.node.shape, self.sizes))
+        """The node's shape in integers.
+
+        Raises
+        ------
+        ShapeError
+            If no variable has one of the sizes.
+        """
+        shape = substitute(self.node.shape, self.sizes)
+        unknown = next((size for size in shape if not isinstance(size, int)), None)
+        if unknown is not None:
+            word = self.node.word
+            raise ShapeError(
+                f"the size {unknown} of {word.name} is in no variable; give it as an argument: "
+                f"{word.signature}"
+            )
+        return concrete(shape)
 
     @property
     def operand_types(self) -> tuple[Type, ...]:

@@ -78,6 +78,7 @@ def contract(
     if network.coefficient == 0:
         return zeros(shape)
     network.resolve()
+    network.split_merged_axes()
     mapped = _through_linear_map(network)
     if mapped is not None:
         return mapped
@@ -118,12 +119,12 @@ class _Network:
         if operand.primitive is CONTRACT:
             self._absorb_contraction(operand, labels, deep)
             return
-        if operand.primitive is ADD:
-            content = content_of(coefficients_of(operand))
+        core, turned = orient(operand)
+        if core.primitive is ADD:
+            content = content_of(coefficients_of(core))
             if content != 1:
                 self.coefficient *= content
-                operand = _scaled_sum(operand, 1 / content)
-        core, turned = orient(operand)
+                core = _scaled_sum(core, 1 / content)
         self.factors.append((core, labels[::-1] if turned else labels))
 
     def _absorb_contraction(self, operand: Expr, labels: Labels, deep: bool) -> None:
@@ -178,6 +179,36 @@ class _Network:
             if isinstance(size, int):
                 self.sizes[self._find(label)] = size
         self.same = {}
+
+    def split_merged_axes(self) -> None:
+        """A summed index over merged axes is one index an axis: vec(A)ᵀvec(B) = Σ Aᵢⱼ Bᵢⱼ."""
+        if not any(e.primitive.merged is not None for e, _ in self.factors):
+            return
+        for label in [x for x in self.sizes if x not in self.out]:
+            groups = {
+                e.primitive.merged(e, slot) if e.primitive.merged is not None else None
+                for e, axes in self.factors
+                for slot, x in enumerate(axes)
+                if x == label
+            }
+            group = groups.pop() if len(groups) == 1 else None
+            if group is not None:
+                self._split_label(label, group)
+
+    def _split_label(self, label: int, group: Shape) -> None:
+        parts = tuple(range(self.fresh, self.fresh + len(group)))
+        self.fresh += len(group)
+        del self.sizes[label]
+        self.sizes.update(zip(parts, group, strict=True))
+        factors, self.factors = self.factors, []
+        for expr, axes in factors:
+            while label in axes:
+                slot = axes.index(label)
+                assert expr.primitive.unmerge is not None
+                expr = expr.primitive.unmerge(expr, slot)
+                axes = (*axes[:slot], *parts, *axes[slot + 1 :])
+            self.absorb(expr, axes, False)
+        self.resolve()
 
     def cancel_inverses(self) -> None:
         """A_ij (A⁻¹)_jk summed over j alone is δ_ik; likewise QᵀQ for orthogonal Q."""
@@ -356,9 +387,9 @@ def _through_linear_map(network: _Network) -> Expr | None:
         return None
     for k, (expr, axes) in enumerate(network.factors):
         rule = expr.primitive.derivative
-        if not isinstance(rule, Linear) or not _is_pure_delta(expr.operands[0]):
+        if not isinstance(rule, Linear) or not _is_delta(expr.operands[0], rule.rank(expr)):
             continue
-        lead = expr.operands[0].ndim // 2
+        lead = rule.rank(expr)
         elsewhere = {x for j, (_, a) in enumerate(network.factors) if j != k for x in a}
         for free, bound, apply_rule in (
             (axes[:lead], axes[lead:], rule.transpose),
@@ -388,12 +419,12 @@ def _through_linear_map(network: _Network) -> Expr | None:
     return None
 
 
-def _is_pure_delta(node: Expr) -> bool:
+def _is_delta(node: Expr, rank: int) -> bool:
+    """Is the node δ of ``rank`` axes against ``rank`` axes?"""
     if node.primitive is not CONTRACT or node.operands:
         return False
     _, out, coefficient = contraction_params(node)
-    half = len(out) // 2
-    return coefficient == 1 and len(out) > 0 and out[:half] == out[half:] == tuple(range(half))
+    return coefficient == 1 and len(out) == 2 * rank and out[:rank] == out[rank:] == tuple(range(rank))
 
 
 def _distribute(network: _Network, shape: Shape, deep: bool) -> Expr | None:
@@ -514,9 +545,16 @@ def orient(node: Expr) -> tuple[Expr, bool]:
     other = flipped(node)
     if other is node:
         return node, False
-    if other.primitive not in (CONTRACT, ADD) or other.digest < node.digest:
+    if other.primitive not in (CONTRACT, ADD) or _rank_of(other) < _rank_of(node):
         return other, True
     return node, False
+
+
+def _rank_of(node: Expr) -> int:
+    """What orders a matrix and its transpose: of a sum, whatever its scale and sign."""
+    if node.primitive is not ADD:
+        return node.digest
+    return _scaled_sum(node, 1 / content_of(coefficients_of(node))).digest
 
 
 def flipped(node: Expr) -> Expr:

@@ -57,6 +57,60 @@ def _infer(operands: tuple[Expr, ...], params: Params) -> Shape:
     return x.shape[: x.ndim - len(tail)] + target  # type: ignore[arg-type, operator]
 
 
+def _groups(tail: Shape, target: Shape) -> list[Shape] | None:
+    """For each target axis the run of tail axes that it merges, if it is a plain merging."""
+    found: list[Shape] = []
+    start = 0
+    for size in target:
+        stop = start + 1
+        while stop < len(tail) and total_size(tail[start:stop]) != size:
+            stop += 1
+        if total_size(tail[start:stop]) != size:
+            return None
+        found.append(tail[start:stop])
+        start = stop
+    return found if start == len(tail) else None
+
+
+def _merged(node: Expr, axis: int) -> Shape | None:
+    tail, target = node.params
+    groups = _groups(tail, target)  # type: ignore[arg-type]
+    at = axis - (node.ndim - len(target))  # type: ignore[arg-type]
+    if groups is None or at < 0 or len(groups[at]) < 2:
+        return None
+    return groups[at]
+
+
+def _unmerge(node: Expr, axis: int) -> Expr:
+    tail, target = node.params
+    group = _merged(node, axis)
+    assert group is not None
+    at = axis - (node.ndim - len(target))  # type: ignore[arg-type]
+    wider = (*target[:at], *group, *target[at + 1 :])  # type: ignore[index]
+    return apply(RESHAPE, node.operands[0], tail=tail, target=wider)
+
+
+def _of_deltas(x: Expr, tail: Shape, target: Shape) -> Expr | None:
+    """The one form of a reshaped δ: leading axes in order, axes merged rather than split."""
+    r, t = len(tail), len(target)
+    _, out, coefficient = contraction_params(x)
+    lead, last = out[: x.ndim - r], out[x.ndim - r :]
+    if coefficient != 1 or len(lead) != r or len(set(last)) != r or set(lead) != set(last):
+        return None
+    if r < t:
+        wide = contract([], [], (*range(t), *range(t)), sizes=dict(enumerate(target)))
+        merged = apply(RESHAPE, wide, tail=target, target=tail)
+        turned = (*range(t, t + r), *range(t))
+        fresh = contract([merged], [range(t + r)], turned)
+    elif lead != last:
+        plain = contract([], [], (*range(r), *range(r)), sizes=dict(enumerate(tail)))
+        fresh = apply(RESHAPE, plain, tail=tail, target=target)
+    else:
+        return None
+    order = (*(last.index(a) for a in lead), *range(r, r + t))
+    return contract([fresh], [range(r + t)], order)
+
+
 def _rewrite(operands: tuple[Expr, ...], params: Params) -> Expr | None:
     x = operands[0]
     tail, target = params
@@ -66,6 +120,8 @@ def _rewrite(operands: tuple[Expr, ...], params: Params) -> Expr | None:
         inner_tail, inner_target = x.params
         if inner_target == tail:
             return apply(RESHAPE, x.operands[0], tail=inner_tail, target=target)
+    if x.primitive is CONTRACT and not x.operands:
+        return _of_deltas(x, tail, target)  # type: ignore[arg-type]
     if x.primitive is CONTRACT and x.operands:
         labels, out, _ = contraction_params(x)
         coefficient, rest = strip_coefficient(x)
@@ -92,9 +148,12 @@ RESHAPE = register(
         Linear(
             lambda node, dx: apply(RESHAPE, dx, tail=node.params[0], target=node.params[1]),
             lambda node, ct: apply(RESHAPE, ct, tail=node.params[1], target=node.params[0]),
+            lambda node: len(node.params[0]),
         ),
         Notation.function("reshape"),
         parameters=("tail", "target"),
+        merged=_merged,
+        unmerge=_unmerge,
         rewrite=_rewrite,
         source="vec isomorphism, lecture §1",
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wengert.errors import WengertError
 from wengert.expr import Expr, topological
@@ -19,9 +19,8 @@ from wengert.printing.matrix import Conversion, Converter, kind_of
 from wengert.printing.notation import matrix_notation
 from wengert.printing.numpy import NumpyRenderer
 from wengert.printing.tree import Symbol, Tree
-from wengert.shapes import Shape, Size
+from wengert.shapes import Shape
 
-_LINE = 100
 _INLINE = 60
 
 
@@ -92,7 +91,7 @@ class _Writer:
         """The text of the module."""
         result = self._body()
         code = "\n".join([*self.statements, result])
-        head = [*self._conversions(code), *self._sizes(code)]
+        head = [*self._conversions(code), *self._sizes()]
         body = "\n".join(f"    {line}" for line in [*head, *self.statements, f"return {result}"])
         special = [target.special] if "special." in body else []
         imports = "\n".join([target.array, *special])
@@ -103,8 +102,9 @@ class _Writer:
         """Write the statements; the text of the result."""
         cuts: dict[Expr, Tree] = {}
         for variable, argument in self.arguments.items():
-            leaf = variable
-            cuts[leaf] = _symbol(leaf, argument)
+            named = Converter(Conversion()).tree(variable)
+            assert isinstance(named, Symbol)
+            cuts[variable] = replace(named, name=argument)
         converter = Converter(Conversion(cuts=cuts, einsum=True, flatten=False))
         count = uses(self.expr)
         names = fresh_names(self.expr, "t")
@@ -132,10 +132,10 @@ class _Writer:
             return [*lines, f"{joined} = np.asarray({joined}, dtype)"]
         return [*lines, f"{joined} = (np.asarray(a, dtype) for a in ({joined}))"]
 
-    def _sizes(self, code: str) -> list[str]:
+    def _sizes(self) -> list[str]:
         lines: list[str] = []
         for symbol, own in self.size_names.items():
-            if not re.search(rf"\b{re.escape(own)}\b", code):
+            if symbol not in self.renderer.used_sizes:
                 continue
             place = self._place(symbol)
             if place is None:
@@ -184,6 +184,3 @@ def _symbol(node: Expr, name: str) -> Symbol:
 def _argument(name: str, reserved: set[str]) -> str:
     plain = re.sub(r"\W", "_", name)
     return plain + "_" if keyword.iskeyword(plain) or plain in reserved else plain
-
-
-__all__ = ["Size", "Target", "numpy_code"]

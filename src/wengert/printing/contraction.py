@@ -80,3 +80,26 @@ def _merged(whole: Contraction, place: int) -> Contraction:
         {a: s for a, s in sizes.items() if a in carried},
         (*whole.extents, *inner.extents, *(s for a, s in sizes.items() if a not in carried)),
     )
+
+
+def label_colours(whole: Contraction) -> dict[int, int]:
+    """A number for every label that does not depend on how labels and operands are ordered.
+
+    Output labels come first, in their order; summed labels follow, told apart by the operands
+    that carry them (colour refinement).
+    """
+    places = {label: k for k, label in reversed(list(enumerate(whole.out)))}
+    colours = {label: places.get(label, len(whole.out)) for label in whole.sizes}
+    for _ in range(4):
+        signs: dict[int, tuple[int, tuple[tuple[int, int, Labels], ...]]] = {}
+        for label, colour in colours.items():
+            seen = sorted(
+                (operand.digest, axis, tuple(colours[a] for a in own))
+                for operand, own in zip(whole.operands, whole.labels, strict=True)
+                for axis, other in enumerate(own)
+                if other == label
+            )
+            signs[label] = (colour, tuple(seen))
+        ranks = {sign: k for k, sign in enumerate(sorted(set(signs.values())))}
+        colours = {label: ranks[sign] for label, sign in signs.items()}
+    return colours

@@ -15,7 +15,7 @@ from typing import Any
 
 from wengert.expr import Expr
 from wengert.primitive import Notation
-from wengert.printing.contraction import Contraction, flattened
+from wengert.printing.contraction import Contraction, flattened, label_colours
 from wengert.printing.latex import LatexRenderer
 from wengert.printing.matrix import Conversion, Converter
 from wengert.printing.names import superscript
@@ -197,7 +197,7 @@ class _Writer:
 
     def _steps(self, task: _Task) -> Steps:
         node = task.node
-        if node.name == "variable" or node.name == "constant":
+        if node.name in {"variable", "constant"}:
             return self._matrix_form(task, self.converter.tree(node))
         if task.outer and node.name == "contract":
             return self._contract(task)
@@ -241,18 +241,16 @@ class _Writer:
         return Piece(self.style.quotient("1", [self._bracketed(raised, POWER)]), PRODUCT)
 
     def _elementwise(self, task: _Task) -> Steps:
-        parts: list[Piece] = []
-        for operand in task.node.operands:
-            parts.append((yield _Task(operand, task.indices, task.used, False)))
-        return self._applied(task.node, parts)
+        parts: dict[int, Piece] = {}
+        for k, operand in enumerate(task.node.operands):
+            parts[k] = yield _Task(operand, task.indices, task.used, False)
+        return self._applied(task.node, list(parts.values()))
 
     def _applied(self, node: Expr, parts: list[Piece]) -> Piece:
         notation: Notation = node.primitive.notation_of(node)
         template: str = getattr(notation, self.style.template)
         arguments = [Argument(p.text, self._bracketed(p, ATOM)) for p in parts]
-        named: dict[str, Any] = dict(
-            zip(node.primitive.parameters, node.params, strict=False)
-        )
+        named: dict[str, Any] = dict(zip(node.primitive.parameters, node.params, strict=False))
         return Piece(
             template.format(*arguments, **named), POWER if notation.level == "power" else ATOM
         )
@@ -267,7 +265,7 @@ class _Writer:
         return Piece(self.style.indexed(self._bracketed(whole, ATOM), task.indices))
 
     def _add(self, task: _Task) -> Steps:
-        terms: list[tuple[bool, int, str, Fraction, Piece]] = []
+        terms: list[tuple[tuple[object, ...], Fraction, Piece]] = []
         for coefficient, operand in zip(
             task.node.param("coefficients"), task.node.operands, strict=True
         ):
@@ -275,15 +273,22 @@ class _Writer:
             factor = Fraction(coefficient)
             if piece.text.startswith(self.style.sign):
                 piece, factor = Piece(piece.text[len(self.style.sign) :], PRODUCT), -factor
-            terms.append((factor < 0, -len(piece.factors), piece.text, factor, piece))
+            terms.append(((factor < 0, *self._term_key(operand, piece)), factor, piece))
         text = ""
-        for negative, _, _, factor, piece in sorted(terms, key=lambda term: term[:3]):
+        for key, factor, piece in sorted(terms, key=lambda term: term[0]):
+            negative = bool(key[0])
             body = self._scaled(abs(factor), [self._bracketed(piece, PRODUCT)], []).text
             glue = self.style.minus if negative else self.style.plus
             if not text:
                 glue = self.style.sign if negative else ""
             text += glue + body
         return Piece(text, SUM)
+
+    def _term_key(self, operand: Expr, piece: Piece) -> tuple[object, ...]:
+        tree = self.converter.tree(operand)
+        if tree is None:
+            return (-len(piece.factors), 0, piece.text)
+        return (-tree.degree, tree.cost, piece.text)
 
     def _scaled(self, coefficient: Fraction, above: list[str], below: list[str]) -> Piece:
         top, bottom = abs(coefficient.numerator), coefficient.denominator
@@ -301,9 +306,10 @@ class _Writer:
     def _contract(self, task: _Task) -> Steps:
         whole = flattened(task.node, ())
         letters, deltas = _free_letters(whole, task.indices)
-        order = sorted(range(len(whole.operands)), key=lambda k: self._key(whole, k))
-        summed = [a for k in order for a in whole.labels[k] if a not in letters]
-        summed = list(dict.fromkeys(summed))
+        colours = label_colours(whole)
+        order = sorted(range(len(whole.operands)), key=lambda k: self._key(whole, k, colours))
+        found = [a for k in order for a in whole.labels[k] if a not in letters]
+        summed = list(dict.fromkeys(found))
         for label, letter in zip(summed, _fresh(len(summed), task.used), strict=True):
             letters[label] = letter
         used = task.used | set(letters.values())
@@ -336,11 +342,11 @@ class _Writer:
             return Piece(f"{self.style.sign}{sigma} {rest}", SUM)
         return Piece(f"{sigma} {piece.text}", PRODUCT, (sigma, *piece.factors))
 
-    def _key(self, whole: Contraction, k: int) -> tuple[object, ...]:
+    def _key(self, whole: Contraction, k: int, colours: dict[int, int]) -> tuple[object, ...]:
         operand, labels = whole.operands[k], whole.labels[k]
         tree = self.converter.tree(operand)
         label = tree.label if tree is not None else operand.name
-        places = tuple(whole.out.index(a) if a in whole.out else len(whole.out) for a in labels)
+        places = tuple(colours[a] for a in labels)
         return (len(labels) > 0, label.lower(), label, operand.digest, places, labels)
 
 

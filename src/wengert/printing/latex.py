@@ -20,7 +20,9 @@ from wengert.printing.render import (
 )
 
 _HEAD = re.compile(r"(\\[A-Za-z]+(?:\{\{\w+\}\})?)\\left\(\{0\}\\right\)")
-_WORD = re.compile(r"\\(operatorname|mathrm)|\\(tr|log|exp|sin|cos|tan|sinh|cosh|tanh|det|ln|max|min)\b")
+_WORD = re.compile(
+    r"\\(operatorname|mathrm|log|exp|sin|cos|tan|sinh|cosh|tanh|arcsin|arccos|arctan|det|max|min)\b"
+)
 
 
 def joined(texts: Sequence[str]) -> str:
@@ -50,10 +52,10 @@ class LatexRenderer(Renderer):
 
     # ------------------------------------------------------------ leaves
 
-    def on_symbol(self, node: t.Symbol, parts: list[Piece]) -> Piece:
+    def _on_symbol(self, node: t.Symbol, parts: list[Piece]) -> Piece:
         return Piece(latex_name(node.name))
 
-    def on_number(self, node: t.Number, parts: list[Piece]) -> Piece:
+    def _on_number(self, node: t.Number, parts: list[Piece]) -> Piece:
         value = abs(node.value)
         text = str(value) if value.denominator == 1 else self._fraction(value)
         return self.signed(node.value, text, ATOM if value.denominator == 1 else PRODUCT)
@@ -61,27 +63,27 @@ class LatexRenderer(Renderer):
     def _fraction(self, value: Fraction) -> str:
         return rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
 
-    def on_extent(self, node: t.Extent, parts: list[Piece]) -> Piece:
+    def _on_extent(self, node: t.Extent, parts: list[Piece]) -> Piece:
         text = str(node.extent)
         if text.isidentifier():
             return Piece(latex_name(text))
         return Piece(rf"\left({text.replace('*', ' ')}\right)")
 
-    def on_zero(self, node: t.Zero, parts: list[Piece]) -> Piece:
+    def _on_zero(self, node: t.Zero, parts: list[Piece]) -> Piece:
         return Piece("0")
 
-    def on_ones(self, node: t.Ones, parts: list[Piece]) -> Piece:
+    def _on_ones(self, node: t.Ones, parts: list[Piece]) -> Piece:
         if node.plain:
             return Piece("1")
         one = r"\mathbf{1}"
         return Piece(one + one + r"^{\top}", POWER) if node.kind == "matrix" else Piece(one)
 
-    def on_identity(self, node: t.Identity, parts: list[Piece]) -> Piece:
+    def _on_identity(self, node: t.Identity, parts: list[Piece]) -> Piece:
         return Piece("I")
 
     # ------------------------------------------------------------ products
 
-    def on_scaled(self, node: t.Scaled, parts: list[Piece]) -> Piece:
+    def _on_scaled(self, node: t.Scaled, parts: list[Piece]) -> Piece:
         texts, below = factor_texts(self, node, parts)
         top, bottom = abs(node.coefficient.numerator), node.coefficient.denominator
         below = [str(bottom), *below] if bottom != 1 else below
@@ -115,31 +117,31 @@ class LatexRenderer(Renderer):
             return self.signed(coefficient, text, PRODUCT)
         return Piece(text, PRODUCT, tuple(texts))
 
-    def on_product(self, node: t.Product, parts: list[Piece]) -> Piece:
+    def _on_product(self, node: t.Product, parts: list[Piece]) -> Piece:
         texts = tuple(self.at_least(p, PRODUCT) for p in parts)
         return Piece(joined(texts), PRODUCT, texts)
 
-    def on_hadamard(self, node: t.Hadamard, parts: list[Piece]) -> Piece:
+    def _on_hadamard(self, node: t.Hadamard, parts: list[Piece]) -> Piece:
         return Piece(r" \odot ".join(self.at_least(p, PRODUCT) for p in parts), ENTRYWISE)
 
-    def on_hadamard_divide(self, node: t.HadamardDivide, parts: list[Piece]) -> Piece:
+    def _on_hadamard_divide(self, node: t.HadamardDivide, parts: list[Piece]) -> Piece:
         above, below = parts
         chain = isinstance(node.children[0], t.Hadamard)
         top = above.text if chain else self.at_least(above, PRODUCT)
         return Piece(rf"{top} \oslash {self.at_least(below, PRODUCT)}", ENTRYWISE)
 
-    def on_kron(self, node: t.Kron, parts: list[Piece]) -> Piece:
+    def _on_kron(self, node: t.Kron, parts: list[Piece]) -> Piece:
         return Piece(r" \otimes ".join(self.at_least(p, PRODUCT) for p in parts), ENTRYWISE)
 
     # ------------------------------------------------------------ superscripts
 
-    def on_transpose(self, node: t.Transpose, parts: list[Piece]) -> Piece:
+    def _on_transpose(self, node: t.Transpose, parts: list[Piece]) -> Piece:
         (part,) = parts
         if part.level == POWER and part.text.endswith("^{-1}"):
             return Piece(part.text[: -len("^{-1}")] + r"^{-\top}", POWER)
         return Piece(self.at_least(part, ATOM) + r"^{\top}", POWER)
 
-    def on_power(self, node: t.Power, parts: list[Piece]) -> Piece:
+    def _on_power(self, node: t.Power, parts: list[Piece]) -> Piece:
         (part,) = parts
         exponent = node.exponent
         if exponent == Fraction(1, 2):
@@ -150,7 +152,7 @@ class LatexRenderer(Renderer):
         mark = "" if node.kind == "scalar" else r"\odot "
         return Piece(f"{self.at_least(part, ATOM)}^{{{mark}{exponent}}}", POWER)
 
-    def on_norm(self, node: t.Norm, parts: list[Piece]) -> Piece:
+    def _on_norm(self, node: t.Norm, parts: list[Piece]) -> Piece:
         text = rf"\left\|{parts[0].text}\right\|"
         if node.exponent == 1:
             return Piece(text)
@@ -161,23 +163,23 @@ class LatexRenderer(Renderer):
     def _function(self, name: str, parts: list[Piece]) -> Piece:
         return Piece(rf"\operatorname{{{name}}}\left({parts[0].text}\right)")
 
-    def on_diag(self, node: t.Diag, parts: list[Piece]) -> Piece:
+    def _on_diag(self, node: t.Diag, parts: list[Piece]) -> Piece:
         return self._function("diag", parts)
 
-    on_diag_part = on_diag
+    _on_diag_part = _on_diag
 
-    def on_trace(self, node: t.Trace, parts: list[Piece]) -> Piece:
+    def _on_trace(self, node: t.Trace, parts: list[Piece]) -> Piece:
         return self._function("tr", parts)
 
-    def on_sum_all(self, node: t.SumAll, parts: list[Piece]) -> Piece:
+    def _on_sum_all(self, node: t.SumAll, parts: list[Piece]) -> Piece:
         body = self.at_least(parts[0], PRODUCT)
         end = r"\mathbf{1}" if node.children[0].kind == "matrix" else ""
         return Piece(rf"\mathbf{{1}}^{{\top}}{body}{end}", PRODUCT)
 
-    def on_vec(self, node: t.Vec, parts: list[Piece]) -> Piece:
+    def _on_vec(self, node: t.Vec, parts: list[Piece]) -> Piece:
         return self._function("vec", parts)
 
-    def on_unvec(self, node: t.Unvec, parts: list[Piece]) -> Piece:
+    def _on_unvec(self, node: t.Unvec, parts: list[Piece]) -> Piece:
         return Piece(rf"\operatorname{{vec}}^{{-1}}\left({parts[0].text}\right)")
 
 

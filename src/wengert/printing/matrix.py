@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from wengert.assumptions import Assumption
-from wengert.expr import Expr, topological
+from wengert.expr import Expr
 from wengert.printing.build import (
-
     add,
     extent,
+    factor_key,
     is_symmetric,
-
     number,
     power,
     scale,
@@ -23,7 +22,18 @@ from wengert.printing.build import (
 )
 from wengert.printing.contraction import Contraction, flattened
 from wengert.printing.network import Network, assemble, assemble_flat, reduce_network
-from wengert.printing.tree import Call, Einsum, Identity, Kind, Ones, Reshape, Symbol, Tree, Unvec, Zero
+from wengert.printing.tree import (
+    Call,
+    Einsum,
+    Identity,
+    Kind,
+    Ones,
+    Reshape,
+    Symbol,
+    Tree,
+    Unvec,
+    Zero,
+)
 from wengert.shapes import Shape, total_size
 
 Orientation = Literal["scalar", "column", "row", "matrix", "tensor"]
@@ -93,6 +103,7 @@ class Converter:
         self.contractions: dict[Expr, Contraction] = {}
 
     def convert(self, expr: Expr, rows: int | None) -> Tree | None:
+        """The tree of an expression, flattened to a matrix if ``rows`` says how."""
         if rows is not None and expr.ndim > 2:
             flat = self._flat(expr, rows)
             if flat is not None:
@@ -106,7 +117,7 @@ class Converter:
         return self.trees[expr]
 
     def _pending(self, expr: Expr) -> list[Expr]:
-        """Nodes still to convert, operands first; nothing below a cut or an absorbed contraction."""
+        """Nodes still to convert, operands first; nothing below a cut or merged contraction."""
         order: list[Expr] = []
         stack = [expr]
         while stack:
@@ -147,16 +158,16 @@ class Converter:
     def _node(self, node: Expr) -> Tree | None:
         if node in self.settings.cuts:
             return self.settings.cuts[node]
-        special: Callable[[Expr], Tree | None] | None = {
+        special: dict[str, Callable[[Expr], Tree | None]] = {
             "variable": _variable,
             "constant": _variable,
-            "size": lambda n: extent(n.param("size")),
+            "size": _size,
             "contract": self._contract,
             "add": self._add,
             "power": self._power,
             "reshape": self._reshape,
-        }.get(node.name)
-        return special(node) if special else self._call(node)
+        }
+        return special.get(node.name, self._call)(node)
 
     def _operands(self, node: Expr) -> list[Tree] | None:
         trees = [self.trees[o] for o in node.operands]
@@ -222,6 +233,9 @@ class Converter:
             return None
         above = [t for t, own in zip(operands, whole.labels, strict=True) if not own]
         pairs = [(t, own) for t, own in zip(operands, whole.labels, strict=True) if own]
+        places = {a: k for k, a in reversed(list(enumerate(whole.out)))}
+        end = len(places)
+        pairs.sort(key=lambda p: (-len(p[1]), factor_key(p[0]), [places.get(a, end) for a in p[1]]))
         trees, labels, out = _explicit(pairs, whole)
         body = Einsum(kind_of(node.shape), trees, labels, out, node.shape)
         return scale(whole.coefficient, [*above, *scalars], body)
@@ -301,8 +315,12 @@ def _variable(node: Expr) -> Tree:
     return Symbol(kind_of(node.shape), (), name, symmetric, constant, diagonal)
 
 
+def _size(node: Expr) -> Tree:
+    return extent(node.param("size"))
+
+
 def _network(whole: Contraction, operands: list[Tree]) -> Network | None:
-    net = Network(whole.sizes, frozenset(whole.out))
+    net = Network(whole.sizes, whole.out)
     for tree, labels in zip(operands, whole.labels, strict=True):
         if not net.put(tree, labels):
             return None
@@ -333,5 +351,3 @@ def _explicit(
             trees.append(Ones("column", (), (whole.sizes[label],)))
             labels.append((label,))
     return tuple(trees), tuple(labels), tuple(out)
-
-

@@ -33,7 +33,7 @@ from wengert.printing.build import (
     vec,
 )
 from wengert.printing.tree import Hadamard, HadamardDivide, Ones, Product, Tree
-from wengert.shapes import Size
+from wengert.shapes import Shape, Size
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,18 @@ class Edge:
 
 @dataclass
 class Network:
-    """Columns at labels, edges between labels, and scalars; labels in ``kept`` stay."""
+    """Columns at labels, edges between labels, and scalars; labels in ``order`` stay."""
 
     sizes: dict[int, Size]
-    kept: frozenset[int]
+    order: tuple[int, ...]
     columns: dict[int, list[Tree]] = field(default_factory=dict[int, list[Tree]])
     edges: list[Edge] = field(default_factory=list[Edge])
     scalars: list[Tree] = field(default_factory=list[Tree])
+
+    @property
+    def kept(self) -> frozenset[int]:
+        """The labels that stay."""
+        return frozenset(self.order)
 
     def put(self, tree: Tree, labels: Sequence[int]) -> bool:
         """Add an operand; False for a tensor, which has no place here."""
@@ -89,14 +94,29 @@ class Network:
         columns = self.columns.get(label)
         if not columns:
             return None
-        return hadamard(sorted(columns, key=factor_key))
+        merged = hadamard(sorted(columns, key=factor_key))
+        return _shaped(merged, (self.sizes[label],))
+
+
+def _shaped(tree: Tree, shape: Shape) -> Tree:
+    """Ones that are left of factors that cancel, with their shape."""
+    if tree.kind == "scalar":
+        return tree
+    scalar, body = unscaled(tree)
+    return scale(ONE, [scalar], Ones(body.kind, (), shape)) if isinstance(body, Ones) else tree
 
 
 # ---------------------------------------------------------------- rules
 
 
+def _upright(tree: Tree) -> Tree:
+    """The matrix or its transpose, whichever comes first in display order."""
+    return min(tree, transpose(tree), key=lambda x: (x.cost, factor_key(x)))
+
+
 def _loops(net: Network) -> bool:
     loops = [e for e in net.edges if e.row == e.column]
+    loops.sort(key=lambda e: factor_key(_upright(e.tree)))
     for edge in loops:
         net.edges.remove(edge)
         label = edge.row
@@ -117,14 +137,14 @@ def _points(net: Network) -> bool:
     points = [a for a in net.summed() if not net.edges_at(a)]
     for label in points:
         columns = sorted(net.columns.pop(label), key=factor_key)
-        net.scalars.append(_summed_product(columns))
+        net.scalars.append(_summed_product(columns, (net.sizes[label],)))
     return bool(points)
 
 
-def _summed_product(columns: list[Tree]) -> Tree:
+def _summed_product(columns: list[Tree], shape: Shape) -> Tree:
     if len(columns) == 1:
         return sum_all(columns[0])
-    scalar, merged = unscaled(hadamard(columns))
+    scalar, merged = unscaled(_shaped(hadamard(columns), shape))
     parts = _parts(merged)
     chains = [p for p in parts if isinstance(p, Product)]
     rest = [p for p in parts if p not in chains]
@@ -214,9 +234,23 @@ def _parallel(net: Network) -> bool:
     several = {pair: edges for pair, edges in groups.items() if len(edges) > 1}
     for (row, column), edges in several.items():
         net.edges = [e for e in net.edges if e not in edges]
-        merged = hadamard(sorted((e.oriented(row) for e in edges), key=factor_key))
-        net.edges.append(Edge(row, column, merged))
+        net.edges.append(_merged(net, edges, row, column))
     return bool(several)
+
+
+def _merged(net: Network, edges: list[Edge], row: int, column: int) -> Edge:
+    """One edge for parallel ones: along the output's axes, or with fewer transposes."""
+    choices: list[Edge] = []
+    for start, end in ((row, column), (column, row)):
+        factors = sorted((e.oriented(start) for e in edges), key=factor_key)
+        shape = (net.sizes[start], net.sizes[end])
+        choices.append(Edge(start, end, _shaped(hadamard(factors), shape)))
+    places = {label: k for k, label in enumerate(net.order)}
+
+    def key(edge: Edge) -> tuple[object, ...]:
+        return (places.get(edge.row, len(places)), edge.tree.cost, factor_key(edge.tree))
+
+    return min(choices, key=key)
 
 
 _RULES: tuple[Callable[[Network], bool], ...] = (
@@ -270,7 +304,7 @@ def _part(net: Network, labels: set[int]) -> Network | None:
     if any({e.row, e.column} - labels for e in touching):
         return None
     columns = {a: c for a, c in net.columns.items() if a in labels}
-    return Network(net.sizes, net.kept, columns, touching)
+    return Network(net.sizes, net.order, columns, touching)
 
 
 def _factor(net: Network, rows: tuple[int, ...], columns: tuple[int, ...]) -> Tree | None:

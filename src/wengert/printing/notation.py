@@ -48,9 +48,7 @@ def matrix_latex(
     return _rendered(expr, orientation, rows, LatexRenderer(), Conversion(), _where_latex)
 
 
-def latex(
-    expr: Expr, orientation: Orientation | None = None, *, rows: int | None = None
-) -> str:
+def latex(expr: Expr, orientation: Orientation | None = None, *, rows: int | None = None) -> str:
     """The expression in LaTeX: matrix notation if it has one, else index notation."""
     return matrix_latex(expr, orientation, rows=rows) or index_latex(expr)
 

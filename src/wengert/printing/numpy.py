@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from wengert.printing import tree as t
 from wengert.printing.build import transpose
-from wengert.printing.render import ATOM, POWER, PRODUCT, SUM, Piece, Renderer
+from wengert.printing.render import ATOM, POWER, PRODUCT, SUM, Piece, Renderer, is_call
 from wengert.printing.text import subscripts
 from wengert.shapes import Shape, Size
 
@@ -27,6 +27,7 @@ class NumpyRenderer(Renderer):
 
     def __init__(self, sizes: Mapping[str, str]) -> None:
         self.sizes = sizes
+        self.used_sizes: set[str] = set()
 
     def result(self, tree: t.Tree, shape: Shape) -> str:
         """The text of a whole result, which must have its full shape."""
@@ -35,8 +36,11 @@ class NumpyRenderer(Renderer):
         return self.render(tree)
 
     def _size(self, size: Size) -> str:
-        names = self.sizes
-        return re.sub(r"[^\W\d]\w*", lambda match: names.get(match[0], match[0]), str(size))
+        return re.sub(r"[^\W\d]\w*", lambda match: self._named(match[0]), str(size))
+
+    def _named(self, symbol: str) -> str:
+        self.used_sizes.add(symbol)
+        return self.sizes.get(symbol, symbol)
 
     def _shape(self, shape: Shape) -> str:
         comma = "," if len(shape) == 1 else ""
@@ -44,58 +48,49 @@ class NumpyRenderer(Renderer):
 
     # ------------------------------------------------------------ leaves
 
-    def on_symbol(self, node: t.Symbol, parts: list[Piece]) -> Piece:
+    def _on_symbol(self, node: t.Symbol, parts: list[Piece]) -> Piece:
         return Piece("np.pi" if node.constant and node.name == "pi" else node.name)
 
-    def on_number(self, node: t.Number, parts: list[Piece]) -> Piece:
+    def _on_number(self, node: t.Number, parts: list[Piece]) -> Piece:
         return _number(node.value)
 
-    def on_extent(self, node: t.Extent, parts: list[Piece]) -> Piece:
+    def _on_extent(self, node: t.Extent, parts: list[Piece]) -> Piece:
         text = self._size(node.extent)
         return Piece(text, ATOM if text.isidentifier() else SUM)
 
-    def on_zero(self, node: t.Zero, parts: list[Piece]) -> Piece:
+    def _on_zero(self, node: t.Zero, parts: list[Piece]) -> Piece:
         return Piece(f"np.zeros({self._shape(node.shape)}, dtype)" if node.shape else "0")
 
-    def on_ones(self, node: t.Ones, parts: list[Piece]) -> Piece:
+    def _on_ones(self, node: t.Ones, parts: list[Piece]) -> Piece:
         if node.plain or not node.shape:
             return Piece("1")
         return Piece(f"np.ones({self._shape(node.shape)}, dtype)")
 
-    def on_identity(self, node: t.Identity, parts: list[Piece]) -> Piece:
+    def _on_identity(self, node: t.Identity, parts: list[Piece]) -> Piece:
         return Piece(f"np.eye({self._size(node.extent)}, dtype=dtype)")
 
     # ------------------------------------------------------------ products
 
-    def on_scaled(self, node: t.Scaled, parts: list[Piece]) -> Piece:
-        above = [self.at_least(p, PRODUCT) for p in parts[: node.above]]
-        above = [f"({x})" if "@" in x and k else x for k, x in enumerate(above)]
+    def _on_scaled(self, node: t.Scaled, parts: list[Piece]) -> Piece:
+        above = list(parts[: node.above])
         below = parts[node.above : node.above + node.below]
-        text = " * ".join(above)
-        if node.coefficient != 1 or not above:
-            number = _number(node.coefficient)
-            text = " * ".join([number.text if not above else self.at_least(number, POWER), *above])
-            text = text if number.text[0] != "-" or not above else _front(number.text, above)
+        if not (isinstance(node.body, t.Ones) and node.body.plain):
+            above += parts[node.above + node.below :]
+        number = abs(node.coefficient)
+        texts = [self.at_least(p, POWER) for p in above]
+        if number != 1 or not texts:
+            texts.insert(0, self.at_least(_number(number), POWER))
+        text = " * ".join(texts)
         for divisor in below:
             text += f" / {self.at_least(divisor, POWER)}"
-        rest = parts[node.above + node.below :]
-        plain = isinstance(node.body, t.Ones) and node.body.plain
-        if rest and not plain:
-            lead = node.coefficient == 1 and not node.above and not node.below
-            text = rest[0].text if lead else self._times(text, rest[0])
-        return Piece(text, SUM if text.startswith("-") else PRODUCT)
+        return self.signed(node.coefficient, text, PRODUCT)
 
-    def _times(self, scalar: str, body: Piece) -> str:
-        if scalar in ("-1", "(-1)"):
-            return "-" + self.at_least(body, POWER)
-        return f"{scalar} * {self.at_least(body, POWER)}"
+    def _on_call(self, node: t.Call, parts: list[Piece]) -> Piece:
+        notation = node.node.primitive.notation_of(node.node)
+        template = re.sub(r"\{(\d+)\}(?!\s*[,)])", r"{\1:a}", notation.numpy)
+        return self.filled(node, template, parts)
 
-    def children(self, node: t.Tree) -> tuple[t.Tree, ...]:
-        if isinstance(node, t.Diag):
-            return node.children
-        return node.children
-
-    def on_product(self, node: t.Product, parts: list[Piece]) -> Piece:
+    def _on_product(self, node: t.Product, parts: list[Piece]) -> Piece:
         factors = list(zip(node.children, parts, strict=True))
         split = next((k for k in range(1, len(factors)) if factors[k][0].kind == "row"), None)
         if split is not None and factors[split - 1][0].kind == "column":
@@ -127,14 +122,13 @@ class NumpyRenderer(Renderer):
         first, result = factors[0]
         ones = isinstance(first, t.Transpose) and isinstance(first.children[0], t.Ones)
         scaled_rows = isinstance(first, t.Diag) and len(factors) > 1
-        vector = first.kind == "row"
         for k, (tree, piece) in enumerate(factors[1:], 1):
             if ones and k == 1:
                 result = Piece(f"np.sum({piece.text}, axis=0)")
             elif scaled_rows and k == 1 and not isinstance(tree, t.Diag):
                 left = f"{_inner(factors[0][1])}[:, None]"
                 result = Piece(f"{left} * {self.at_least(piece, POWER)}", PRODUCT)
-            elif isinstance(tree, t.Diag) and (vector or not isinstance(first, t.Diag) or k > 1):
+            elif isinstance(tree, t.Diag):
                 result = Piece(f"{self._head(result)} * {_inner(piece)}", PRODUCT)
             else:
                 result = Piece(f"{self._head(result)} @ {self.at_least(piece, POWER)}", PRODUCT)
@@ -143,14 +137,14 @@ class NumpyRenderer(Renderer):
     def _head(self, piece: Piece) -> str:
         return self.at_least(piece, PRODUCT)
 
-    def on_hadamard(self, node: t.Hadamard, parts: list[Piece]) -> Piece:
+    def _on_hadamard(self, node: t.Hadamard, parts: list[Piece]) -> Piece:
         return Piece(" * ".join(self.at_least(p, POWER) for p in parts), PRODUCT)
 
-    def on_hadamard_divide(self, node: t.HadamardDivide, parts: list[Piece]) -> Piece:
+    def _on_hadamard_divide(self, node: t.HadamardDivide, parts: list[Piece]) -> Piece:
         above, below = parts
         return Piece(f"{self.at_least(above, PRODUCT)} / {self.at_least(below, POWER)}", PRODUCT)
 
-    def on_kron(self, node: t.Kron, parts: list[Piece]) -> Piece:
+    def _on_kron(self, node: t.Kron, parts: list[Piece]) -> Piece:
         text = parts[0].text
         for part in parts[1:]:
             text = f"np.kron({text}, {part.text})"
@@ -158,19 +152,19 @@ class NumpyRenderer(Renderer):
 
     # ------------------------------------------------------------ superscripts
 
-    def on_transpose(self, node: t.Transpose, parts: list[Piece]) -> Piece:
+    def _on_transpose(self, node: t.Transpose, parts: list[Piece]) -> Piece:
         if node.kind != "matrix":
             return parts[0]
         return Piece(self.at_least(parts[0], ATOM) + ".T")
 
-    def on_power(self, node: t.Power, parts: list[Piece]) -> Piece:
+    def _on_power(self, node: t.Power, parts: list[Piece]) -> Piece:
         (part,) = parts
         if node.exponent == Fraction(1, 2):
             return Piece(f"np.sqrt({part.text})")
         exponent = _number(node.exponent)
         return Piece(f"{self.at_least(part, ATOM)} ** {self.at_least(exponent, POWER)}", POWER)
 
-    def on_norm(self, node: t.Norm, parts: list[Piece]) -> Piece:
+    def _on_norm(self, node: t.Norm, parts: list[Piece]) -> Piece:
         body = parts[0].text
         if node.exponent == 2:
             return Piece(f"np.sum(np.square({body}))")
@@ -181,12 +175,12 @@ class NumpyRenderer(Renderer):
 
     # ------------------------------------------------------------ functions
 
-    def on_diag(self, node: t.Diag, parts: list[Piece]) -> Piece:
+    def _on_diag(self, node: t.Diag, parts: list[Piece]) -> Piece:
         return Piece(f"np.diag({parts[0].text})")
 
-    on_diag_part = on_diag
+    _on_diag_part = _on_diag
 
-    def on_trace(self, node: t.Trace, parts: list[Piece]) -> Piece:
+    def _on_trace(self, node: t.Trace, parts: list[Piece]) -> Piece:
         body = node.children[0]
         if isinstance(body, t.Product) and len(body.children) == 2:
             first, second = body.children
@@ -194,20 +188,20 @@ class NumpyRenderer(Renderer):
             return Piece(f"np.sum({self.at_least(left, POWER)} * {self.at_least(right, POWER)})")
         return Piece(f"np.trace({parts[0].text})")
 
-    def on_sum_all(self, node: t.SumAll, parts: list[Piece]) -> Piece:
+    def _on_sum_all(self, node: t.SumAll, parts: list[Piece]) -> Piece:
         return Piece(f"np.sum({parts[0].text})")
 
-    def on_vec(self, node: t.Vec, parts: list[Piece]) -> Piece:
+    def _on_vec(self, node: t.Vec, parts: list[Piece]) -> Piece:
         body = self.piece(transpose(node.children[0]))
         return Piece(f"np.reshape({body.text}, -1)")
 
-    def on_unvec(self, node: t.Unvec, parts: list[Piece]) -> Piece:
+    def _on_unvec(self, node: t.Unvec, parts: list[Piece]) -> Piece:
         return Piece(f"np.reshape({parts[0].text}, {self._shape(node.shape[::-1])}).T")
 
-    def on_reshape(self, node: t.Reshape, parts: list[Piece]) -> Piece:
+    def _on_reshape(self, node: t.Reshape, parts: list[Piece]) -> Piece:
         return Piece(f"np.reshape({parts[0].text}, {self._shape(node.shape)})")
 
-    def on_einsum(self, node: t.Einsum, parts: list[Piece]) -> Piece:
+    def _on_einsum(self, node: t.Einsum, parts: list[Piece]) -> Piece:
         operands = ", ".join(p.text for p in parts)
         path = ", optimize=True" if len(parts) > 2 else ""
         return Piece(f'np.einsum("{subscripts(node.labels, node.out)}", {operands}{path})')
@@ -216,7 +210,7 @@ class NumpyRenderer(Renderer):
 def _inner(piece: Piece) -> str:
     """The vector inside ``np.diag(...)``, bracketed where it is a sum or product."""
     text = piece.text.removeprefix("np.diag(")[:-1]
-    return text if re.fullmatch(r"\w+", text) else f"({text})"
+    return text if is_call(text) or re.fullmatch(r"\w+", text) else f"({text})"
 
 
 def _number(value: Fraction) -> Piece:
@@ -227,8 +221,3 @@ def _number(value: Fraction) -> Piece:
     if Fraction(decimal) == value:
         return Piece(decimal, ATOM if value > 0 else SUM)
     return Piece(str(value).replace("/", " / "), PRODUCT if value > 0 else SUM)
-
-
-def _front(number: str, factors: list[str]) -> str:
-    sign = "-" if number == "-1" else f"{number} * "
-    return sign + " * ".join(factors)

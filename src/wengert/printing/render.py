@@ -40,6 +40,22 @@ class Piece:
         return self.text[:1] in "-−" and self.level < POWER
 
 
+def closing(text: str, start: int) -> int:
+    """Where the bracket that opens at ``start`` closes."""
+    depth = 0
+    for k in range(start, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[k], 0)
+        if depth == 0:
+            return k
+    return len(text)
+
+
+def is_call(text: str) -> bool:
+    """Whether the text is a name and one bracket."""
+    match = re.match(r"[^\W\d][\w.]*\(", text)
+    return match is not None and closing(text, match.end() - 1) == len(text) - 1
+
+
 class Argument:
     """An operand in a notation template: ``{0}`` as it stands, ``{0:a}`` bracketed."""
 
@@ -89,7 +105,7 @@ class Renderer:
 
     def _dispatch(self, node: Tree, parts: list[Piece]) -> Piece:
         name = re.sub(r"(?<!^)([A-Z])", r"_\1", type(node).__name__).lower()
-        method: Callable[[Any, list[Piece]], Piece] = getattr(self, f"on_{name}")
+        method: Callable[[Any, list[Piece]], Piece] = getattr(self, f"_on_{name}")
         return method(node, parts)
 
     # ------------------------------------------------------------ brackets
@@ -104,14 +120,19 @@ class Renderer:
 
     # ------------------------------------------------------------ common cases
 
-    def on_call(self, node: t.Call, parts: list[Piece]) -> Piece:
+    def _on_call(self, node: t.Call, parts: list[Piece]) -> Piece:
         notation: Notation = node.node.primitive.notation_of(node.node)
-        template: str = getattr(notation, self.template)
+        return self.filled(node, getattr(notation, self.template), parts)
+
+    def filled(self, node: t.Call, template: str, parts: list[Piece]) -> Piece:
+        """A notation template with operands and parameters filled in."""
+        notation: Notation = node.node.primitive.notation_of(node.node)
         arguments = [Argument(p.text, self.at_least(p, ATOM)) for p in parts]
         named = dict(zip(node.node.primitive.parameters, node.node.params, strict=False))
-        return Piece(template.format(*arguments, **named), _LEVELS[notation.level])
+        text = template.format(*arguments, **named)
+        return Piece(text, ATOM if is_call(text) else _LEVELS[notation.level])
 
-    def on_sum(self, node: t.Sum, parts: list[Piece]) -> Piece:
+    def _on_sum(self, node: t.Sum, parts: list[Piece]) -> Piece:
         text = ""
         for sign, part in zip(node.signs, parts, strict=True):
             own = self.bracket(part) if part.negative or part.level == SUM else part.text

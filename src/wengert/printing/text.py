@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import ClassVar
 
 from wengert.errors import WengertError
 from wengert.printing import tree as t
@@ -32,14 +31,14 @@ class TextRenderer(Renderer):
 
     # ------------------------------------------------------------ leaves
 
-    def on_symbol(self, node: t.Symbol, parts: list[Piece]) -> Piece:
+    def _on_symbol(self, node: t.Symbol, parts: list[Piece]) -> Piece:
         return Piece(node.name)
 
-    def on_number(self, node: t.Number, parts: list[Piece]) -> Piece:
+    def _on_number(self, node: t.Number, parts: list[Piece]) -> Piece:
         text = str(abs(node.value))
         return self.signed(node.value, text, ATOM if node.value.denominator == 1 else PRODUCT)
 
-    def on_extent(self, node: t.Extent, parts: list[Piece]) -> Piece:
+    def _on_extent(self, node: t.Extent, parts: list[Piece]) -> Piece:
         if not _plain(node.extent):
             return self._no_text("a size that is not one letter's")
         return Piece(f"sum(vector(1, {node.extent}))")
@@ -50,10 +49,10 @@ class TextRenderer(Renderer):
             "print the expression in matrix or index notation instead"
         )
 
-    def on_zero(self, node: t.Zero, parts: list[Piece]) -> Piece:
+    def _on_zero(self, node: t.Zero, parts: list[Piece]) -> Piece:
         return Piece({"column": "vector(0)", "row": "vector(0)'"}.get(node.kind, "matrix(0)"))
 
-    def on_ones(self, node: t.Ones, parts: list[Piece]) -> Piece:
+    def _on_ones(self, node: t.Ones, parts: list[Piece]) -> Piece:
         return self._constant(node, "1")
 
     def _constant(self, node: t.Ones, value: str) -> Piece:
@@ -70,16 +69,16 @@ class TextRenderer(Renderer):
         comma = ", " if "(" in opening else "("
         return Piece(f"{opening}{comma}{', '.join(str(s) for s in shape)})", ATOM, (), short)
 
-    def on_identity(self, node: t.Identity, parts: list[Piece]) -> Piece:
+    def _on_identity(self, node: t.Identity, parts: list[Piece]) -> Piece:
         return self._sized("eye", (node.extent,))
 
-    def on_sum(self, node: t.Sum, parts: list[Piece]) -> Piece:
+    def _on_sum(self, node: t.Sum, parts: list[Piece]) -> Piece:
         known = any(not p.short for p in parts)
-        return super().on_sum(node, [_shortened(p) for p in parts] if known else parts)
+        return super()._on_sum(node, [_shortened(p) for p in parts] if known else parts)
 
     # ------------------------------------------------------------ products
 
-    def on_scaled(self, node: t.Scaled, parts: list[Piece]) -> Piece:
+    def _on_scaled(self, node: t.Scaled, parts: list[Piece]) -> Piece:
         if isinstance(node.body, t.Ones) and node.above == node.below == 0:
             inner = self._constant(node.body, str(abs(node.coefficient)))
             if node.coefficient < 0:
@@ -100,7 +99,7 @@ class TextRenderer(Renderer):
             return self.signed(node.coefficient, text, PRODUCT)
         return Piece(text, PRODUCT, (), short)
 
-    def on_product(self, node: t.Product, parts: list[Piece]) -> Piece:
+    def _on_product(self, node: t.Product, parts: list[Piece]) -> Piece:
         known = any(not p.short for p in parts)
         first, last = 0, len(parts) - 1
         pieces = list(parts)
@@ -110,14 +109,14 @@ class TextRenderer(Renderer):
             pieces[last] = _shortened(parts[last])
         return Piece("*".join(self.at_least(p, POWER) for p in pieces), PRODUCT)
 
-    def on_hadamard(self, node: t.Hadamard, parts: list[Piece]) -> Piece:
+    def _on_hadamard(self, node: t.Hadamard, parts: list[Piece]) -> Piece:
         return Piece(" .* ".join(self.at_least(p, POWER) for p in parts), PRODUCT)
 
-    def on_hadamard_divide(self, node: t.HadamardDivide, parts: list[Piece]) -> Piece:
+    def _on_hadamard_divide(self, node: t.HadamardDivide, parts: list[Piece]) -> Piece:
         above, below = parts
         return Piece(f"{self.at_least(above, PRODUCT)} ./ {self.at_least(below, POWER)}", PRODUCT)
 
-    def on_kron(self, node: t.Kron, parts: list[Piece]) -> Piece:
+    def _on_kron(self, node: t.Kron, parts: list[Piece]) -> Piece:
         text = parts[0].text
         for part in parts[1:]:
             text = f"kron({text}, {part.text})"
@@ -125,18 +124,18 @@ class TextRenderer(Renderer):
 
     # ------------------------------------------------------------ superscripts
 
-    def on_transpose(self, node: t.Transpose, parts: list[Piece]) -> Piece:
+    def _on_transpose(self, node: t.Transpose, parts: list[Piece]) -> Piece:
         short = parts[0].short + "'" if parts[0].short else ""
         return Piece(self.at_least(parts[0], ATOM) + "'", POWER, (), short)
 
-    def on_power(self, node: t.Power, parts: list[Piece]) -> Piece:
+    def _on_power(self, node: t.Power, parts: list[Piece]) -> Piece:
         (part,) = parts
         if node.exponent == Fraction(1, 2):
             return Piece(f"sqrt({part.text})")
         operator = "^" if node.kind == "scalar" else ".^"
         return Piece(self.at_least(part, ATOM) + operator + _exponent(node.exponent), POWER)
 
-    def on_norm(self, node: t.Norm, parts: list[Piece]) -> Piece:
+    def _on_norm(self, node: t.Norm, parts: list[Piece]) -> Piece:
         text = f"norm2({parts[0].text})"
         if node.exponent == 1:
             return Piece(text)
@@ -147,27 +146,27 @@ class TextRenderer(Renderer):
     def _function(self, name: str, parts: list[Piece]) -> Piece:
         return Piece(f"{name}({', '.join(p.text for p in parts)})")
 
-    def on_diag(self, node: t.Diag, parts: list[Piece]) -> Piece:
+    def _on_diag(self, node: t.Diag, parts: list[Piece]) -> Piece:
         return self._function("diag", parts)
 
-    on_diag_part = on_diag
+    _on_diag_part = _on_diag
 
-    def on_trace(self, node: t.Trace, parts: list[Piece]) -> Piece:
+    def _on_trace(self, node: t.Trace, parts: list[Piece]) -> Piece:
         return self._function("tr", parts)
 
-    def on_sum_all(self, node: t.SumAll, parts: list[Piece]) -> Piece:
+    def _on_sum_all(self, node: t.SumAll, parts: list[Piece]) -> Piece:
         return self._function("sum", parts)
 
-    def on_vec(self, node: t.Vec, parts: list[Piece]) -> Piece:
+    def _on_vec(self, node: t.Vec, parts: list[Piece]) -> Piece:
         return self._function("vec", parts)
 
-    def on_unvec(self, node: t.Unvec, parts: list[Piece]) -> Piece:
+    def _on_unvec(self, node: t.Unvec, parts: list[Piece]) -> Piece:
         return self._no_text("the inverse of vec")
 
-    def on_reshape(self, node: t.Reshape, parts: list[Piece]) -> Piece:
+    def _on_reshape(self, node: t.Reshape, parts: list[Piece]) -> Piece:
         return self._no_text("a reshape")
 
-    def on_einsum(self, node: t.Einsum, parts: list[Piece]) -> Piece:
+    def _on_einsum(self, node: t.Einsum, parts: list[Piece]) -> Piece:
         operands = ", ".join(p.text for p in parts)
         return Piece(f'einsum("{subscripts(node.labels, node.out)}", {operands})')
 
@@ -182,4 +181,3 @@ def _exponent(exponent: Fraction) -> str:
 
 def _plain(size: object) -> bool:
     return str(size).isidentifier()
-

@@ -15,23 +15,12 @@ from wengert.printing.render import (
     PRODUCT,
     Piece,
     Renderer,
+    closing,
     factor_texts,
 )
 
-_COMPACT = re.compile(
-    r"([^\W\d_][₀₁₂₃₄₅₆₇₈₉]*|\(.*\)|‖[^‖]*‖)(ᵀ|⁻ᵀ|[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?", re.DOTALL
-)
+_COMPACT = re.compile(r"([^\W\d_][₀₁₂₃₄₅₆₇₈₉]*|\(.*\)|‖[^‖]*‖)(ᵀ|⁻ᵀ|[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?", re.DOTALL)
 _HEAD = re.compile(r"([^\W\d]+)\(\{0\}\)")
-
-
-def closing(text: str, start: int) -> int:
-    """Where the bracket that opens at ``start`` closes."""
-    depth = 0
-    for k in range(start, len(text)):
-        depth += {"(": 1, ")": -1}.get(text[k], 0)
-        if depth == 0:
-            return k
-    return len(text)
 
 
 def compact(text: str) -> bool:
@@ -66,31 +55,31 @@ class UnicodeRenderer(Renderer):
 
     # ------------------------------------------------------------ leaves
 
-    def on_symbol(self, node: t.Symbol, parts: list[Piece]) -> Piece:
+    def _on_symbol(self, node: t.Symbol, parts: list[Piece]) -> Piece:
         if node.constant and node.name == "pi":
             return Piece("π")
         return Piece(unicode_name(node.name))
 
-    def on_number(self, node: t.Number, parts: list[Piece]) -> Piece:
+    def _on_number(self, node: t.Number, parts: list[Piece]) -> Piece:
         text = str(abs(node.value))
         return self.signed(node.value, text, ATOM if node.value.denominator == 1 else PRODUCT)
 
-    def on_extent(self, node: t.Extent, parts: list[Piece]) -> Piece:
+    def _on_extent(self, node: t.Extent, parts: list[Piece]) -> Piece:
         text = str(node.extent)
         return Piece(unicode_name(text)) if text.isidentifier() else Piece(f"({text})")
 
-    def on_zero(self, node: t.Zero, parts: list[Piece]) -> Piece:
+    def _on_zero(self, node: t.Zero, parts: list[Piece]) -> Piece:
         return Piece("0")
 
-    def on_ones(self, node: t.Ones, parts: list[Piece]) -> Piece:
+    def _on_ones(self, node: t.Ones, parts: list[Piece]) -> Piece:
         return Piece("1") if node.plain or node.kind != "matrix" else Piece("11ᵀ", POWER)
 
-    def on_identity(self, node: t.Identity, parts: list[Piece]) -> Piece:
+    def _on_identity(self, node: t.Identity, parts: list[Piece]) -> Piece:
         return Piece("I")
 
     # ------------------------------------------------------------ products
 
-    def on_scaled(self, node: t.Scaled, parts: list[Piece]) -> Piece:
+    def _on_scaled(self, node: t.Scaled, parts: list[Piece]) -> Piece:
         above, below = factor_texts(self, node, parts)
         top, bottom = abs(node.coefficient.numerator), node.coefficient.denominator
         above = [str(top), *above] if top != 1 or not above else above
@@ -104,31 +93,31 @@ class UnicodeRenderer(Renderer):
             return self.signed(node.coefficient, text, PRODUCT)
         return Piece(text, PRODUCT, factors)
 
-    def on_product(self, node: t.Product, parts: list[Piece]) -> Piece:
+    def _on_product(self, node: t.Product, parts: list[Piece]) -> Piece:
         texts = tuple(self.at_least(p, PRODUCT) for p in parts)
         return Piece(juxtapose(texts), PRODUCT, texts)
 
-    def on_hadamard(self, node: t.Hadamard, parts: list[Piece]) -> Piece:
+    def _on_hadamard(self, node: t.Hadamard, parts: list[Piece]) -> Piece:
         return Piece(" ⊙ ".join(self.at_least(p, PRODUCT) for p in parts), ENTRYWISE)
 
-    def on_hadamard_divide(self, node: t.HadamardDivide, parts: list[Piece]) -> Piece:
+    def _on_hadamard_divide(self, node: t.HadamardDivide, parts: list[Piece]) -> Piece:
         above, below = parts
         chain = isinstance(node.children[0], t.Hadamard)
         top = above.text if chain else self.at_least(above, PRODUCT)
         return Piece(f"{top} ⊘ {self.at_least(below, PRODUCT)}", ENTRYWISE)
 
-    def on_kron(self, node: t.Kron, parts: list[Piece]) -> Piece:
+    def _on_kron(self, node: t.Kron, parts: list[Piece]) -> Piece:
         return Piece(" ⊗ ".join(self.at_least(p, PRODUCT) for p in parts), ENTRYWISE)
 
     # ------------------------------------------------------------ superscripts
 
-    def on_transpose(self, node: t.Transpose, parts: list[Piece]) -> Piece:
+    def _on_transpose(self, node: t.Transpose, parts: list[Piece]) -> Piece:
         (part,) = parts
         if part.level == POWER and part.text.endswith("⁻¹"):
             return Piece(part.text[:-2] + "⁻ᵀ", POWER)
         return Piece(self.at_least(part, ATOM) + "ᵀ", POWER)
 
-    def on_power(self, node: t.Power, parts: list[Piece]) -> Piece:
+    def _on_power(self, node: t.Power, parts: list[Piece]) -> Piece:
         (part,) = parts
         exponent = node.exponent
         if exponent == Fraction(1, 2):
@@ -150,7 +139,7 @@ class UnicodeRenderer(Renderer):
             return f"^{mark}{exponent}" if whole else f"^{mark}({exponent})"
         return superscript(int(exponent)) if whole else f"^({exponent})"
 
-    def on_norm(self, node: t.Norm, parts: list[Piece]) -> Piece:
+    def _on_norm(self, node: t.Norm, parts: list[Piece]) -> Piece:
         text = f"‖{parts[0].text}‖"
         if node.exponent == 1:
             return Piece(text)
@@ -161,21 +150,21 @@ class UnicodeRenderer(Renderer):
     def _function(self, name: str, parts: list[Piece]) -> Piece:
         return Piece(f"{name}({', '.join(p.text for p in parts)})")
 
-    def on_diag(self, node: t.Diag, parts: list[Piece]) -> Piece:
+    def _on_diag(self, node: t.Diag, parts: list[Piece]) -> Piece:
         return self._function("diag", parts)
 
-    on_diag_part = on_diag
+    _on_diag_part = _on_diag
 
-    def on_trace(self, node: t.Trace, parts: list[Piece]) -> Piece:
+    def _on_trace(self, node: t.Trace, parts: list[Piece]) -> Piece:
         return self._function("tr", parts)
 
-    def on_sum_all(self, node: t.SumAll, parts: list[Piece]) -> Piece:
+    def _on_sum_all(self, node: t.SumAll, parts: list[Piece]) -> Piece:
         return self._function("sum", parts)
 
-    def on_vec(self, node: t.Vec, parts: list[Piece]) -> Piece:
+    def _on_vec(self, node: t.Vec, parts: list[Piece]) -> Piece:
         return self._function("vec", parts)
 
-    def on_unvec(self, node: t.Unvec, parts: list[Piece]) -> Piece:
+    def _on_unvec(self, node: t.Unvec, parts: list[Piece]) -> Piece:
         return Piece(f"vec⁻¹({parts[0].text})")
 
 

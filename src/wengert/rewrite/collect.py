@@ -14,8 +14,8 @@ from wengert.expr import Expr
 from wengert.operations.algebra import (
     ADD,
     CONTRACT,
-    POWER,
     add,
+    base_and_exponent,
     coefficients_of,
     contract,
     contraction_params,
@@ -56,15 +56,14 @@ def _best_place(node: Expr) -> tuple[_Place, list[_Split]] | None:
     places: dict[_Place, list[_Split]] = {}
     weights: dict[_Place, int] = {}
     for number, term in enumerate(node.operands):
-        if term.primitive is not CONTRACT:
-            continue
+        operands, labels, out = _product(term)
         mine: set[_Place] = set()
-        for k in range(len(term.operands)):
-            found = _split(number, term, k)
+        for k in range(len(operands)):
+            found = _split(number, operands, labels, out, k)
             if found is not None and found[0] not in mine:
                 mine.add(found[0])
                 places.setdefault(found[0], []).append(found[1])
-                weights[found[0]] = _weight(term.operands[k])
+                weights[found[0]] = _weight(operands[k])
     shared = [p for p, splits in places.items() if len(splits) > 1]
     if not shared:
         return None
@@ -76,32 +75,50 @@ def _weight(factor: Expr) -> int:
     return 1 + sum(1 + len(o.operands) for o in factor.operands)
 
 
-def _split(number: int, term: Expr, k: int) -> tuple[_Place, _Split] | None:
-    labels, out, _ = contraction_params(term)
-    factor, axes = term.operands[k], labels[k]
-    rest = [(o, a) for j, (o, a) in enumerate(zip(term.operands, labels, strict=True)) if j != k]
-    if not rest or len(set(axes)) != len(axes):
+def _is_monomial(factor: Expr) -> bool:
+    """Is the factor a variable or a positive power of one?"""
+    base, exponent = base_and_exponent(factor)
+    return not base.operands and exponent > 0
+
+
+def _product(term: Expr) -> tuple[tuple[Expr, ...], tuple[Labels, ...], Labels]:
+    """The term as operands, labels and output labels; what is no product is one factor."""
+    if term.primitive is CONTRACT:
+        labels, out, _ = contraction_params(term)
+        return term.operands, labels, out
+    axes = tuple(range(term.ndim))
+    return (term,), (axes,), axes
+
+
+def _split(
+    number: int, operands: tuple[Expr, ...], labels: tuple[Labels, ...], out: Labels, k: int
+) -> tuple[_Place, _Split] | None:
+    factor, axes = operands[k], labels[k]
+    rest = [(o, a) for j, (o, a) in enumerate(zip(operands, labels, strict=True)) if j != k]
+    if len(set(axes)) != len(axes):
         return None
     touched = {x for _, a in rest for x in a}
     summed = [x for x in axes if x not in out]
     if any(x not in touched for x in summed):
         return None  # a sum over the factor alone
-    leaf = not factor.operands
-    if leaf and not summed:
-        return None
     if len(set(out)) < len(out):
         return None  # a delta: diag(p) − ppᵀ stays
-    repeated = factor.primitive is POWER
-    if repeated and not summed:
-        return None
     own = {x for x in axes if x in out and x not in touched}
+    if not summed and not own and _is_monomial(factor):
+        return None
     kept = [(0, p) for p, x in enumerate(out) if x not in own]
     slots = tuple(out.index(x) if x in out else -1 for x in axes)
     shared_outputs = tuple(p for p, x in enumerate(out) if x in axes and x in touched)
     remainder = tuple(out[p] for _, p in kept) + tuple(summed)
     if any(x not in touched for x in remainder):
         return None  # ones in the remainder
-    size = {x: s for o, a in zip(term.operands, labels, strict=True) for x, s in zip(a, o.shape, strict=True)}
+    if len(remainder) > max(2, len(out)):
+        return None  # the remainder would have no matrix notation
+    size = {
+        x: s
+        for o, a in zip(operands, labels, strict=True)
+        for x, s in zip(a, o.shape, strict=True)
+    }
     place = (factor.digest, slots, (*((0, p) for p in shared_outputs), (1, len(summed))))
     split = _Split(
         number,
@@ -121,11 +138,14 @@ def _factored(node: Expr, place: _Place, splits: list[_Split]) -> Expr:
     ]
     inner = collect(add(remainders, [coefficients[s.term] for s in splits]))
     sample = node.operands[splits[0].term]
-    labels, out, _ = contraction_params(sample)
-    k = next(j for j, o in enumerate(sample.operands) if o.digest == place[0]
-             and _slots(labels[j], out) == place[1])  # fmt: skip
+    operands, labels, out = _product(sample)
+    k = next(
+        j
+        for j, o in enumerate(operands)
+        if o.digest == place[0] and _slots(labels[j], out) == place[1]
+    )
     product = contract(
-        [sample.operands[k], inner],
+        [operands[k], inner],
         [labels[k], splits[0].out],
         out,
         sizes=dict(zip(out, node.shape, strict=True)),

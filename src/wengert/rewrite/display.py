@@ -36,7 +36,7 @@ _FLAT_CAP = 24  # factors of a flat product
 _NODE_CAP = 3000  # nodes of an expression that is simplified at all
 
 
-def display(root: Expr, written: Iterable[Expr] = ()) -> Expr:
+def display(root: Expr, written: Iterable[Expr] = (), passed: Iterable[Expr] = ()) -> Expr:
     """The expression as a person would write it; equal in value, found in one pass.
 
     Parameters
@@ -45,55 +45,61 @@ def display(root: Expr, written: Iterable[Expr] = ()) -> Expr:
         What to show.
     written : iterable of Expr
         Expressions whose sums are kept whole: the formula that a derivative came from.
+    passed : iterable of Expr
+        Expressions the sums of whose local derivatives are kept whole (1 − t² of a tanh).
     """
-    order = topological(root)
-    if len(order) > _NODE_CAP:
+    if len(topological(root)) > _NODE_CAP:
         return root
-    return _Simplifier(atomic_sums(written)).run(root)
+    written = list(written)
+    return _Simplifier(atomic_sums(written, [*written, *passed]), root).run(root)
 
 
-def atomic_sums(written: Iterable[Expr]) -> set[Expr]:
-    """Sums in the expressions and in the local derivatives of their nodes."""
-    found: set[Expr] = set()
-    for root in written:
-        for node in topological(root):
-            if node.primitive is ADD:
-                found.add(normalized_sum(node))
-            rule = node.primitive.derivative
-            if isinstance(rule, Partials) and node.primitive is not POWER:
-                for partial in rule.partials:
-                    local = topological(partial(node, *node.operands))
-                    found.update(normalized_sum(n) for n in local if n.primitive is ADD)
+def atomic_sums(written: Iterable[Expr], passed: Iterable[Expr]) -> set[Expr]:
+    """Sums in expressions, and in the local derivatives of others' nodes."""
+    found = {normalized_sum(n) for n in topological(*written) if n.primitive is ADD}
+    for node in topological(*passed):
+        rule = node.primitive.derivative
+        if isinstance(rule, Partials) and node.primitive is not POWER:
+            for partial in rule.partials:
+                local = topological(partial(node, *node.operands))
+                found.update(normalized_sum(n) for n in local if n.primitive is ADD)
     return found
 
 
 def normalized_sum(node: Expr) -> Expr:
-    """A sum as it is when a factor: coprime coefficients, canonical orientation."""
-    return orient(scale(1 / content_of(coefficients_of(node)), node))[0]
+    """A sum as it is when a factor: canonical orientation, coprime coefficients."""
+    core = orient(node)[0]
+    return scale(1 / content_of(coefficients_of(core)), core)
 
 
 class _Simplifier:
-    def __init__(self, atoms: set[Expr]) -> None:
+    """One pass, operands first.
+
+    Within a region of sums and products, everything is flattened and multiplied out, so that its
+    form does not depend on how it was associated; where the region ends (the root, an operand of
+    a function, a sum that is kept) terms cancel and common factors are taken out.
+    """
+
+    def __init__(self, atoms: set[Expr], root: Expr) -> None:
         self.atoms = atoms
         self.kept: set[Expr] = set()
+        self.ends = {root}
+        for node in topological(root):
+            if node.primitive not in (ADD, CONTRACT):
+                self.ends.update(node.operands)
 
     def run(self, root: Expr) -> Expr:
         return rebuild(root, self._transform, {})
 
     def _transform(self, node: Expr, operands: tuple[Expr, ...]) -> Expr:
         if node.primitive is CONTRACT:
-            flat = self._flatten(node, operands)
-            shown = self._multiply_out(flat)
-            if shown.primitive is ADD:
-                shown = collect(_cancelled(shown))
-            else:
-                shown = _cancelled(shown)
+            shown = multiply_out(self._flatten(node, operands), self.kept, _TERM_CAP)
         else:
             shown = with_operands(node, operands)
-            if shown.primitive is ADD:
-                shown = collect(_cancelled(self._flat_sum(shown)))
-        if node.primitive is ADD and normalized_sum(node) in self.atoms:
-            if shown.primitive is ADD:
+        atom = node.primitive is ADD and normalized_sum(node) in self.atoms
+        if atom or node in self.ends:
+            shown = finished(shown)
+            if shown.primitive is ADD and (atom or normalized_sum(shown) in self.atoms):
                 self.kept.add(normalized_sum(shown))
         return shown
 
@@ -101,12 +107,12 @@ class _Simplifier:
         factors = sum(len(o.operands) if o.primitive is CONTRACT else 1 for o in operands)
         return with_operands(node, operands, deep=factors <= _FLAT_CAP)
 
-    def _flat_sum(self, node: Expr) -> Expr:
-        terms = [self._multiply_out(t) for t in node.operands]
-        return add(terms, coefficients_of(node))
 
-    def _multiply_out(self, node: Expr) -> Expr:
-        return multiply_out(node, self.kept, _TERM_CAP)
+def finished(node: Expr) -> Expr:
+    """Terms cancelled and common factors taken out."""
+    if node.primitive not in (ADD, CONTRACT):
+        return node
+    return collect(_cancelled(node))
 
 
 def multiply_out(node: Expr, kept: set[Expr], cap: int) -> Expr:
@@ -116,6 +122,11 @@ def multiply_out(node: Expr, kept: set[Expr], cap: int) -> Expr:
         return add(parts, coefficients_of(node))
     if node.primitive is not CONTRACT:
         return node
+    inner = tuple(multiply_out(o, kept, cap) if not o.ndim else o for o in node.operands)
+    if inner != node.operands:
+        node = with_operands(node, inner, deep=True)
+        if node.primitive is not CONTRACT:
+            return multiply_out(node, kept, cap)
     open_factors = [k for k, o in enumerate(node.operands) if _opens(o, kept)]
     if not open_factors or _expanded_count(node, open_factors) > cap:
         return node
@@ -170,9 +181,7 @@ def _cancelled(node: Expr) -> Expr:
     if count > _TERM_CAP or not _may_gather(terms):
         return node
     opened = multiply_out(node, set(), _TERM_CAP)
-    if opened.primitive is ADD:
-        opened = collect(opened)
-    return opened if cost(opened) < cost(node) else node
+    return opened if cost(collect(opened)) < cost(collect(node)) else node
 
 
 def _may_gather(terms: tuple[Expr, ...]) -> bool:
