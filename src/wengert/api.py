@@ -13,7 +13,7 @@ import numpy as np
 from wengert import printing
 from wengert.assumptions import Assumption
 from wengert.backends.arguments import Arguments, bind
-from wengert.backends.numerical import largest_relative_error
+from wengert.backends.numerical import largest_relative_error, relative_to
 from wengert.backends.numpy_backend import compile_plan
 from wengert.derive import derivative, resolve_mode
 from wengert.errors import NameClashError, ShapeError, WengertError
@@ -398,9 +398,8 @@ def _projection(assumptions: frozenset[Assumption]) -> Callable[[Any], Any]:
 
 
 def _relative_gap(value: Any, reference: Any) -> float:
-    scale = np.max(np.abs(reference), initial=0.0)
-    gap = np.max(np.abs(value - reference), initial=0.0)
-    return float(gap / scale) if scale > 0 else float(gap)
+    gap = float(np.max(np.abs(value - reference), initial=0.0))
+    return relative_to(gap, float(np.max(np.abs(reference), initial=0.0)), 0.0)
 
 
 def _owned(result: Any, arguments: Arguments) -> Any:

@@ -171,6 +171,9 @@ class Primitive:
         False where a derivative jumps within the domain (abs, max): tests stay off the kinks.
     source : str
         Where the mathematics is from.
+    rule : str
+        Name of the derivative's rule in derivation steps, with its number where a book has one.
+        Steps write the rule of an elementwise operation from its partials if there is no name.
     """
 
     name: str
@@ -193,6 +196,7 @@ class Primitive:
     domains: tuple[Domain, ...] = field(default=(Domain(),))
     smooth: bool = True
     source: str = ""
+    rule: str = ""
 
     def notation_of(self, node: Expr) -> Notation:
         """The notation for one node."""

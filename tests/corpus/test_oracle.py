@@ -349,10 +349,10 @@ def test_samples_fit_their_case(entry: Case):
 
 
 def names_in(text: str) -> set[str]:
-    """The names of a formula, without its einsum strings, numbers' exponents and ``.T``."""
+    """The names of a formula, without its einsum strings, numbers' exponents, ``.T`` and ``axis=``."""
     text = re.sub(r'"[^"]*"', "", text)
     text = re.sub(r"(\d+\.?\d*|\.\d+)[eE][+-]?\d+", "0", text)
-    text = re.sub(r"\.T\b", "", text)
+    text = re.sub(r"\.T\b|\baxis\s*=", "", text)
     return set(re.findall(r"[A-Za-z_]\w*", re.sub("[ᵀ²⊙]", " ", text)))
 
 

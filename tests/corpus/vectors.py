@@ -148,9 +148,9 @@ VECTORS = (
     case("vector-row-sums", "sum(X, 1)", "X", "X(2,3)", _REDUCTIONS),
     case("vector-column-means", "mean(X, 0)", "X", "X(2,3)", _REDUCTIONS),
     case("vector-logsumexp-rows", "logsumexp(X, 1)", "X", "X(2,3)", _REDUCTIONS),
-    case("vector-max-rows", "max(X, 1)", "X", "X(2,3)", _REDUCTIONS),
-    case("vector-prod-columns", "prod(X, 0)", "X", "X(3,2)", _REDUCTIONS),
-    case("vector-min-columns", "min(X, 0)", "X", "X(3,2)", _REDUCTIONS),
+    case("vector-max-rows", "max(X, axis=1)", "X", "X(2,3)", _REDUCTIONS),
+    case("vector-prod-columns", "prod(X, axis=0)", "X", "X(3,2)", _REDUCTIONS),
+    case("vector-min-columns", "min(X, axis=0)", "X", "X(3,2)", _REDUCTIONS),
     case(
         "vector-logsumexp-columns-of-product",
         "logsumexp(A*diag(x), 0)",

@@ -23,13 +23,13 @@ def directional_derivative(function: Callable[[Any], Any], x: Any, direction: An
     >>> float(directional_derivative(np.sum, np.ones(3), np.ones(3)))
     3.0
     """
-    base = np.asarray(function(x))
+    shape = np.shape(function(x))
 
     def along(steps: Any) -> Any:
         steps = np.asarray(steps)
-        values = [np.asarray(function(x + t * direction)) for t in steps.ravel()]
-        return np.moveaxis(np.asarray(values).reshape(steps.shape + base.shape), 0, -1) \
-            if steps.ndim == 1 else _spread(values, steps.shape, base.shape)  # fmt: skip
+        values = np.asarray([function(x + t * direction) for t in steps.ravel()])
+        values = values.reshape(steps.shape + shape)
+        return np.moveaxis(values, range(steps.ndim), range(-steps.ndim, 0))
 
     best, error = None, None
     for step in (1e-1, 1e-2, 1e-3):
@@ -48,11 +48,6 @@ def directional_derivative(function: Callable[[Any], Any], x: Any, direction: An
         if np.all(error <= 1e-11 * (np.abs(best) + 1e-3)):
             break
     return best
-
-
-def _spread(values: list[Any], steps: tuple[int, ...], shape: tuple[int, ...]) -> Any:
-    stacked = np.asarray(values).reshape(steps + shape)
-    return np.moveaxis(stacked, range(len(steps)), range(-len(steps), 0))
 
 
 def directions(x: Any, project: Callable[[Any], Any]) -> Iterator[Any]:
@@ -74,16 +69,24 @@ def largest_relative_error(
 ) -> float:
     """How far a derivative (outputs first) is from the differences of its function.
 
-    The error is relative to the largest entry that is compared.
+    The error is relative to the largest entry that is compared; where that is no more than the
+    rounding of the function's values, it is relative to these.
     """
     x = np.asarray(x, dtype=np.float64)
-    worst, scale = 0.0, 0.0
+    worst, entries = 0.0, 0.0
     for direction in directions(x, project):
         expected = directional_derivative(function, x, direction)
         got = np.tensordot(derivative, direction, axes=x.ndim) if x.ndim else derivative * direction
-        gap = np.max(np.abs(got - expected), initial=0.0)
-        worst = max(worst, float(gap)) if np.isfinite(gap) else float("nan")
-        if np.isnan(worst):
-            return worst
-        scale = max(scale, float(np.max(np.abs(expected), initial=0.0)))
-    return worst / scale if scale > 0 else worst
+        gap = float(np.max(np.abs(got - expected), initial=0.0))
+        if not np.isfinite(gap):
+            return float("nan")
+        worst = max(worst, gap)
+        entries = max(entries, float(np.max(np.abs(expected), initial=0.0)),
+                      float(np.max(np.abs(got), initial=0.0)))  # fmt: skip
+    return relative_to(worst, entries, float(np.max(np.abs(function(x)), initial=0.0)))
+
+
+def relative_to(gap: float, entries: float, values: float) -> float:
+    """The gap relative to the entries, or to 1 and the values where the entries are rounding."""
+    floor = max(1.0, values)
+    return gap / entries if entries > 1e-9 * floor else gap / floor

@@ -259,6 +259,9 @@ def _reshape(i: Reshape, dtype: Any) -> Step:
 def _apply(i: Apply, dtype: Any) -> Step:
     node, operands = i.node, i.operands
     evaluate = node.primitive.evaluate
+    if not operands:
+        value = dtype.type(evaluate(node))
+        return lambda slots: value
     if len(operands) == 1:
         (only,) = operands
         return lambda slots: evaluate(node, slots[only])

@@ -13,7 +13,7 @@ scalar components are nodes of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import gcd
 from typing import Any
@@ -179,6 +179,10 @@ class _Network:
             if isinstance(size, int):
                 self.sizes[self._find(label)] = size
         self.same = {}
+
+    def owns(self, labels: Labels, elsewhere: set[int]) -> bool:
+        """Does each label stand on one output axis and on no other factor?"""
+        return all(x not in elsewhere and self.out.count(x) == 1 for x in labels)
 
     def split_merged_axes(self) -> None:
         """A summed index over merged axes is one index an axis: vec(A)ᵀvec(B) = Σ Aᵢⱼ Bᵢⱼ."""
@@ -379,7 +383,7 @@ def _finished(factors: Sequence[Factor], out: Labels, coefficient: Fraction, sha
 
 
 def _through_linear_map(network: _Network) -> Expr | None:
-    """A linear operation on pure deltas, met by other factors, is the operation on them.
+    """A linear operation on deltas, met by other factors, is the operation on them.
 
     Without this, the Jacobian of a reshape would be a dense array of zeros and ones.
     """
@@ -387,36 +391,43 @@ def _through_linear_map(network: _Network) -> Expr | None:
         return None
     for k, (expr, axes) in enumerate(network.factors):
         rule = expr.primitive.derivative
-        if not isinstance(rule, Linear) or not _is_delta(expr.operands[0], rule.rank(expr)):
+        if not isinstance(rule, Linear) or not has_delta(expr.operands[0]):
             continue
-        lead = rule.rank(expr)
-        elsewhere = {x for j, (_, a) in enumerate(network.factors) if j != k for x in a}
-        for free, bound, apply_rule in (
-            (axes[:lead], axes[lead:], rule.transpose),
-            (axes[lead:], axes[:lead], rule.apply),
-        ):
-            if any(x in elsewhere or network.out.count(x) != 1 for x in free):
-                continue
-            others = tuple(x for x in network.out if x not in free)
-            rest = [f for j, f in enumerate(network.factors) if j != k]
-            inner = contract(
-                [e for e, _ in rest],
-                [a for _, a in rest],
-                (*others, *bound),
-                sizes={x: s for x, s in network.sizes.items() if x not in free},
-                coefficient=network.coefficient,
-            )
-            mapped = apply_rule(expr, inner)
-            fresh = {x: network.fresh + j for j, x in enumerate(free)}
-            lead_axes = tuple(range(-len(others), 0))
-            relabel = (*lead_axes, *(fresh[x] for x in free))
-            position = iter(lead_axes)
-            out = tuple(fresh[x] if x in fresh else next(position) for x in network.out)
-            shift = len(others)
-            return contract(
-                [mapped], [tuple(x + shift for x in relabel)], tuple(x + shift for x in out)
-            )
+        rest = [f for j, f in enumerate(network.factors) if j != k]
+        elsewhere = {x for _, a in rest for x in a}
+        rank = rule.rank(expr)
+        lead = axes[: expr.operands[0].ndim - rank]
+        last = axes[len(lead) :]
+        if network.owns(last, elsewhere):
+            inner_axes = tuple(range(network.fresh, network.fresh + rank))
+            moved = [(expr.operands[0], (*lead, *inner_axes)), *rest]
+            return _mapped(network, moved, last, inner_axes, lambda x, e=expr, r=rule: r.apply(e, x))
+        if _is_delta(expr.operands[0], rank) and network.owns(lead, elsewhere):
+            return _mapped(network, rest, lead, last, lambda x, e=expr, r=rule: r.transpose(e, x))
     return None
+
+
+def _mapped(
+    network: _Network,
+    factors: Sequence[Factor],
+    free: Labels,
+    bound: Labels,
+    operation: Callable[[Expr], Expr],
+) -> Expr:
+    """``operation`` on the product of factors: it takes axes ``bound`` to axes ``free``."""
+    others = tuple(x for x in network.out if x not in free)
+    inner = contract(
+        [e for e, _ in factors],
+        [a for _, a in factors],
+        (*others, *bound),
+        sizes={x: s for x, s in network.sizes.items() if x not in free},
+        coefficient=network.coefficient,
+    )
+    count = len(others)
+    position = {x: count + j for j, x in enumerate(free)}
+    kept = iter(range(count))
+    out = tuple(position[x] if x in position else next(kept) for x in network.out)
+    return contract([operation(inner)], [range(count + len(free))], out)
 
 
 def _is_delta(node: Expr, rank: int) -> bool:
@@ -885,6 +896,7 @@ CONTRACT = register(
         _plain("contract"),
         parameters=("labels", "out", "coefficient"),
         source="lecture §1, product rule and matrix products",
+        rule="product rule",
     )
 )
 ADD = register(
@@ -897,6 +909,7 @@ ADD = register(
         _plain("add"),
         parameters=("coefficients",),
         source="lecture §1, sum rule",
+        rule="sum rule",
     )
 )
 POWER = register(
@@ -911,6 +924,7 @@ POWER = register(
         elementwise=True,
         domains=(Domain(0.3, 2.0),),
         source="lecture §1, example f(x) = xⁿ",
+        rule="power rule",
     )
 )
 VARIABLE = register(

@@ -45,6 +45,13 @@ def _square_to_scalar(operands: tuple[Expr, ...], params: Params) -> Shape:
     return _square(operands, params)[:-2]
 
 
+def _turned(operands: tuple[Expr, ...], params: Params) -> Shape:
+    a = operands[0]
+    if a.ndim != 2:
+        raise ShapeError(f"a matrix is needed; the shape is {format_shape(a.shape)}")
+    return a.shape[::-1]
+
+
 def _sandwich(left: Expr, tangent: Expr, right: Expr, *, turned: bool = False) -> Expr:
     """left · tangent · right over the two trailing axes; the tangent has extra axes in front."""
     batch = left.ndim - 2
@@ -152,8 +159,10 @@ def _evaluate_logdet(node: Expr, a: Any) -> Any:
 
 def _evaluate_adjugate(node: Expr, a: Any) -> Any:
     """det(A) A⁻¹ through the singular values, so that singular matrices are right too."""
-    u, s, vt = np.linalg.svd(a)
     n = a.shape[-1]
+    if n == 0:
+        return a
+    u, s, vt = np.linalg.svd(a)
     others = np.stack([np.prod(np.delete(s, i, axis=-1), axis=-1) for i in range(n)], axis=-1)
     sign = np.linalg.det(u) * np.linalg.det(vt)
     cofactors = np.swapaxes(vt, -1, -2) * others[..., None, :] @ np.swapaxes(u, -1, -2)
@@ -223,6 +232,7 @@ INV = register(
         inverse=lambda node: (node.operands[0], False),
         domains=_INVERTIBLE,
         source="lecture (5.102)",
+        rule="inverse (5.102): d(X⁻¹) = −X⁻¹ dX X⁻¹",
     )
 )
 DET = register(
@@ -236,6 +246,7 @@ DET = register(
         rewrite=_rewrite_det,
         domains=_INVERTIBLE,
         source="lecture (5.101), Jacobi's formula",
+        rule="determinant (5.101): d det(X) = det(X) tr(X⁻¹ dX)",
     )
 )
 LOGDET = register(
@@ -251,6 +262,7 @@ LOGDET = register(
         rewrite=_rewrite_logdet,
         domains=(Domain(matrix="spd"),),
         source="Matrix Cookbook (57); through LU, NaN for a negative determinant",
+        rule="log-determinant, Matrix Cookbook (57): d log det(X) = tr(X⁻¹ dX)",
     )
 )
 ADJ = register(
@@ -264,18 +276,20 @@ ADJ = register(
         symmetric=lambda node: is_symmetric(node.operands[0]),
         domains=_INVERTIBLE,
         source="adj(A) = det(A) A⁻¹; its derivative needs A invertible",
+        rule="adjugate: d adj(X) = tr(X⁻¹ dX) adj(X) − X⁻¹ dX adj(X)",
     )
 )
 PINV = register(
     Primitive(
         "pinv",
         1,
-        lambda operands, params: operands[0].shape[::-1],
+        _turned,
         lambda node, a: np.linalg.pinv(a),
         Pushforward(_push_pseudo_inverse),
         Notation("pinv({0})", "{0:a}⁺", "{0:a}^{{+}}", "np.linalg.pinv({0})", "power"),
         symmetric=lambda node: is_symmetric(node.operands[0]),
         domains=(Domain(matrix="tall"),),
         source="Golub and Pereyra 1973, locally constant rank",
+        rule="pseudo-inverse (Golub and Pereyra 1973)",
     )
 )

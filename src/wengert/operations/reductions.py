@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from wengert.errors import DomainError
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import (
     ADD,
@@ -70,7 +71,7 @@ def spread(values: Expr, array: Expr, rank: int) -> Expr:
 def _named(name: str, unicode: str = "", latex: str = "", numpy: str = "") -> Callable[..., Any]:
     def notation(node: Expr) -> Notation:
         whole = node.operands[0].ndim == node.params[0]
-        axis = "" if whole or node.params[0] != 1 else f", {node.operands[0].ndim - 1}"
+        axis = "" if whole or node.params[0] != 1 else f", axis={node.operands[0].ndim - 1}"
         axes = "" if whole else f", axis={tuple(range(-node.params[0], 0))}"  # type: ignore[operator]
         head = latex or rf"\operatorname{{{{{name}}}}}"
         body = rf"{head}\left({{0}}\right)"
@@ -88,9 +89,17 @@ def _named(name: str, unicode: str = "", latex: str = "", numpy: str = "") -> Ca
 
 
 def _extremum_mask(node: Expr, x: Any) -> Any:
+    if x.size == 0:
+        return x
     extremum = np.max if node.name == "maxmask" else np.min
     mask = x == extremum(x, axis=_axes(node), keepdims=True)
     return (mask / np.sum(mask, axis=_axes(node), keepdims=True)).astype(x.dtype)
+
+
+def _extremum(name: str, reduce: Callable[..., Any], x: Any, axes: tuple[int, ...]) -> Any:
+    if any(x.shape[k] == 0 for k in axes):
+        raise DomainError(f"the {name} of no entries is undefined; the operand has shape {x.shape}")
+    return reduce(x, axis=axes)
 
 
 def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive, Primitive]:
@@ -116,7 +125,7 @@ def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive,
             name,
             1,
             _batch,
-            lambda node, x: reduce(x, axis=_axes(node)),
+            lambda node, x: _extremum(name, reduce, x, _axes(node)),
             Pushforward(
                 lambda y, k, dx: weighted_sum(
                     apply(mask, y.operands[0], rank=y.params[0]), dx, y.params[0]
@@ -127,6 +136,7 @@ def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive,
             positive=lambda node: is_positive(node.operands[0]),
             smooth=False,
             source="subgradient: equal shares at ties",
+            rule=f"{name}: 1 at the entry that is taken, shared equally at ties",
         )
     )
     return value, mask
@@ -151,21 +161,30 @@ SOFTMAX = register(
         "softmax",
         1,
         _kept,
-        lambda node, x: special.softmax(x, axis=_axes(node)),
+        lambda node, x: special.softmax(x, axis=_axes(node)) if x.size else x,
         Pushforward(_push_softmax),
         _named("softmax", numpy="special.softmax"),
         parameters=("rank",),
         positive=lambda node: True,
         domains=(Domain(boundary=(800.0, -800.0)),),
         source="diag(p) − ppᵀ, through the result",
+        rule="softmax: diag(p) − ppᵀ with p = softmax(x)",
     )
 )
+def _evaluate_logsumexp(node: Expr, x: Any) -> Any:
+    """log Σ exp, shifted by the maximum; −∞ for no entries, where the sum is 0."""
+    axes = _axes(node)
+    if x.size == 0:
+        return np.full(x.shape[: x.ndim - len(axes)], -np.inf, dtype=x.dtype)
+    return np.asarray(special.logsumexp(x, axis=axes), dtype=x.dtype)
+
+
 LOGSUMEXP = register(
     Primitive(
         "logsumexp",
         1,
         _batch,
-        lambda node, x: np.asarray(special.logsumexp(x, axis=_axes(node)), dtype=x.dtype),
+        _evaluate_logsumexp,
         Pushforward(
             lambda y, k, dx: weighted_sum(
                 apply(SOFTMAX, y.operands[0], rank=y.params[0]), dx, y.params[0]
@@ -175,6 +194,7 @@ LOGSUMEXP = register(
         parameters=("rank",),
         domains=(Domain(boundary=(800.0, -800.0)),),
         source="shifted by the maximum; derivative softmax",
+        rule="logsumexp: softmax(x)ᵀ",
     )
 )
 
@@ -207,11 +227,13 @@ def _scaling_out(name: str) -> Callable[[tuple[Expr, ...], Params], Expr | None]
 
 
 def _evaluate_norm2(node: Expr, x: Any) -> Any:
+    """√Σx², scaled by the largest entry where squares would over- or underflow."""
     axes = _axes(node)
     largest = np.max(np.abs(x), axis=axes, initial=0.0)
-    if np.all((largest > 1e-100) & (largest < 1e100)) or not np.all(np.isfinite(largest)):
+    bound = np.sqrt(np.finfo(x.dtype).max) / 1e5
+    if np.all((largest > 1 / bound) & (largest < bound)):
         return np.sqrt(np.sum(x * x, axis=axes))
-    safe = np.where(largest > 0, largest, 1).astype(x.dtype)
+    safe = np.where((largest > 0) & np.isfinite(largest), largest, 1).astype(x.dtype)
     shape = safe.shape + (1,) * len(axes)
     return np.sqrt(np.sum((x / safe.reshape(shape)) ** 2, axis=axes)) * safe
 
@@ -249,6 +271,7 @@ NORM2 = register(
         domains=(Domain(boundary=(0.0, 1e-200, 1e200)),),
         square=lambda node: square_of_norm(node.operands[0], node.params[0]),
         source="x/‖x‖; at 0 the subgradient 0",
+        rule="norm, Matrix Cookbook (129): xᵀ/‖x‖",
     )
 )
 NORM1 = register(
@@ -265,6 +288,7 @@ NORM1 = register(
         rewrite=_scaling_out("norm1"),
         smooth=False,
         source="sign(x); at 0 the subgradient 0",
+        rule="1-norm: sign(x)ᵀ",
     )
 )
 
@@ -361,6 +385,7 @@ PRODEXCEPT = register(
         symmetric=lambda node: node.params[0] == 2 and node.ndim == 2,
         domains=(Domain(boundary=(0.0,)),),
         source="∂Πx/∂xᵢ = Π_{j≠i} xⱼ, right at zeros too",
+        rule="product rule: the product of the other factors",
     )
 )
 PROD = register(
@@ -373,5 +398,6 @@ PROD = register(
         lambda node: Notation("prod({0})", "prod({0})", r"\prod {0:a}", "np.prod({0}, axis=-1)"),
         domains=(Domain(boundary=(0.0,)),),
         source="product rule",
+        rule="product rule: the product of the other factors",
     )
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 from wengert.errors import ShapeError
@@ -90,6 +91,42 @@ def _unmerge(node: Expr, axis: int) -> Expr:
     return apply(RESHAPE, node.operands[0], tail=tail, target=wider)
 
 
+def _with_batch_leading(x: Expr, groups: list[Shape], target: Shape) -> Expr:
+    """The axes that stay as they are come in front, so that only the others are acted on."""
+    lead = x.ndim - sum(len(g) for g in groups)
+    order = list(range(lead))
+    acted: list[int] = []
+    kept: list[int] = []
+    axis = lead
+    for group in groups:
+        axes = list(range(axis, axis + len(group)))
+        axis += len(group)
+        (kept if len(group) == 1 else acted).extend(axes)
+    order += kept
+    merged = [k for k, g in enumerate(groups) if len(g) > 1]
+    moved = contract([x], [range(x.ndim)], [*order, *acted])
+    tail = tuple(s for k in merged for s in groups[k])
+    shaped = apply(RESHAPE, moved, tail=tail, target=tuple(target[k] for k in merged))
+    stay = [k for k in range(len(groups)) if k not in merged]
+    produced = [*range(lead), *(lead + k for k in (*stay, *merged))]
+    return contract([shaped], [produced], range(lead + len(groups)))
+
+
+def _with_lead_in_order(x: Expr, tail: Shape, target: Shape) -> Expr | None:
+    """The axes that are not acted on, in the order that makes the operand canonical."""
+    lead = x.ndim - len(tail)
+    if x.primitive is not CONTRACT or not 2 <= lead <= 3 or not x.operands:
+        return None
+    rest = tuple(range(lead, x.ndim))
+    orders = [(*order, *rest) for order in permutations(range(lead))]
+    best = min(orders, key=lambda order: contract([x], [range(x.ndim)], order).digest)
+    if best == (*range(lead), *rest):
+        return None
+    shaped = apply(RESHAPE, contract([x], [range(x.ndim)], best), tail=tail, target=target)
+    produced = (*best[:lead], *range(lead, lead + len(target)))
+    return contract([shaped], [produced], range(lead + len(target)))
+
+
 def _of_deltas(x: Expr, tail: Shape, target: Shape) -> Expr | None:
     """The one form of a reshaped δ: leading axes in order, axes merged rather than split."""
     r, t = len(tail), len(target)
@@ -120,6 +157,12 @@ def _rewrite(operands: tuple[Expr, ...], params: Params) -> Expr | None:
         inner_tail, inner_target = x.params
         if inner_target == tail:
             return apply(RESHAPE, x.operands[0], tail=inner_tail, target=target)
+    groups = _groups(tail, target)  # type: ignore[arg-type]
+    if groups is not None and any(len(g) == 1 for g in groups):
+        return _with_batch_leading(x, groups, target)  # type: ignore[arg-type]
+    turned = _with_lead_in_order(x, tail, target)  # type: ignore[arg-type]
+    if turned is not None:
+        return turned
     if x.primitive is CONTRACT and not x.operands:
         return _of_deltas(x, tail, target)  # type: ignore[arg-type]
     if x.primitive is CONTRACT and x.operands:
@@ -156,5 +199,6 @@ RESHAPE = register(
         unmerge=_unmerge,
         rewrite=_rewrite,
         source="vec isomorphism, lecture §1",
+        rule="vec isomorphism: the entries move, and their derivatives with them",
     )
 )

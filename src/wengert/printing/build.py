@@ -30,10 +30,8 @@ from wengert.printing.tree import (
     Sum,
     SumAll,
     Symbol,
-    Trace,
     Transpose,
     Tree,
-    Vec,
     Zero,
 )
 
@@ -72,7 +70,8 @@ def term_key(sign: int, tree: Tree) -> tuple[object, ...]:
     return (sign < 0, -tree.degree, tree.cost, tree.label.lower(), tree.label, tree.digest)
 
 
-def _chain_key(factors: Sequence[Tree]) -> tuple[object, ...]:
+def chain_key(factors: Sequence[Tree]) -> tuple[object, ...]:
+    """The display key of a chain among chains of equal value."""
     first = factors[0].children[0] if isinstance(factors[0], Transpose) else factors[0]
     text = " ".join(f.label for f in factors)
     cost = sum(f.cost for f in factors)
@@ -201,7 +200,7 @@ def unscaled(tree: Tree) -> tuple[Tree, Tree]:
     return scale(coefficient, above, None, below), body
 
 
-class _Factors:
+class Factors:
     """Collects the scalar parts of factors while their bodies are combined."""
 
     def __init__(self) -> None:
@@ -260,12 +259,12 @@ def norm_squared(tree: Tree) -> Tree:
     coefficient, above, below, body = split(tree)
     if body is None:
         return power(tree, Fraction(2))
-    square: Tree = Norm("scalar", (_untransposed(body),), Fraction(2))
+    square: Tree = Norm("scalar", (untransposed(body),), Fraction(2))
     twice = [*above, *above]
     return scale(coefficient**2, [*twice, square], None, [*below, *below])
 
 
-def _untransposed(tree: Tree) -> Tree:
+def untransposed(tree: Tree) -> Tree:
     """The tree or its transpose, whichever has fewer transposes."""
     other = transpose(tree)
     return other if other.cost < tree.cost or tree.kind == "row" else tree
@@ -273,7 +272,7 @@ def _untransposed(tree: Tree) -> Tree:
 
 def sum_all(tree: Tree) -> Tree:
     """The sum of all entries."""
-    factors = _Factors()
+    factors = Factors()
     body = factors.strip(tree)
     if body is None:
         return tree
@@ -284,7 +283,7 @@ def sum_all(tree: Tree) -> Tree:
         return scale(factors.coefficient, [*factors.above, *extents], None, factors.below)
     if isinstance(body, Diag):
         return factors.around(SumAll("scalar", body.children))
-    return factors.around(SumAll("scalar", (_untransposed(body),)))
+    return factors.around(SumAll("scalar", (untransposed(body),)))
 
 
 def extent(size: object) -> Tree:
@@ -387,7 +386,7 @@ def _chain_kind(factors: Sequence[Tree]) -> Kind:
 
 def product(parts: Sequence[Tree]) -> Tree:
     """The chain of matrix products; scalars move to the front."""
-    factors = _Factors()
+    factors = Factors()
     chain: list[Tree] = []
     for part in parts:
         body = factors.strip(part)
@@ -401,10 +400,10 @@ def product(parts: Sequence[Tree]) -> Tree:
     chain = _without_scalars(chain, factors)
     if not chain:
         return factors.around(None)
-    return factors.around(_chain(chain))
+    return factors.around(chain_product(chain))
 
 
-def _without_scalars(chain: list[Tree], factors: _Factors) -> list[Tree]:
+def _without_scalars(chain: list[Tree], factors: Factors) -> list[Tree]:
     """Move every inner row ... column out as a scalar."""
     left: list[Tree] = []
     for factor in chain:
@@ -412,12 +411,13 @@ def _without_scalars(chain: list[Tree], factors: _Factors) -> list[Tree]:
         if factor.kind != "column" or all(f.kind != "row" for f in left):
             continue
         start = max(k for k, f in enumerate(left) if f.kind == "row")
-        factors.strip(_chain(left[start:]))
+        factors.strip(chain_product(left[start:]))
         del left[start:]
     return left
 
 
-def _chain(factors: Sequence[Tree]) -> Tree:
+def chain_product(factors: Sequence[Tree]) -> Tree:
+    """A chain of bare factors as a tree."""
     if len(factors) == 1:
         return factors[0]
     kind = _chain_kind(factors)
@@ -439,7 +439,7 @@ def _scalar_chain(factors: list[Tree]) -> Tree:
             ends = product(inner[1:-1])
         return sum_all(transpose(ends) if ends.kind == "row" else ends)
     simple = all(not isinstance(f, Scaled) for f in mirrored)
-    best = min(factors, mirrored, key=_chain_key) if simple else factors
+    best = min(factors, mirrored, key=chain_key) if simple else factors
     return Product("scalar", tuple(best))
 
 
@@ -448,50 +448,12 @@ def dot(left: Tree, right: Tree) -> Tree:
     return product([transpose(left), right])
 
 
-def trace(tree: Tree) -> Tree:
-    """The trace, in the rotation that reads best."""
-    factors = _Factors()
-    body = factors.strip(tree)
-    if body is None:
-        return tree
-    if isinstance(body, Identity):
-        return factors.around(extent(body.extent))
-    if isinstance(body, Diag):
-        return factors.around(sum_all(body.children[0]))
-    if isinstance(body, Product):
-        return factors.around(_trace_of_chain(body.children))
-    return factors.around(Trace("scalar", (_untransposed(body),)))
-
-
-def _trace_of_chain(chain: tuple[Tree, ...]) -> Tree:
-    rotations = [chain[k:] + chain[:k] for k in range(len(chain))]
-    for rotation in rotations:
-        if rotation[0].kind == "row":
-            return _chain(list(rotation))
-    mirrored = [transpose(f) for f in reversed(chain)]
-    if all(not isinstance(f, Scaled) for f in mirrored):
-        flipped = tuple(mirrored)
-        rotations += [flipped[k:] + flipped[:k] for k in range(len(chain))]
-    half = len(chain) // 2
-    for rotation in sorted(rotations, key=_chain_key):
-        right = product(rotation[half:])
-        if len(chain) % 2 == 0 and product(rotation[:half]) == transpose(right):
-            return norm_squared(right)
-    best = min(rotations, key=_trace_key)
-    return Trace("scalar", (Product("matrix", best),))
-
-
-def _trace_key(chain: Sequence[Tree]) -> tuple[object, ...]:
-    """Fewest transposes, a transpose in front, then the alphabet."""
-    return (sum(f.cost for f in chain), *_chain_key(chain)[2:])
-
-
 # ---------------------------------------------------------------- entry by entry
 
 
 def hadamard(parts: Sequence[Tree]) -> Tree:
     """The product entry by entry, powers gathered and divisors below."""
-    factors = _Factors()
+    factors = Factors()
     powers: dict[Tree, Fraction] = {}
     ones: Tree = parts[0]
     work = [(p, ONE) for p in reversed(parts)]
@@ -531,7 +493,7 @@ def _entrywise(kind: Kind, parts: list[Tree]) -> Tree:
 
 def diag(tree: Tree) -> Tree:
     """The diagonal matrix of a column."""
-    factors = _Factors()
+    factors = Factors()
     body = factors.strip(tree)
     if isinstance(body, Ones):
         return factors.around(Identity("matrix", (), body.shape[0]))
@@ -541,23 +503,9 @@ def diag(tree: Tree) -> Tree:
     return factors.around(Diag("matrix", (body,)))
 
 
-def diag_part(tree: Tree) -> Tree:
-    """The diagonal of a matrix, as a column."""
-    factors = _Factors()
-    body = factors.strip(tree)
-    assert body is not None
-    if isinstance(body, Diag):
-        return factors.around(body.children[0])
-    if isinstance(body, Identity):
-        return factors.around(Ones("column", (), (body.extent,)))
-    if isinstance(body, Ones):
-        return factors.around(Ones("column", (), body.shape[:1]))
-    return factors.around(DiagPart("column", (_untransposed(body),)))
-
-
 def kron(parts: Sequence[Tree]) -> Tree:
     """The Kronecker product."""
-    factors = _Factors()
+    factors = Factors()
     bodies = [body for part in parts if (body := factors.strip(part)) is not None]
     kinds = {b.kind for b in bodies}
     kind: Kind = bodies[0].kind if len(kinds) == 1 else "matrix"
@@ -565,14 +513,6 @@ def kron(parts: Sequence[Tree]) -> Tree:
     for body in bodies:
         flat += body.children if isinstance(body, Kron) else (body,)
     return factors.around(Kron(kind, tuple(flat)))
-
-
-def vec(tree: Tree) -> Tree:
-    """The columns of a matrix stacked."""
-    factors = _Factors()
-    body = factors.strip(tree)
-    assert body is not None
-    return factors.around(Vec("column", (body,)))
 
 
 # ---------------------------------------------------------------- sums

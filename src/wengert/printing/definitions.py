@@ -50,3 +50,25 @@ def shared_parts(root: Expr, sizes: Mapping[Expr, Tree | None]) -> list[tuple[Ex
             continue
         found.append((node, Symbol(kind_of(node.shape), (), names.next())))
     return found
+
+
+def written_sizes(root: Expr) -> dict[Expr, int]:
+    """How many nodes every subexpression has when shared parts are written out."""
+    sizes: dict[Expr, int] = {}
+    for node in topological(root):
+        sizes[node] = 1 + sum(sizes[o] for o in node.operands)
+    return sizes
+
+
+def shared_nodes(root: Expr) -> list[tuple[Expr, Symbol]]:
+    """Names for shared subexpressions, if writing them out would be too long."""
+    sizes = written_sizes(root)
+    if sizes[root] < LIMIT // 4:
+        return []
+    count = uses(root)
+    names = fresh_names(root, "h")
+    return [
+        (node, Symbol(kind_of(node.shape), (), names.next()))
+        for node in topological(root)
+        if node is not root and count[node] > 1 and sizes[node] > 3
+    ]

@@ -16,6 +16,7 @@ from typing import Any
 from wengert.expr import Expr
 from wengert.primitive import Notation
 from wengert.printing.contraction import Contraction, flattened, label_colours
+from wengert.printing.definitions import shared_nodes
 from wengert.printing.latex import LatexRenderer
 from wengert.printing.matrix import Conversion, Converter
 from wengert.printing.names import superscript
@@ -78,8 +79,18 @@ def _fresh(count: int, used: frozenset[str]) -> list[str]:
 
 def _write(expr: Expr, indices: Sequence[str] | None, style: _Style) -> str:
     free = free_indices(expr.ndim) if indices is None else tuple(indices)
-    writer = _Writer(style)
-    return writer.run(_Task(expr, free, frozenset(free), outer=True)).text
+    cuts: dict[Expr, Tree] = {}
+    definitions: list[str] = []
+    for node, symbol in shared_nodes(expr):
+        own = free_indices(node.ndim)
+        writer = _Writer(style, dict(cuts))
+        body = writer.run(_Task(node, own, frozenset(own), outer=True)).text
+        name = style.indexed(style.renderer.render(symbol), own)
+        definitions.append(f"{name} = {body}")
+        cuts[node] = symbol
+    writer = _Writer(style, cuts)
+    text = writer.run(_Task(expr, free, frozenset(free), outer=True)).text
+    return style.where(text, definitions) if definitions else text
 
 
 # ---------------------------------------------------------------- styles
@@ -115,6 +126,9 @@ class _Style:
 
     def product(self, texts: list[str]) -> str:
         return " ".join(texts)
+
+    def where(self, text: str, definitions: list[str]) -> str:
+        return f"{text} where {', '.join(definitions)}"
 
     def summation(self, indices: list[str]) -> str:
         return "Σ_" + ("," if any(len(a) > 1 for a in indices) else "").join(indices)
@@ -161,6 +175,10 @@ class _LatexStyle(_Style):
             result += glue + text
         return result
 
+    def where(self, text: str, definitions: list[str]) -> str:
+        joined = r",\; ".join(d.replace(" = ", "=", 1) for d in definitions)
+        return rf"{text}\quad\mathrm{{where}}\quad {joined}"
+
     def summation(self, indices: list[str]) -> str:
         return rf"\sum_{{{''.join(_latex_index(a) for a in indices)}}}"
 
@@ -175,9 +193,10 @@ def _latex_index(letter: str) -> str:
 class _Writer:
     """Writes nodes with indices; tasks wait on a stack, so depth needs no recursion."""
 
-    def __init__(self, style: _Style) -> None:
+    def __init__(self, style: _Style, cuts: dict[Expr, Tree]) -> None:
         self.style = style
-        self.converter = Converter(Conversion())
+        self.cuts = cuts
+        self.converter = Converter(Conversion(cuts=cuts))
 
     def run(self, task: _Task) -> Piece:
         stack = [self._steps(task)]
@@ -197,7 +216,7 @@ class _Writer:
 
     def _steps(self, task: _Task) -> Steps:
         node = task.node
-        if node.name in {"variable", "constant"}:
+        if node in self.cuts or node.name in {"variable", "constant"}:
             return self._matrix_form(task, self.converter.tree(node))
         if task.outer and node.name == "contract":
             return self._contract(task)
@@ -304,7 +323,7 @@ class _Writer:
     # ------------------------------------------------------------ contractions
 
     def _contract(self, task: _Task) -> Steps:
-        whole = flattened(task.node, ())
+        whole = flattened(task.node, self.cuts)
         letters, deltas = _free_letters(whole, task.indices)
         colours = label_colours(whole)
         order = sorted(range(len(whole.operands)), key=lambda k: self._key(whole, k, colours))
@@ -318,7 +337,7 @@ class _Writer:
         for k in order:
             indices = tuple(letters[a] for a in whole.labels[k])
             operand, inverse = _denominator(whole.operands[k])
-            outer = operand.name == "contract"
+            outer = operand.name == "contract" and operand not in self.cuts
             piece = yield _Task(operand, indices, used, outer)
             (below if inverse else above).append(
                 self._bracketed(piece, POWER if inverse else PRODUCT)

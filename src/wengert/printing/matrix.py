@@ -18,9 +18,9 @@ from wengert.printing.build import (
     scale,
     transpose,
     transpose_terms,
-    vec,
 )
 from wengert.printing.contraction import Contraction, flattened
+from wengert.printing.functions import vec
 from wengert.printing.network import Network, assemble, assemble_flat, reduce_network
 from wengert.printing.tree import (
     Call,

@@ -8,8 +8,8 @@ _SPELT = """
     α alpha β beta γ gamma δ delta ε epsilon ζ zeta η eta θ theta ι iota κ kappa λ lambda μ mu ν nu
     ξ xi ο omicron π pi ρ rho σ sigma τ tau υ upsilon φ phi χ chi ψ psi ω omega Γ Gamma Δ Delta
     Θ Theta Λ Lambda Ξ Xi Π Pi Σ Sigma Υ Upsilon Φ Phi Ψ Psi Ω Omega
-""".split()
-_LETTERS = dict(zip(_SPELT[::2], _SPELT[1::2], strict=True))
+""".split()  # noqa: SIM905
+_LETTERS: dict[str, str] = dict(zip(_SPELT[::2], _SPELT[1::2], strict=True))
 _GREEK = frozenset(_LETTERS.values())
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")

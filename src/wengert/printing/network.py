@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from wengert.printing.build import (
     ONE,
     diag,
-    diag_part,
     dot,
     factor_key,
     hadamard,
@@ -27,11 +26,10 @@ from wengert.printing.build import (
     product,
     scale,
     sum_all,
-    trace,
     transpose,
     unscaled,
-    vec,
 )
+from wengert.printing.functions import diag_part, trace, vec
 from wengert.printing.tree import Hadamard, HadamardDivide, Ones, Product, Tree
 from wengert.shapes import Shape, Size
 

@@ -145,9 +145,15 @@ class NumpyRenderer(Renderer):
         return Piece(f"{self.at_least(above, PRODUCT)} / {self.at_least(below, POWER)}", PRODUCT)
 
     def _on_kron(self, node: t.Kron, parts: list[Piece]) -> Piece:
-        text = parts[0].text
-        for part in parts[1:]:
-            text = f"np.kron({text}, {part.text})"
+        flat = node.kind in ("column", "row")
+        marks: dict[str, str] = {"column": "[:, None]", "row": "[None, :]"}
+        texts = [
+            p.text if flat or c.kind == "matrix" else self.at_least(p, ATOM) + marks[c.kind]
+            for c, p in zip(node.children, parts, strict=True)
+        ]
+        text = texts[0]
+        for factor in texts[1:]:
+            text = f"np.kron({text}, {factor})"
         return Piece(text)
 
     # ------------------------------------------------------------ superscripts

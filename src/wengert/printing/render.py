@@ -130,7 +130,8 @@ class Renderer:
         arguments = [Argument(p.text, self.at_least(p, ATOM)) for p in parts]
         named = dict(zip(node.node.primitive.parameters, node.node.params, strict=False))
         text = template.format(*arguments, **named)
-        return Piece(text, ATOM if is_call(text) else _LEVELS[notation.level])
+        level = _LEVELS[notation.level]
+        return Piece(text, ATOM if level == ATOM or is_call(text) else level)
 
     def _on_sum(self, node: t.Sum, parts: list[Piece]) -> Piece:
         text = ""

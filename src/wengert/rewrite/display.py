@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from fractions import Fraction
 
 from wengert.expr import Expr, rebuild, topological
 from wengert.operations.algebra import (
@@ -24,6 +25,7 @@ from wengert.operations.algebra import (
     contract,
     contraction_params,
     exponent_of,
+    flipped,
     orient,
     scale,
 )
@@ -110,9 +112,21 @@ class _Simplifier:
 
 def finished(node: Expr) -> Expr:
     """Terms cancelled and common factors taken out."""
+    if node.primitive is ADD:
+        node = add([_with_finished_scalars(t) for t in node.operands], coefficients_of(node))
+    elif node.primitive is CONTRACT:
+        node = _with_finished_scalars(node)
     if node.primitive not in (ADD, CONTRACT):
         return node
     return collect(_cancelled(node))
+
+
+def _with_finished_scalars(node: Expr) -> Expr:
+    """The product with its scalar factors finished: each is a sum or product of its own."""
+    if node.primitive is not CONTRACT or len(node.operands) < 2:
+        return node
+    operands = tuple(finished(o) if not o.ndim else o for o in node.operands)
+    return node if operands == node.operands else with_operands(node, operands, deep=True)
 
 
 def multiply_out(node: Expr, kept: set[Expr], cap: int) -> Expr:
@@ -137,8 +151,9 @@ def multiply_out(node: Expr, kept: set[Expr], cap: int) -> Expr:
     for _ in range(int(exponent) - 1):
         rest.append((base, labels[k]))
     sizes = dict(zip(out, node.shape, strict=True))
+    parts = _grouped(base, kept)
     terms: list[Expr] = []
-    for term in base.operands:
+    for term, _ in parts:
         product = contract(
             [term, *(o for o, _ in rest)],
             [labels[k], *(a for _, a in rest)],
@@ -147,7 +162,30 @@ def multiply_out(node: Expr, kept: set[Expr], cap: int) -> Expr:
             deep=True,
         )
         terms.append(multiply_out(product, kept, cap))
-    return add(terms, [c * coefficient for c in coefficients_of(base)])
+    return add(terms, [c * coefficient for _, c in parts])
+
+
+def _grouped(total: Expr, kept: set[Expr]) -> list[tuple[Expr, Fraction]]:
+    """The terms of a sum, where those that make up a kept sum are put together again.
+
+    A kept sum that is a term of another dissolves in it; which ones do depends on the mode.
+    """
+    left = dict(zip(total.operands, coefficients_of(total), strict=True))
+    groups: list[tuple[Expr, Fraction]] = []
+    for atom in sorted(kept, key=lambda a: (-len(a.operands), a.digest)):
+        for form in (atom,) if atom.ndim != 2 else (atom, flipped(atom)):
+            if form.primitive is not ADD or form.shape != total.shape:
+                continue
+            ratios = {
+                left[t] / c if t in left else None
+                for t, c in zip(form.operands, coefficients_of(form), strict=True)
+            }
+            ratio = ratios.pop()
+            if not ratios and ratio is not None:
+                groups.append((form, ratio))
+                for t in form.operands:
+                    del left[t]
+    return [*groups, *left.items()]
 
 
 def _opens(factor: Expr, kept: set[Expr]) -> bool:
@@ -178,10 +216,28 @@ def _cancelled(node: Expr) -> Expr:
         _expanded_count(t, [k for k, o in enumerate(t.operands) if _opens(o, set())])
         for t in products
     )
-    if count > _TERM_CAP or not _may_gather(terms):
+    if count > _TERM_CAP or not (_may_gather(terms) or any(map(_sums_ones, products))):
         return node
     opened = multiply_out(node, set(), _TERM_CAP)
     return opened if cost(collect(opened)) < cost(collect(node)) else node
+
+
+def _sums_ones(term: Expr) -> bool:
+    """Is a sum taken over an index on which a term of a factor does not depend?"""
+    labels, out, _ = contraction_params(term)
+    for factor, axes in zip(term.operands, labels, strict=True):
+        if factor.primitive is ADD and any(x not in out for x in axes):
+            if any(_is_constant_along_an_axis(t) for t in factor.operands):
+                return True
+    return False
+
+
+def _is_constant_along_an_axis(node: Expr) -> bool:
+    if node.primitive is not CONTRACT:
+        return False
+    labels, out, _ = contraction_params(node)
+    used = {x for axes in labels for x in axes}
+    return any(x not in used and out.count(x) == 1 for x in out)
 
 
 def _may_gather(terms: tuple[Expr, ...]) -> bool:
