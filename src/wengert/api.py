@@ -17,10 +17,12 @@ from wengert.backends.numerical import largest_relative_error, relative_to
 from wengert.backends.numpy_backend import compile_plan
 from wengert.derive import derivative, resolve_mode
 from wengert.errors import NameClashError, ShapeError, WengertError
+from wengert.explanation import explain
 from wengert.expr import Expr, topological
 from wengert.formula import (
     AssumptionLike,
     Elaborated,
+    Orientation,
     ShapeLike,
     Variable,
     build,
@@ -28,7 +30,7 @@ from wengert.formula import (
     evaluate_directly,
 )
 from wengert.operations import variable
-from wengert.operations.algebra import VARIABLE, is_zero, leaf_of
+from wengert.operations.algebra import SIZE, VARIABLE, is_zero, leaf_of
 from wengert.plan import Plan, make_plan
 from wengert.rewrite import display, lower, recognise
 from wengert.shapes import Shape, format_space, symbols_of
@@ -98,7 +100,7 @@ class Formula:
 
     expr: Expr
     variables: tuple[Variable, ...]
-    orientation: str
+    orientation: Orientation
     origin: Elaborated
     source: Formula | None = None
     wrt: str = ""
@@ -229,6 +231,11 @@ class Formula:
         matrix = printing.matrix_notation(self.shown, self.orientation, rows=self._rows)
         return self.index() if matrix is None else matrix
 
+    @property
+    def has_matrix_notation(self) -> bool:
+        """Does it print in matrix notation (else with indices)?"""
+        return printing.matrix_notation(self.shown, self.orientation, rows=self._rows) is not None
+
     def __repr__(self) -> str:
         return f"<Formula {self}: {self.space}>"
 
@@ -269,7 +276,18 @@ class Formula:
         """
         if target != "numpy":
             raise ValueError(f"there is no code for {target!r}; the targets are: numpy")
-        return printing.numpy_code(self.shown, [v.name for v in self.variables])
+        leaves = [leaf_of(variable(v.name, v.shape, v.assumptions)) for v in self.variables]
+        return printing.numpy_code(self.shown, leaves)
+
+    def explain(self, *, latex: bool = False) -> str:
+        """The steps of the last derivation: the parts, their derivatives with rules, the products.
+
+        Parameters
+        ----------
+        latex : bool
+            Markdown with the formulas in LaTeX, instead of plain text.
+        """
+        return explain(self, latex=latex)
 
     # ------------------------------------------------------------ evaluating
 
@@ -330,7 +348,9 @@ class Formula:
 
     @cached_property
     def _inner_symbols(self) -> frozenset[str]:
-        return frozenset[str]().union(*(symbols_of(n.shape) for n in topological(self._lowered)))
+        order = topological(self._lowered)
+        named = {str(n.params[0]) for n in order if n.primitive is SIZE}
+        return frozenset(named).union(*(symbols_of(n.shape) for n in order))
 
     def _plan(self, arguments: Arguments) -> Plan:
         return make_plan([self._lowered], arguments.sizes)
@@ -381,7 +401,7 @@ class Formula:
         return program(arguments.arrays)[0]
 
 
-def _orientation(before: str, added: int, rank: int) -> str:
+def _orientation(before: Orientation, added: int, rank: int) -> Orientation:
     if rank == 0:
         return "scalar"
     if rank == 1:

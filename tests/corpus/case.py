@@ -102,8 +102,32 @@ class Case:
             return self.domain[name]
         return DOMAIN_OF_ASSUMPTION.get(self.assume.get(name, ""), "real")
 
+    def declarations_for(
+        self, text: str
+    ) -> tuple[dict[str, tuple[str | int, ...]], dict[str, str]]:
+        """The declared shapes and the assumptions of the variables that a text mentions.
+
+        A ``known`` derivative may have lost some of the formula's variables, and declaring one that
+        a formula does not have is an error.
+        """
+        names = names_in(text)
+        shapes = {name: shape for name, shape in self.shapes.items() if name in names}
+        assume = {name: promise for name, promise in self.assume.items() if name in names}
+        return shapes, assume
+
     def __repr__(self) -> str:
         return f"<Case {self.id}: {self.text}>"
+
+
+def names_in(text: str) -> set[str]:
+    """The names in a formula: variables, definitions and functions.
+
+    Not einsum strings, numbers' exponents, ``.T`` and ``axis=``.
+    """
+    text = re.sub(r'"[^"]*"', "", text)
+    text = re.sub(r"(\d+\.?\d*|\.\d+)[eE][+-]?\d+", "0", text)
+    text = re.sub(r"\.T\b|\baxis\s*=", "", text)
+    return set(re.findall(r"[A-Za-z_]\w*", re.sub("[ᵀ²⊙]", " ", text)))
 
 
 _ENTRY = re.compile(r"\s*(\w+)\(([^)]*)\)")

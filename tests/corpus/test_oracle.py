@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from corpus import oracle
-from corpus.case import DOMAINS, Case, case, parse_shapes
+from corpus.case import DOMAINS, Case, case, names_in, parse_shapes
 from corpus.formulas import BY_ID, CASES, MODULES
 from corpus.oracle import (
     complex_step_jacobian,
@@ -348,14 +348,6 @@ def test_samples_fit_their_case(entry: Case):
 # ------------------------------------------------------------------ the corpus
 
 
-def names_in(text: str) -> set[str]:
-    """The names of a formula, without its einsum strings, numbers' exponents, ``.T`` and ``axis=``."""
-    text = re.sub(r'"[^"]*"', "", text)
-    text = re.sub(r"(\d+\.?\d*|\.\d+)[eE][+-]?\d+", "0", text)
-    text = re.sub(r"\.T\b|\baxis\s*=", "", text)
-    return set(re.findall(r"[A-Za-z_]\w*", re.sub("[ᵀ²⊙]", " ", text)))
-
-
 def defined_in(text: str) -> list[str]:
     return re.findall(r"(?:^|;)\s*([A-Za-z_]\w*)\s*=", text)
 
@@ -403,6 +395,24 @@ def test_shapes_follow_the_letters_unless_declared(entry: Case):
             assert len(name) == 1, f"{name} has more than one letter and no declared shape"
             rank = 0 if "a" <= name <= "g" else 1 if "h" <= name <= "z" else 2
             assert len(size) == rank, name
+
+
+def test_declarations_for_a_text_leave_out_what_it_does_not_mention():
+    entry = case(
+        "t",
+        "b'*X*x",
+        "X",
+        "b(3) X(3,3) x(3)",
+        "s",
+        shapes="b(n)",
+        assume={"X": "symmetric"},
+        known={"X": "(b*x' + x*b')/2"},
+    )
+    assert entry.declarations_for(entry.text) == (dict(entry.shapes), dict(entry.assume))
+    assert entry.declarations_for(entry.known["X"]) == ({"b": ("n",)}, {})
+    assert names_in('2.5e-3*b.T @ max(X, axis=1)² + einsum("ij->", Y)ᵀ') == {
+        *("b", "max", "X", "einsum", "Y")
+    }
 
 
 def test_mistakes_in_a_case_are_refused():

@@ -55,7 +55,7 @@ def networks(draw: DrawFn, rank: int = 2) -> Network:
     return operands, labels, out, coefficient
 
 
-def _node(network: Network) -> Expr:
+def make_node(network: Network) -> Expr:
     operands, labels, out, coefficient = network
     return make(CONTRACT, tuple(operands), (tuple(labels), out, coefficient), (N,) * len(out))
 
@@ -66,7 +66,7 @@ def _evaluate(expr: Expr) -> Any:
     return eval(NumpyRenderer({}).render(tree), dict(SPACE))
 
 
-def _reference(network: Network) -> Any:
+def reference(network: Network) -> Any:
     operands, labels, out, coefficient = network
     arrays = [np.asarray(_evaluate(o)) for o in operands]
     terms = ["".join(LETTERS[a] for a in own) for own in labels]
@@ -82,33 +82,33 @@ def _reference(network: Network) -> Any:
 @settings(max_examples=300, deadline=None)
 @given(networks())
 def test_matrix_notation_means_the_network(network: Network) -> None:
-    value = _evaluate(_node(network)) * np.ones((N,) * len(network[2]))
-    np.testing.assert_allclose(value, _reference(network), rtol=1e-9, atol=1e-9)
+    value = _evaluate(make_node(network)) * np.ones((N,) * len(network[2]))
+    np.testing.assert_allclose(value, reference(network), rtol=1e-9, atol=1e-9)
 
 
 @settings(max_examples=200, deadline=None)
 @given(networks(rank=4))
 def test_code_means_the_network(network: Network) -> None:
     module: dict[str, Any] = {}
-    exec(numpy_code(_node(network), LEAVES), module)
+    exec(numpy_code(make_node(network), LEAVES), module)
     value: Any = module["f"](*VALUES.values())
-    reference = _reference(network)
-    assert np.shape(value) == reference.shape
-    np.testing.assert_allclose(value, reference, rtol=1e-9, atol=1e-9)
+    expected = reference(network)
+    assert np.shape(value) == expected.shape
+    np.testing.assert_allclose(value, expected, rtol=1e-9, atol=1e-9)
 
 
 @settings(max_examples=300, deadline=None)
 @given(networks(rank=4), st.integers(1, 3))
 def test_flattened_matrices_mean_the_network(network: Network, rows: int) -> None:
-    expr = _node(network)
+    expr = make_node(network)
     if expr.ndim < 3 or rows >= expr.ndim:
         return
     tree = to_matrix(expr, rows=rows)
     if tree is None:
         return
     value = np.asarray(eval(NumpyRenderer({}).render(tree), dict(SPACE)))
-    reference = _reference(network)
-    np.testing.assert_allclose(value.ravel(), reference.ravel(), rtol=1e-9, atol=1e-9)
+    expected = reference(network)
+    np.testing.assert_allclose(value.ravel(), expected.ravel(), rtol=1e-9, atol=1e-9)
 
 
 @settings(max_examples=200, deadline=None)
@@ -124,7 +124,7 @@ def test_the_order_of_operands_does_not_matter(
         tuple(names[a] for a in out),
         coefficient,
     )
-    first, second = _node(network), _node(moved)
+    first, second = make_node(network), make_node(moved)
     assert matrix_notation(first) == matrix_notation(second)
     assert index_notation(first) == index_notation(second)
     assert text(first) == text(second)

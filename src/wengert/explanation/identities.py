@@ -132,13 +132,13 @@ def identity_of(function: Expr, leaf: Expr) -> Identity | None:
     return None
 
 
-def _namings(
-    identity: Identity, variables: list[Expr], leaf: Expr
-) -> Iterator[dict[Expr, Expr]]:
+def _namings(identity: Identity, variables: list[Expr], leaf: Expr) -> Iterator[dict[Expr, Expr]]:
     """The identity's variables, with the shapes of the function's, in place of these."""
     theirs = _variables(_template(identity))
     for order in permutations(theirs):
-        if all(_stands_for(t, v, v is leaf, identity) for t, v in zip(order, variables, strict=True)):
+        if all(
+            _stands_for(t, v, v is leaf, identity) for t, v in zip(order, variables, strict=True)
+        ):
             yield {v: t for t, v in zip(order, variables, strict=True)}
 
 
@@ -183,4 +183,3 @@ def _key(function: Expr, leaf: Expr) -> _Key:
     nodes = topological(function)
     ranks = sorted(n.ndim for n in nodes if n.primitive is VARIABLE)
     return tuple(ranks), leaf.ndim, tuple(sorted(Counter(n.name for n in nodes).items()))
-

@@ -15,7 +15,7 @@ from functools import cached_property
 from wengert.expr import Expr, depending, rebuild, topological
 from wengert.formula import Elaborated, Node, Orientation
 from wengert.operations import constant, transpose, variable
-from wengert.operations.algebra import ADD, CONTRACT, POWER, VARIABLE, contraction_params
+from wengert.operations.algebra import ADD, CONTRACT, POWER, contraction_params
 from wengert.operations.rebuild import with_operands
 from wengert.printing import matrix_notation
 from wengert.rewrite import display, recognise
@@ -85,9 +85,8 @@ def roots_of(origin: Elaborated, names: set[str], name: str) -> list[Root]:
     made: dict[Node, Expr] = {}
     active: set[Node] = set()
     for node in origin.nodes:
-        if not node.operands and node.params[:1] and node.params[0] in names:
-            active.add(node)
-        elif any(operand in active for operand in node.operands):
+        leaf = not node.operands and node.params[:1] and node.params[0] in names
+        if leaf or any(operand in active for operand in node.operands):
             active.add(node)
         if node.value is not None:
             made[node] = constant(node.value)
@@ -101,7 +100,9 @@ def roots_of(origin: Elaborated, names: set[str], name: str) -> list[Root]:
     return roots
 
 
-def take_apart(roots: Sequence[Root], leaves: Iterable[Expr], taken: set[str]) -> list[Part]:
+def take_apart(
+    roots: Sequence[Root], leaves: Iterable[Expr], taken: set[str], *, bilinear: bool = False
+) -> list[Part]:
     """The parts of some roots, in the order in which they are computed; the function is last.
 
     Parameters
@@ -112,61 +113,70 @@ def take_apart(roots: Sequence[Root], leaves: Iterable[Expr], taken: set[str]) -
         Variables that the parts are to depend on.
     taken : set of str
         Names that parts must not have.
+    bilinear : bool
+        Keep products of variables within sums, as ``A*x + b`` if both depend.
     """
-    symbols = {variable(r.name, r.expr.shape) for r in roots[:-1]}
-    active_leaves = {*leaves, *symbols}
-    order = topological(*(r.expr for r in roots))
-    active = depending(order, active_leaves)
-    cuts = _Cuts(order, active, active_leaves, {r.expr for r in roots}).find()
-    memo = {node: node for node in order if node not in active or node in active_leaves}
-    names = _fresh_names(taken)
-    parts: list[Part] = []
-    inner = [node for node in order if node in cuts]
-    position = {node: k for k, node in enumerate(order)}
-    done: set[Expr] = set()
-    for root in roots:
-        for node in inner:
-            if node in done or position[node] > position[root.expr] or node is root.expr:
-                continue
-            done.add(node)
-            parts.append(_inner_part(node, next(names), memo, active_leaves))
-        done.add(root.expr)
-        step = memo.get(root.expr) or rebuild(root.expr, with_operands, memo)
+    return _Builder(roots, set(leaves), _fresh_names(taken), bilinear).parts
+
+
+class _Builder:
+    """Makes the parts of some roots; see :func:`take_apart`."""
+
+    def __init__(
+        self, roots: Sequence[Root], leaves: set[Expr], names: Iterator[str], bilinear: bool
+    ) -> None:
+        order = topological(*(r.expr for r in roots))
+        self.symbols = leaves | {variable(r.name, r.expr.shape) for r in roots[:-1]}
+        self.active = depending(order, self.symbols)
+        self.names = names
+        self.memo = {n: n for n in order if n not in self.active or n in self.symbols}
+        self.numbers: dict[Expr, int] = {}
+        self.parts: list[Part] = []
+        ends = {r.expr for r in roots}
+        cuts = _Cuts(order, self.active, set(self.symbols), ends, bilinear).find()
+        waiting = iter([node for node in order if node in cuts])
+        for root in roots:
+            for node in waiting:
+                if node is root.expr:
+                    break
+                if node not in self.memo:
+                    self._add_inner(node)
+            self._add_root(root)
+
+    def _add_root(self, root: Root) -> None:
+        known = self.memo.get(root.expr)
+        step = known if known is not None else rebuild(root.expr, with_operands, self.memo)
         symbol = variable(root.name, root.expr.shape)
-        inputs = _inputs(step, active_leaves)
-        parts.append(Part(symbol, step, inputs, root.orientation))
-        active_leaves.add(symbol)
-        if root.expr in active and root.expr not in active_leaves:
-            memo[root.expr] = symbol
-    return parts
+        self._add(symbol, step, root.orientation)
+        if root.expr in self.active and root.expr not in self.symbols:
+            self.memo[root.expr] = symbol
 
+    def _add_inner(self, node: Expr) -> None:
+        """The part that begins at a node, turned if its transpose is shorter to write."""
+        step = rebuild(node, with_operands, self.memo)
+        turned = node.ndim == 2 and _is_turned(step)
+        if turned:
+            step = transpose(step)
+        symbol = variable(next(self.names), step.shape)
+        self._add(symbol, step, _KINDS[node.ndim] if node.ndim < len(_KINDS) else "tensor")
+        self.memo[node] = transpose(symbol) if turned else symbol
 
-def _inner_part(
-    node: Expr, name: str, memo: dict[Expr, Expr], active_leaves: set[Expr]
-) -> Part:
-    """The part that begins at a node, turned if its transpose is shorter to write."""
-    step = rebuild(node, with_operands, memo)
-    turned = node.ndim == 2 and _is_turned(step)
-    if turned:
-        step = transpose(step)
-    symbol = variable(name, step.shape)
-    active_leaves.add(symbol)
-    memo[node] = transpose(symbol) if turned else symbol
-    inputs = _inputs(step, active_leaves - {symbol})
-    return Part(symbol, step, inputs, _KINDS[node.ndim] if node.ndim < 3 else "tensor")
+    def _add(self, symbol: Expr, step: Expr, orientation: Orientation) -> None:
+        found = [node for node in topological(step) if node in self.symbols]
+        last = len(self.parts)
+        inputs = tuple(sorted(found, key=lambda node: self.numbers.get(node, last)))
+        self.parts.append(Part(symbol, step, inputs, orientation))
+        self.symbols.add(symbol)
+        self.numbers[symbol] = last
 
 
 def _is_turned(step: Expr) -> bool:
-    """Has the transpose fewer transposes in it?"""
+    """Whether the transpose has fewer transposes in it."""
     if step.primitive not in (CONTRACT, ADD):
         return False
     texts = [matrix_notation(display(s, [s])) for s in (step, transpose(step))]
     here, there = (text.count("ᵀ") if text else 0 for text in texts)
     return there < here
-
-
-def _inputs(step: Expr, active_leaves: set[Expr]) -> tuple[Expr, ...]:
-    return tuple(node for node in topological(step) if node in active_leaves)
 
 
 def _fresh_names(taken: set[str]) -> Iterator[str]:
@@ -186,12 +196,18 @@ class _Cuts:
     """Which nodes are parts of their own."""
 
     def __init__(
-        self, order: list[Expr], active: set[Expr], leaves: set[Expr], roots: set[Expr]
+        self,
+        order: list[Expr],
+        active: set[Expr],
+        leaves: set[Expr],
+        roots: set[Expr],
+        bilinear: bool,
     ) -> None:
         self.order = order
         self.active = active
         self.leaves = leaves
         self.roots = roots
+        self.bilinear = bilinear
         self.users: dict[Expr, list[Expr]] = {}
         self.weight: dict[Expr, int] = {}
         self.linear: dict[Expr, bool] = {}
@@ -208,11 +224,19 @@ class _Cuts:
                     self.users.setdefault(below, []).append(node)
         cuts: set[Expr] = set()
         for node in inner:
-            if node in self.roots:
+            inside = node not in self.roots
+            if not inside or (not _is_transparent(node) and self._is_cut(node, cuts)):
                 cuts.add(node)
-            elif not _is_transparent(node) and self._is_cut(node, cuts):
-                cuts.add(node)
+            if node.primitive is ADD:
+                self._cut_alike(node, cuts)
         return cuts
+
+    def _cut_alike(self, total: Expr, cuts: set[Expr]) -> None:
+        """If one product in a sum is a part, all are."""
+        terms = [self._below(o) for o in total.operands]
+        products = [t for t in terms if t in self.weight and _is_algebra(t)]
+        if any(t in cuts for t in products):
+            cuts.update(products)
 
     def _below(self, node: Expr) -> Expr:
         while _is_transparent(node) and node not in self.roots:
@@ -241,7 +265,7 @@ class _Cuts:
             merged = below in self.active and below not in self.leaves and below not in cuts
             count += self.weight.get(below, 1) if merged else 1
             if below in self.active:
-                moving += 1
+                moving += not (self.bilinear and below in self.leaves)
                 straight = straight and (not merged or self.linear.get(below, True))
         self.weight[node] = count
         several = node.primitive is not ADD and moving > 1
@@ -253,13 +277,8 @@ def _is_algebra(node: Expr) -> bool:
 
 
 def _is_transparent(node: Expr) -> bool:
-    """Is it its only operand with axes exchanged, repeated or added?"""
+    """Whether it is its only operand, with axes exchanged, repeated or added."""
     if node.primitive is not CONTRACT or len(node.operands) != 1:
         return False
     (labels,), out, coefficient = contraction_params(node)
     return coefficient == 1 and len(set(labels)) == len(labels) and set(labels) <= set(out)
-
-
-def names_below(expr: Expr) -> set[str]:
-    """The names of the variables in an expression."""
-    return {str(n.params[0]) for n in topological(expr) if n.primitive is VARIABLE}

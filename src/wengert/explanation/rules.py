@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from wengert.expr import Expr, Params, depending, topological
 from wengert.explanation.identities import identity_of
 from wengert.explanation.parts import Part
+from wengert.expr import Expr, Params, depending, topological
 from wengert.operations import apply, variable
-from wengert.operations.algebra import ADD, CONTRACT, POWER, contraction_params, exponent_of
+from wengert.operations.algebra import CONTRACT, POWER, contraction_params, exponent_of
 from wengert.primitive import Constant, Partials, Primitive
 from wengert.printing import matrix_notation
 from wengert.rewrite import display
@@ -87,6 +87,3 @@ def _partial_rule(primitive: Primitive, params: Params, k: int) -> str:
     if primitive.arity == 1:
         return f"{left}′ = {right}"
     return f"∂{left}/∂{names[k]} = {right}"
-
-
-__all__ = ["ADD", "operation_rule", "rule_of"]

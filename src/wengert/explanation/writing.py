@@ -13,7 +13,7 @@ from wengert.printing.index import free_indices
 from wengert.printing.names import latex_name, superscript, unicode_name
 from wengert.shapes import Shape, format_space, total_size
 
-_LONGEST = 700  # characters of one formula
+_LONGEST = 400  # characters of one formula
 _WIDEST = 66  # columns that are aligned
 _GAP = 6
 
@@ -49,11 +49,12 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Row:
-    """One line: what, where it is, why."""
+    """One line: a formula, its space, why; or a sentence alone."""
 
     what: str
     where: str = ""
     why: str = ""
+    sentence: bool = False
 
 
 class Writer:
@@ -62,9 +63,14 @@ class Writer:
     dot = " · "
     plus = " + "
     equals = " = "
+    gap = ""
 
     def name(self, name: str) -> str:
         """A name."""
+        return unicode_name(name)
+
+    def plain(self, name: str) -> str:
+        """A name within a sentence."""
         return unicode_name(name)
 
     def space(self, shape: Shape) -> str:
@@ -81,6 +87,19 @@ class Writer:
             return self.name(function)
         order = superscript(len(names)) if len(names) > 1 else ""
         return f"∂{order}{self.name(function)}/{self._below(names)}"
+
+    def total(self, function: str, name: str) -> str:
+        """``df/dw``."""
+        return f"d{self.name(function)}/d{self.name(name)}"
+
+    def chain_rule(self, mode: str, function: str, name: str) -> str:
+        """The chain rule in general: ``df/dvᵢ = Σⱼ df/dvⱼ · ∂vⱼ/∂vᵢ`` in reverse mode."""
+        f, x = self.name(function), self.name(name)
+        if mode == "forward":
+            return f"dvᵢ/d{x} = Σⱼ ∂vᵢ/∂vⱼ · dvⱼ/d{x}"
+        if mode == "reverse":
+            return f"d{f}/dvᵢ = Σⱼ d{f}/dvⱼ · ∂vⱼ/∂vᵢ"
+        return "∂vⱼ/∂vᵢ + ∂vⱼ/∂v · ∂v/∂vᵢ"
 
     def _below(self, names: Sequence[str]) -> str:
         below = ""
@@ -103,19 +122,31 @@ class Writer:
         """Index notation."""
         return printing.index_notation(quantity.expr)
 
-    def equation(self, left: str, middle: str, quantity: Quantity, *, flat: bool = False) -> str:
+    def equation(
+        self,
+        left: str,
+        middle: str,
+        quantity: Quantity,
+        *,
+        flat: bool = False,
+        longest: int = _LONGEST,
+    ) -> str:
         """``left = middle = value`` in matrix notation, or with indices where there is none."""
         value = self.matrix(quantity, flat=flat) if flat or quantity.expr.ndim < 3 else None
         if value is None:
             left = self.indexed(left, quantity.expr.ndim)
             value = self.index(quantity)
-        if len(value) > _LONGEST:
+        if len(value) > longest:
             value = self.words(f"… ({len(value)} characters, too long to write here)")
         parts = [left, middle, value] if middle else [left, value]
         return self.equals.join(parts)
 
     def words(self, text: str) -> str:
         """Words within a formula."""
+        return text
+
+    def formula(self, text: str) -> str:
+        """A formula within words."""
         return text
 
     def heading(self, text: str) -> list[str]:
@@ -130,6 +161,8 @@ class Writer:
 
     def _line(self, row: Row, first: int, second: int) -> str:
         text = row.what
+        if row.sentence:
+            return text
         if row.where or row.why:
             text = text.ljust(first) + " " * _GAP + row.where.ljust(second if row.why else 0)
         if row.why:
@@ -146,19 +179,27 @@ class LatexWriter(Writer):
     """Markdown, with the formulas in LaTeX between dollar signs."""
 
     dot = r"\cdot "
+    gap = r"\qquad"
 
     def name(self, name: str) -> str:
         """A name."""
         return latex_name(name)
 
+    def plain(self, name: str) -> str:
+        """A name within a sentence."""
+        return f"${latex_name(name)}$"
+
     def space(self, shape: Shape) -> str:
         """Membership in a space."""
-        sizes = r"\times ".join(str(s).replace("*", r"\,") for s in shape)
+        sizes = self._times(shape)
         return r"\in\mathbb{R}" + (f"^{{{sizes}}}" if sizes else "")
+
+    def _times(self, shape: Shape) -> str:
+        return r"\times ".join(str(s).replace("*", r"\,") for s in shape)
 
     def sizes(self, shape: Shape) -> str:
         """The sizes of a factor in a product."""
-        return rf"({r'\times '.join(str(s).replace('*', r'\,') for s in shape) or '1'})"
+        return f"({self._times(shape) or 1})"
 
     def partial(self, function: str, names: Sequence[str]) -> str:
         """A partial derivative."""
@@ -166,6 +207,31 @@ class LatexWriter(Writer):
             return self.name(function)
         order = f"^{{{len(names)}}}" if len(names) > 1 else ""
         return rf"\frac{{\partial{order} {self.name(function)}}}{{{self._below(names)}}}"
+
+    def total(self, function: str, name: str) -> str:
+        """A total derivative."""
+        return rf"\frac{{d {self.name(function)}}}{{d {self.name(name)}}}"
+
+    def chain_rule(self, mode: str, function: str, name: str) -> str:
+        """The chain rule in general."""
+        f, x = self.name(function), self.name(name)
+        inner = r"\frac{\partial v_{j}}{\partial v_{i}}"
+        if mode == "forward":
+            total, local = (
+                rf"\frac{{d v_{{%s}}}}{{d {x}}}",
+                r"\frac{\partial v_{i}}{\partial v_{j}}",
+            )
+            rule = rf"{total % 'i'} = \sum_{{j}} {local}\cdot {total % 'j'}"
+        elif mode == "reverse":
+            total = rf"\frac{{d {f}}}{{d v_{{%s}}}}"
+            rule = rf"{total % 'i'} = \sum_{{j}} {total % 'j'}\cdot {inner}"
+        else:
+            first, second = (
+                r"\frac{\partial v_{j}}{\partial v}",
+                r"\frac{\partial v}{\partial v_{i}}",
+            )
+            rule = rf"{inner}+{first}\cdot {second}"
+        return f"${rule}$"
 
     def _below(self, names: Sequence[str]) -> str:
         below = ""
@@ -191,6 +257,10 @@ class LatexWriter(Writer):
         """Words within a formula."""
         return rf"\text{{{text}}}"
 
+    def formula(self, text: str) -> str:
+        """A formula within words."""
+        return f"${text}$"
+
     def heading(self, text: str) -> list[str]:
         """The lines of a heading."""
         return [f"**{text}**", ""]
@@ -200,7 +270,10 @@ class LatexWriter(Writer):
         return [indent + self._item(row) for row in rows]
 
     def _item(self, row: Row) -> str:
-        formula = " ".join(t for t in (row.what, row.where) if t)
+        if row.sentence:
+            return row.what
+        gap = self.gap if not row.where.startswith(r"\in") else ""
+        formula = " ".join(t for t in (row.what, gap, row.where) if t)
         return f"${formula}$" + (f": {row.why}" if row.why else "")
 
 

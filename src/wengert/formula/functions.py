@@ -100,7 +100,58 @@ def _infer_softmax(site: Site) -> Type:
     return operand
 
 
+def _mask(name: str, extremum: Callable[..., Array], build: Callable[..., Expr]) -> Word:
+    """Where an extremum is taken, over all entries or along one axis."""
+
+    def evaluate(e: Evaluation) -> Array:
+        mask = e.x == extremum(e.x, axis=_axis(e.node), keepdims=True)
+        return mask / np.sum(mask, axis=_axis(e.node), keepdims=True)
+
+    def infer(site: Site) -> Type:
+        _read_axis(site)
+        return site.types[0]
+
+    return Word(
+        name,
+        (_X, _AXIS_BY_NAME),
+        infer,
+        evaluate,
+        lambda node, operands: build(operands[0], _axis(node)),
+        f"1 where {name[:3]} is taken (shared equally at ties), 0 elsewhere: its derivative.",
+    )
+
+
+def _infer_exclusion(site: Site) -> Type:
+    operand = site.types[0]
+    order = site.params[0] if isinstance(site.params[0], int) else 1
+    if not operand.shape or (operand.rank > 1 and order > 1) or order < 1:
+        raise site.clash("prodexcept is of a vector, order 1 or more")
+    site.params = (order,)
+    return type_of_shape(operand.shape[:-1] + operand.shape[-1:] * order)
+
+
+def _exclusion(e: Evaluation) -> Array:
+    """Each product anew: O(nᵏ⁺¹), with no recurrence to get wrong."""
+    order, n = cast(int, e.node.params[0]), e.x.shape[-1]
+    result = np.zeros(e.x.shape[:-1] + (n,) * order, dtype=e.x.dtype)
+    for index in np.ndindex((n,) * order):
+        if len(set(index)) == order:
+            rest = [k for k in range(n) if k not in index]
+            result[(..., *index)] = np.prod(e.x[..., rest], axis=-1)
+    return result
+
+
 REDUCTIONS = (
+    _mask("maxmask", np.max, ops.maxmask),
+    _mask("minmask", np.min, ops.minmask),
+    Word(
+        "prodexcept",
+        (_X, Parameter("order", "axis", optional=True)),
+        _infer_exclusion,
+        _exclusion,
+        lambda node, operands: ops.prodexcept(operands[0], cast(int, node.params[0])),
+        "For each entry of a vector (or each pair, with order 2) the product of the others.",
+    ),
     _reduction(
         "sum", lambda x, k: np.sum(x, axis=k), ops.sum_, "The sum of entries."
     ),

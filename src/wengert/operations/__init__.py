@@ -50,7 +50,7 @@ from wengert.operations.build import (
 from wengert.operations.constants import pi
 from wengert.operations.elementwise import ABS, power_general
 from wengert.operations.linalg import ADJ, DET, INV, LOGDET, PINV
-from wengert.operations.reductions import LOGSUMEXP, MAX, MIN, NORM1, NORM2, PROD, PRODEXCEPT, SOFTMAX
+from wengert.operations.reductions import LOGSUMEXP, MAX, MAXMASK, MIN, MINMASK, NORM1, NORM2, PROD, PRODEXCEPT, SOFTMAX
 from wengert.operations.reshaping import kron, reshape, vec
 from wengert.primitive import Primitive
 from wengert.shapes import total_size
@@ -84,6 +84,21 @@ def min_(x: Expr, axis: int | None = None) -> Expr:
     return _reduce(MIN, x, axis)
 
 
+def maxmask(x: Expr, axis: int | None = None) -> Expr:
+    """One where the maximum is taken, shared equally at ties: its derivative."""
+    return _shaped(MAXMASK, x, axis)
+
+
+def minmask(x: Expr, axis: int | None = None) -> Expr:
+    """One where the minimum is taken, shared equally at ties: its derivative."""
+    return _shaped(MINMASK, x, axis)
+
+
+def _shaped(primitive: Primitive, x: Expr, axis: int | None) -> Expr:
+    moved, rank, order = _to_end(x, axis)
+    return contract([apply(primitive, moved, rank=rank)], [order], tuple(range(x.ndim)))
+
+
 def logsumexp(x: Expr, axis: int | None = None) -> Expr:
     """log Σ exp, over all or along one axis."""
     return _reduce(LOGSUMEXP, x, axis)
@@ -106,8 +121,7 @@ def norminf(x: Expr, axis: int | None = None) -> Expr:
 
 def softmax(x: Expr, axis: int | None = None) -> Expr:
     """exp(x) / Σ exp(x), over all entries or along one axis."""
-    moved, rank, order = _to_end(x, axis)
-    return contract([apply(SOFTMAX, moved, rank=rank)], [order], tuple(range(x.ndim)))
+    return _shaped(SOFTMAX, x, axis)
 
 
 def prod(x: Expr, axis: int | None = None) -> Expr:
@@ -156,7 +170,7 @@ def matpow(matrix: Expr, exponent: int) -> Expr:
 __all__ = [
     "add", "adj", "apply", "broadcast", "constant", "contract", "det", "diag", "diagonal", "divide",
     "einsum", "elementwise", "identity", "inv", "kron", "leaf_of", "logdet", "logsumexp", "matmul",
-    "matpow", "max_", "mean", "min_", "mul", "neg", "norm1", "norm2", "norminf", "ones", "outer",
+    "matpow", "max_", "maxmask", "mean", "min_", "minmask", "mul", "neg", "norm1", "norm2", "norminf", "ones", "outer",
     "pi", "pinv", "plus", "power", "power_general", "prod", "prodexcept", "reshape", "scale", "size",
     "softmax", "sub", "sum_", "trace", "transpose", "variable", "vec", "zeros",
 ]  # fmt: skip

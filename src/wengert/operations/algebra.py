@@ -204,14 +204,13 @@ class _Network:
         self.fresh += len(group)
         del self.sizes[label]
         self.sizes.update(zip(parts, group, strict=True))
-        factors, self.factors = self.factors, []
-        for expr, axes in factors:
-            while label in axes:
-                slot = axes.index(label)
-                assert expr.primitive.unmerge is not None
-                expr = expr.primitive.unmerge(expr, slot)
-                axes = (*axes[:slot], *parts, *axes[slot + 1 :])
-            self.absorb(expr, axes, False)
+        while found := next((f for f in self.factors if label in f[1]), None):
+            self.factors.remove(found)
+            expr, axes = found
+            slot = axes.index(label)
+            assert expr.primitive.unmerge is not None
+            split = (*axes[:slot], *parts, *axes[slot + 1 :])
+            self.absorb(expr.primitive.unmerge(expr, slot), split, False)
         self.resolve()
 
     def cancel_inverses(self) -> None:
@@ -358,13 +357,8 @@ class _Network:
                 mapping[label] = self.fresh
                 self.fresh += 1
         labels = [tuple(mapping[x] for x in inner) for inner in inner_labels]
-        if len(set(axes)) == len(axes):
-            factors = list(zip(core.operands, labels, strict=True))
-            shape = tuple(self.sizes[x] for x in self.out)
-            return _finished(factors, self.out, self.coefficient, shape)
-        return contract(
-            core.operands, labels, self.out, sizes=self.sizes, coefficient=self.coefficient
-        )
+        live = {x: self.sizes[x] for x in self.out}  # a lost label has been counted already
+        return contract(core.operands, labels, self.out, sizes=live, coefficient=self.coefficient)
 
 
 def _finished(factors: Sequence[Factor], out: Labels, coefficient: Fraction, shape: Shape) -> Expr:
@@ -761,6 +755,8 @@ def is_positive(node: Expr) -> bool:
     if node.primitive is POWER:
         return is_positive(node.operands[0])
     if node.primitive is CONTRACT:
+        if has_delta(node):
+            return False  # zeros off the diagonal
         return contraction_params(node)[2] > 0 and all(is_positive(o) for o in node.operands)
     if node.primitive is ADD:
         return all(c > 0 for c in coefficients_of(node)) and all(is_positive(o) for o in node.operands)

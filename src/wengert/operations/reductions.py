@@ -6,6 +6,7 @@ The parameter ``rank`` is the number of trailing axes that are reduced; leading 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -365,6 +366,22 @@ def _push_exclusion(y: Expr, k: int, dx: Expr) -> Expr:
     return contract([wider, dx], [(*kept, last), (*lead, *kept[:batch], last)], lead + kept)
 
 
+def _notation_exclusion(node: Expr) -> Notation:
+    """Its NumPy code multiplies what is left after masking the excluded entries."""
+    order = node.params[0]
+    more = f", {order}" if order != 1 else ""
+    axes = [", ".join(["None"] * k + [":"] + ["None"] * (order - 1 - k)) for k in range(order)]  # type: ignore[operator]
+    masks = [f"e[{a}]" for a in axes]
+    apart = "".join(f" * ~({a} & {b}).any(-1)" for a, b in combinations(masks, 2))
+    code = (
+        f"(lambda t, e: np.prod(np.where({' | '.join(masks)}, 1, t[(..., *(None,) * {order}, slice(None))]), -1)"
+        f"{apart})({{0}}, np.eye({{0:a}}.shape[-1], dtype=bool))"
+    )
+    name = f"prodexcept({{0}}{more})"
+    head = r"\operatorname{{prodexcept}}" + (f"_{{{{{order}}}}}" if order != 1 else "")
+    return Notation(name, name, rf"{head}\left({{0}}\right)", code)
+
+
 PRODEXCEPT = register(
     Primitive(
         "prodexcept",
@@ -372,15 +389,7 @@ PRODEXCEPT = register(
         _shape_of_exclusion,
         lambda node, x: _exclude(x, node.params[0]),
         Pushforward(_push_exclusion),
-        lambda node: Notation.function(
-            "prodexcept", numpy="prodexcept"
-        )
-        if node.params[0] == 1
-        else Notation(
-            "prodexcept({0}, {order})", "prodexcept({0}, {order})",
-            r"\operatorname{{prodexcept}}_{{{order}}}\left({0}\right)",
-            "prodexcept({0}, {order})",
-        ),
+        _notation_exclusion,
         parameters=("order",),
         symmetric=lambda node: node.params[0] == 2 and node.ndim == 2,
         domains=(Domain(boundary=(0.0,)),),

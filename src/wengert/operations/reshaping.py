@@ -8,7 +8,10 @@ from typing import Any
 from wengert.errors import ShapeError
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import (
+    ADD,
     CONTRACT,
+    add,
+    coefficients_of,
     contract,
     contraction_params,
     strip_coefficient,
@@ -157,6 +160,9 @@ def _rewrite(operands: tuple[Expr, ...], params: Params) -> Expr | None:
         inner_tail, inner_target = x.params
         if inner_target == tail:
             return apply(RESHAPE, x.operands[0], tail=inner_tail, target=target)
+    if x.primitive is ADD:
+        parts = [apply(RESHAPE, t, tail=tail, target=target) for t in x.operands]
+        return add(parts, coefficients_of(x))
     groups = _groups(tail, target)  # type: ignore[arg-type]
     if groups is not None and any(len(g) == 1 for g in groups):
         return _with_batch_leading(x, groups, target)  # type: ignore[arg-type]

@@ -57,9 +57,18 @@ class TextRenderer(Renderer):
 
     def _constant(self, node: t.Ones, value: str) -> Piece:
         if node.kind == "tensor":
-            return self._no_text("a tensor of equal entries")
+            return self._tensor_of(node, value)
         word = "matrix" if node.kind == "matrix" else "vector"
         return self._sized(f"{word}({value}", node.shape)
+
+    def _tensor_of(self, node: t.Ones, value: str) -> Piece:
+        """Equal entries as an outer product of vectors of ones."""
+        if not node.shape:
+            return self._no_text("a tensor of equal entries")
+        axes = tuple(range(len(node.shape)))
+        ones = ", ".join(self._sized("vector(1", (size,)).text for size in node.shape)
+        einsum = f'einsum("{subscripts([(k,) for k in axes], axes)}", {ones})'
+        return Piece(einsum) if value == "1" else Piece(f"{value}*{einsum}", PRODUCT)
 
     def _sized(self, opening: str, shape: Shape) -> Piece:
         """A call with sizes, and its short form for places that determine the sizes."""

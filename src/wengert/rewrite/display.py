@@ -35,7 +35,7 @@ from wengert.rewrite.collect import collect
 
 _TERM_CAP = 64  # terms of a sum that is multiplied out
 _FLAT_CAP = 24  # factors of a flat product
-_NODE_CAP = 3000  # nodes of an expression that is simplified at all
+_NODE_CAP = 500  # nodes of an expression that is simplified at all
 
 
 def display(root: Expr, written: Iterable[Expr] = (), passed: Iterable[Expr] = ()) -> Expr:
@@ -219,6 +219,8 @@ def _cancelled(node: Expr) -> Expr:
     if count > _TERM_CAP or not (_may_gather(terms) or any(map(_sums_ones, products))):
         return node
     opened = multiply_out(node, set(), _TERM_CAP)
+    if opened.primitive is ADD and len(opened.operands) >= count + len(terms) - len(products):
+        return node  # nothing gathered
     return opened if cost(collect(opened)) < cost(collect(node)) else node
 
 

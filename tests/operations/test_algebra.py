@@ -1,0 +1,516 @@
+"""The contraction and the sum: every network equals what einsum makes of it, whatever the
+constructor did on the way; equal networks are one node."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from operations.networks import LABELS, M, N, SIZES, Network, Operand, leaves, nested, networks, operands
+from operations.support import assert_close, evaluate
+
+from wengert.assumptions import Assumption
+from wengert.errors import ShapeError
+from wengert.expr import interned_count, topological
+from wengert.operations import (
+    add,
+    apply,
+    broadcast,
+    constant,
+    contract,
+    diag,
+    einsum,
+    elementwise,
+    identity,
+    inv,
+    matmul,
+    matpow,
+    mul,
+    norm2,
+    ones,
+    power,
+    reshape,
+    scale,
+    size,
+    sub,
+    sum_,
+    trace,
+    transpose,
+    variable,
+    zeros,
+)
+from wengert.operations.algebra import is_positive, is_symmetric, is_zero
+from wengert.operations.rebuild import with_operands
+from wengert.primitive import registry
+from wengert.shapes import symbol
+
+VALUES, POOL = operands()
+SYMBOLIC_VALUES, SYMBOLIC_POOL = operands(symbolic=True)
+LEAVES = {k: o.expr for k, o in leaves()[1].items()}
+
+
+def value(expr: Any) -> Any:
+    return evaluate(expr, VALUES, lowered=False)
+
+
+# ------------------------------------------------------------------ value
+
+
+@given(networks(POOL))
+@settings(max_examples=600)
+def test_a_network_equals_its_einsum(network: Network) -> None:
+    node = network.build()
+    assert node.shape == network.expected.shape
+    assert_close(value(node), network.expected)
+
+
+@given(networks(POOL))
+@settings(max_examples=300)
+def test_a_deep_network_equals_its_einsum(network: Network) -> None:
+    assert_close(value(network.build(deep=True)), network.expected)
+
+
+@given(nested(POOL))
+@settings(max_examples=600)
+def test_nested_networks_keep_their_value(operand: Operand) -> None:
+    if not (np.isfinite(operand.array).all() and np.abs(operand.array).max(initial=0) < 1e100):
+        return
+    assert operand.expr.shape == operand.array.shape
+    assert_close(value(operand.expr), operand.array, 1e-8)
+
+
+@given(nested(POOL), nested(POOL), st.data())
+@settings(max_examples=300)
+def test_flattening_nested_networks_keeps_their_value(
+    first: Operand, second: Operand, data: st.DataObject
+) -> None:
+    network = data.draw(networks([first, second, first, *POOL[:6]], most=3))
+    expected = network.expected
+    if not (np.isfinite(expected).all() and np.abs(expected).max(initial=0) < 1e100):
+        return
+    assert_close(value(network.build(deep=True)), expected, 1e-7)
+    node = network.build()
+    for part in topological(node):
+        if part.name == "contract":
+            assert_close(value(with_operands(part, part.operands, deep=True)), value(part), 1e-7)
+
+
+@given(networks(SYMBOLIC_POOL))
+@settings(max_examples=300)
+def test_symbolic_sizes_are_bound_at_evaluation(network: Network) -> None:
+    node = network.build(symbolic=True)
+    got = evaluate(node, SYMBOLIC_VALUES, sizes=SIZES, lowered=False)
+    assert_close(got, network.expected)
+
+
+@given(networks(POOL, most=3), networks(POOL, most=3), st.data())
+@settings(max_examples=200)
+def test_a_sum_of_networks(first: Network, second: Network, data: st.DataObject) -> None:
+    """Sums of contractions, with the same shape by construction, in any scaling."""
+    second = Network(second.operands, second.labels, first.out, first.kinds, second.coefficient)
+    c, d = (data.draw(st.fractions(-3, 3, max_denominator=4)) for _ in range(2))
+    total = add([first.build(), second.build(), first.build()], [c, d, 1])
+    expected = float(c + 1) * first.expected + float(d) * second.expected
+    assert total.shape == expected.shape
+    assert np.abs(value(total) - expected).max(initial=0) <= 1e-9 * max(
+        np.abs(first.expected).max(initial=1.0), np.abs(second.expected).max(initial=1.0)
+    )
+
+
+# ------------------------------------------------------------------ one node
+
+
+@given(networks(POOL), st.randoms(use_true_random=False))
+@settings(max_examples=500)
+def test_order_and_names_do_not_matter(network: Network, random: Any) -> None:
+    order = random.sample(range(len(network.operands)), len(network.operands))
+    renaming = random.sample(range(30), LABELS)
+    assert network.permuted(order, renaming).build() is network.build()
+
+
+@given(st.lists(st.sampled_from([o for o in POOL if o.kinds == "nn"]), min_size=1, max_size=6),
+       st.randoms(use_true_random=False))  # fmt: skip
+@settings(max_examples=200)
+def test_order_and_association_of_sums_do_not_matter(terms: list[Operand], random: Any) -> None:
+    coefficients = [Fraction(random.randint(-3, 3), random.randint(1, 3)) for _ in terms]
+    node = add([t.expr for t in terms], coefficients)
+    expected = sum((float(c) * t.array for t, c in zip(terms, coefficients, strict=True)))
+    assert np.abs(value(node) - expected).max() < 1e-9
+    order = random.sample(range(len(terms)), len(terms))
+    assert add([terms[k].expr for k in order], [coefficients[k] for k in order]) is node
+    total = zeros((N, N))
+    for k in order:
+        total = add([scale(coefficients[k], terms[k].expr), total])
+    assert total is node
+    assert scale(Fraction(2, 3), scale(Fraction(3, 2), node)) is node
+    assert transpose(transpose(node)) is node
+    assert sub(node, node) is zeros((N, N))
+
+
+@given(networks(POOL), st.data())
+@settings(max_examples=200)
+def test_coefficients_come_out(network: Network, data: st.DataObject) -> None:
+    c = data.draw(st.fractions(-3, 3, max_denominator=4))
+    scaled = Network(network.operands, network.labels, network.out, network.kinds,
+                     network.coefficient * c)  # fmt: skip
+    assert scale(c, network.build()) is scaled.build()
+
+
+@given(networks(POOL))
+@settings(max_examples=200)
+def test_building_again_changes_nothing(network: Network) -> None:
+    """The constructor on a node's own parts gives the node."""
+    for node in topological(network.build()):
+        if node.name == "contract":
+            labels, out, coefficient = node.params
+            sizes = dict(zip(out, node.shape, strict=True))
+            again = contract(node.operands, labels, out, sizes=sizes, coefficient=coefficient)
+            assert again is node
+
+
+def test_equal_products_written_differently_are_one_node() -> None:
+    A, B, x, y, s = (LEAVES[k] for k in "ABxys")
+    exp = elementwise("exp", x)
+    pairs = [
+        (transpose(matmul(A, B)), matmul(transpose(B), transpose(A))),
+        (matmul(x, matmul(A, y)), matmul(matmul(y, transpose(A)), x)),
+        (trace(matmul(A, A)), sum_(mul(A, transpose(A)))),
+        (mul(x, y), mul(y, x)),
+        (mul(s, mul(x, s)), mul(power(s, 2), x)),
+        (mul(x, power(x, -1)), ones((N,))),
+        (mul(exp, exp, elementwise("exp", scale(2, x))), elementwise("exp", scale(4, x))),
+        (matmul(diag(x), y), mul(x, y)),
+        (matmul(diag(x), A), contract([x, A], [(0,), (0, 1)], (0, 1))),
+        (trace(identity(N)), constant(N)),
+        (mul(norm2(x), norm2(x)), matmul(x, x)),
+        (mul(norm2(x), power(matmul(x, x), -1)), power(norm2(x), -1)),
+        (sum_(contract([x, A, y], [(0,), (1, 2), (2,)], (0, 1)), 1), mul(x, sum_(matmul(A, y)))),
+        (transpose(elementwise("sin", transpose(A))), elementwise("sin", A)),
+        (inv(transpose(A)), transpose(inv(A))),
+        (inv(scale(2, A)), scale(Fraction(1, 2), inv(A))),
+        (inv(inv(A)), A),
+        (power(scale(2, A), 3), scale(8, power(A, 3))),
+        (power(power(x, 2), 3), power(x, 6)),
+        (power(transpose(A), 2), transpose(power(A, 2))),
+        (scale(2, add([A, identity(N)])), add([identity(N), A], [2, 2])),
+        (sub(x, y), scale(-1, sub(y, x))),
+    ]
+    for k, (left, right) in enumerate(pairs):
+        assert left is right, f"pair {k}: {left} {right}"
+
+
+# ------------------------------------------------------------------ cancellation
+
+
+def test_inverses_cancel() -> None:
+    A, B, S, x = (LEAVES[k] for k in "ABSx")
+    eye = identity(N)
+    assert matmul(A, inv(A)) is eye
+    assert matmul(inv(A), A) is eye
+    assert matmul(transpose(A), inv(transpose(A))) is eye
+    assert matmul(S, inv(S)) is eye
+    assert matmul(transpose(inv(A)), transpose(A)) is eye
+    assert matmul(matmul(A, B), transpose(matmul(A, B))) is not eye
+    assert matmul(matmul(inv(A), A), x) is x
+    assert contract([inv(A), A, x], [(0, 1), (1, 2), (2,)], (0,)) is x
+    assert trace(matmul(A, inv(A))) is constant(N)
+    assert contract([inv(A), A], [(0, 1), (0, 1)], ()) is not constant(N)
+    gram = matmul(transpose(A), A)
+    assert matmul(inv(gram), gram) is eye
+    assert contract([inv(gram), A, A], [(0, 1), (2, 1), (2, 3)], (0, 3), deep=True).shape == (N, N)
+
+
+def test_inverses_that_are_not_multiplied_do_not_cancel() -> None:
+    """A ⊙ A⁻¹, Σⱼ Aᵢⱼ (A⁻¹)ₖⱼ, and a label that is also an output."""
+    A = LEAVES["A"]
+    a = VALUES["A"]
+    b = np.linalg.inv(a)
+    for labels, out in [
+        ([(0, 1), (0, 1)], (0, 1)),
+        ([(0, 1), (2, 1)], (0, 2)),
+        ([(0, 1), (1, 2)], (0, 1, 2)),
+        ([(0, 1), (1, 2)], (1,)),
+        ([(0, 1), (1, 1)], (0,)),
+        ([(0, 0), (0, 1)], (0, 1)),
+    ]:
+        node = contract([A, inv(A)], labels, out)
+        assert_close(value(node), dense_pair(a, b, labels, out))
+    x = LEAVES["x"]
+    node = contract([A, inv(A), x], [(0, 1), (1, 2), (1,)], (0, 2))
+    assert_close(value(node), a @ np.diag(VALUES["x"]) @ b)
+
+
+def dense_pair(a: Any, b: Any, labels: Any, out: Any) -> Any:
+    return np.einsum(a, list(labels[0]), b, list(labels[1]), list(out))
+
+
+def test_orthogonal_matrices_cancel_with_their_transpose_only() -> None:
+    Q, A = LEAVES["Q"], LEAVES["A"]
+    q = VALUES["Q"]
+    assert matmul(transpose(Q), Q) is identity(N)
+    assert matmul(Q, transpose(Q)) is identity(N)
+    assert matmul(matmul(transpose(Q), Q), A) is A
+    assert inv(Q) is transpose(Q)
+    assert sum_(mul(Q, Q)) is not constant(N) or np.isclose(np.sum(q * q), N)
+    assert_close(value(sum_(power(Q, 2))), np.sum(q * q))
+    assert_close(value(matmul(Q, Q)), q @ q)
+    assert_close(value(matmul(matmul(Q, Q), transpose(Q))), q)
+    assert_close(value(mul(Q, Q)), q * q)
+    assert_close(value(matmul(Q, matmul(A, transpose(Q)))), q @ VALUES["A"] @ q.T)
+
+
+def test_powers_merge() -> None:
+    x, s, p, A = (LEAVES[k] for k in "xspA")
+    half = Fraction(1, 2)
+    assert mul(x, x, x) is power(x, 3)
+    assert mul(power(p, half), power(p, half)) is p
+    assert mul(power(p, -half), p) is power(p, half)
+    assert power(power(p, 2), half) is p
+    assert power(power(x, 2), half) is not x
+    assert_close(value(power(power(x, 2), half)), np.abs(VALUES["x"]))
+    assert power(constant(4), half) is constant(2)
+    assert power(constant(Fraction(4, 9)), Fraction(-3, 2)) is constant(Fraction(27, 8))
+    assert power(A, 0) is ones((N, N))
+    assert_close(float(value(power(constant(2), half))), np.sqrt(2.0))
+    for e, f in itertools.product((-2, -1, half, 1, 3), repeat=2):
+        merged = mul(power(p, e), power(p, f))
+        assert merged is power(p, Fraction(e) + f)
+        assert_close(value(merged), VALUES["p"] ** float(Fraction(e) + f))
+    assert mul(s, x, power(s, -1)) is x
+
+
+@pytest.mark.parametrize("exponent", [2, 3, -1, -2, Fraction(1, 2), Fraction(-1, 2), Fraction(5, 3)])
+def test_powers_of_every_operand(exponent: int | Fraction) -> None:
+    """power distributes over products and lets patterns out only where that is right."""
+    for operand in POOL:
+        with np.errstate(all="ignore"):
+            expected = np.asarray(operand.array, dtype=float) ** float(exponent)
+        got = value(power(operand.expr, exponent))
+        expected, got = (np.where(np.isinf(e), np.inf, e) for e in (expected, got))
+        np.testing.assert_allclose(got, expected, rtol=1e-9, err_msg=repr(operand.expr))
+
+
+def test_matrix_powers() -> None:
+    A, a = LEAVES["A"], VALUES["A"]
+    for k in range(7):
+        assert_close(value(matpow(A, k)), np.linalg.matrix_power(a, k))
+        assert_close(value(matpow(A, -k)), np.linalg.matrix_power(a, -k))
+
+
+# ------------------------------------------------------------------ sizes, zeros, errors
+
+
+def test_lost_indices_count_once() -> None:
+    """A sum over an index that nothing depends on multiplies by its size, once."""
+    A, B, x = LEAVES["A"], LEAVES["S"], LEAVES["x"]
+    a, b = VALUES["A"], VALUES["S"]
+    product = matmul(A, B)
+    wide = broadcast(product, (5, N, N))
+    assert_close(value(contract([wide], [(0, 1, 1)], ())), 5 * np.trace(a @ b))
+    assert_close(value(contract([wide], [(0, 1, 2)], (1, 2))), 5 * (a @ b))
+    assert_close(value(contract([wide], [(0, 1, 1)], (1,))), 5 * np.diag(a @ b))
+    node = contract([product, x, power(x, -1)], [(0, 0), (1,), (1,)], (0,))
+    assert_close(value(node), N * np.diag(a @ b))
+    node = contract([product, A, inv(A)], [(0, 0), (1, 2), (2, 1)], (0,))
+    assert_close(value(node), N * np.diag(a @ b))
+
+
+def test_traces_of_the_identity_are_sizes() -> None:
+    n = symbol("n")
+    eye = identity(n)
+    assert trace(eye) is size(n)
+    assert float(evaluate(trace(eye), {}, sizes={"n": 7})) == 7.0
+    assert sum_(ones((n, symbol("m")))) is mul(size(n), size(symbol("m")))
+    assert contract([eye, eye], [(0, 1), (1, 0)], ()) is size(n)
+    assert float(evaluate(size(n * n + 1), {}, sizes={"n": 3})) == 10.0
+    x = variable("x", (n,))
+    node = contract([x, power(x, -1)], [(0,), (0,)], ())
+    assert float(evaluate(node, {"x": np.arange(1.0, 5.0)}, sizes={"n": 4})) == 4.0
+
+
+def test_coefficient_zero() -> None:
+    A, x = LEAVES["A"], LEAVES["x"]
+    assert contract([A, x], [(0, 1), (1,)], (0,), coefficient=0) is zeros((N,))
+    assert contract([A, zeros((N,))], [(0, 1), (1,)], (0,)) is zeros((N,))
+    assert scale(0, A) is zeros((N, N))
+    assert matmul(zeros((N, N)), A) is zeros((N, N))
+    assert is_zero(add([A, A], [1, -1]))
+    assert add([A, A], [1, -1]) is zeros((N, N))
+    assert add([zeros((N,)), x]) is x
+    assert power(zeros((N,)), 2) is zeros((N,))
+    assert_close(value(contract([A], [(0, 1)], (0, 0, 1), coefficient=0)), np.zeros((N, N, N)))
+    assert np.isposinf(value(power(zeros((N,)), -1))).all()
+
+
+def test_sizes_that_clash_are_errors() -> None:
+    A, x, z = LEAVES["B"], LEAVES["x"], LEAVES["z"]
+    with pytest.raises(ShapeError, match="3.*2|2.*3"):
+        contract([x, z], [(0,), (0,)], ())
+    with pytest.raises(ShapeError):
+        contract([A], [(0, 0)], ())
+    with pytest.raises(ShapeError):
+        matmul(A, x)
+    with pytest.raises(ShapeError):
+        contract([A], [(0,)], (0,))
+    with pytest.raises(ShapeError):
+        add([x, A])
+    with pytest.raises(ShapeError):
+        einsum("ij,jk->ik", A, A)
+    with pytest.raises(ShapeError):
+        einsum("ij->i", x)
+    with pytest.raises(ShapeError):
+        contract([x], [(0,)], (0,), sizes={0: 7})
+
+
+def test_sums_and_entrywise_operations_of_different_sizes_are_errors() -> None:
+    """(3,) + (2,) and (3,) + (1,): NumPy's broadcasting would make a wrong answer of the second."""
+    x, z, one = LEAVES["x"], LEAVES["z"], variable("one", (1,))
+    for other in (z, one):
+        with pytest.raises(ShapeError):
+            add([x, other])
+        for name in ("maximum", "xlogy", "pow"):
+            with pytest.raises(ShapeError):
+                elementwise(name, x, other)
+
+
+def test_operand_counts_are_checked() -> None:
+    with pytest.raises(ShapeError, match="sin takes 1"):
+        apply(registry["sin"], LEAVES["x"], LEAVES["y"])
+
+
+# ------------------------------------------------------------------ facts
+
+
+def test_positive_is_never_said_of_a_pattern_with_zeros() -> None:
+    x = LEAVES["x"]
+    exp = elementwise("exp", x)
+    assert is_positive(exp)
+    assert is_positive(broadcast(exp, (2, N)))
+    assert not is_positive(diag(exp))
+    assert not is_positive(identity(N))
+    assert not is_positive(scale(-1, exp))
+    assert not is_positive(zeros((N,)))
+    assert_close(value(elementwise("sign", diag(exp))), np.eye(N))
+    assert_close(value(elementwise("sign", identity(N))), np.eye(N))
+    assert_close(value(elementwise("abs", diag(exp))), np.diag(np.exp(VALUES["x"])))
+
+
+@given(networks(POOL, rank=2))
+@settings(max_examples=300)
+def test_what_is_said_of_a_network_is_true(network: Network) -> None:
+    node, expected = network.build(), network.expected
+    if is_symmetric(node):
+        assert_close(expected, expected.T)
+    if is_positive(node):
+        assert expected.min(initial=1.0) > 0
+    if is_zero(node):
+        assert not expected.any()
+
+
+def test_symmetry_is_found() -> None:
+    A, B, S, x, Q = (LEAVES[k] for k in "ABSxQ")
+    symmetric = [
+        S, inv(S), matmul(transpose(A), A), matmul(B, transpose(B)), add([A, transpose(A)]),
+        contract([A, S, A], [(1, 0), (1, 2), (2, 3)], (0, 3)), contract([x, x], [(0,), (1,)], (0, 1)), identity(N),
+        diag(x), elementwise("exp", S), power(S, 2), matmul(S, S), matmul(A, transpose(A)),
+        inv(matmul(transpose(A), A)),
+    ]  # fmt: skip
+    for node in symmetric:
+        assert is_symmetric(node), node
+        assert transpose(node) is node
+    for node in (A, Q, sub(A, transpose(A)), matmul(A, S), matmul(S, inv(A)), matmul(A, A)):
+        assert not is_symmetric(node), node
+    assert mul(S, transpose(S)) is power(S, 2)
+    left = contract([x, S, LEAVES["y"]], [(0,), (0, 1), (1,)], ())
+    assert left is contract([x, S, LEAVES["y"]], [(0,), (1, 0), (1,)], ())
+
+
+# ------------------------------------------------------------------ speed and memory
+
+
+def seconds(build: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    build()
+    return time.perf_counter() - start
+
+
+def test_large_products_are_canonical_in_time() -> None:
+    """Powers of a sum as factors, a cycle of 32 equal matrices, 64 equal vectors."""
+    A, x, s = LEAVES["A"], LEAVES["x"], sum_(LEAVES["x"])
+    assert seconds(lambda: mul(*[s] * 256)) < 1.0
+    assert_close(value(mul(*[s] * 16)), np.sum(VALUES["x"]) ** 16)
+    labels = [(k, (k + 1) % 32) for k in range(32)]
+    assert seconds(lambda: contract([A] * 32, labels, ())) < 2.0
+    cycle = contract([A] * 32, labels, ())
+    assert_close(value(cycle), np.trace(np.linalg.matrix_power(VALUES["A"], 32)))
+    turned = [((k + 1) % 32, k) for k in range(32)][::-1]
+    assert contract([transpose(A)] * 32, turned, ()) is cycle
+    shifted = [((k * 5) % 32, (k * 5 + 5) % 32) for k in range(32)]
+    assert contract([A] * 32, shifted, ()) is cycle
+    assert seconds(lambda: sum_(power(matmul(A, x), 64))) < 1.0
+
+
+def test_a_cycle_of_symmetric_matrices_is_canonical_in_time() -> None:
+    S = LEAVES["S"]
+    labels = [(k, (k + 1) % 16) for k in range(16)]
+    flipped = [labels[k] if k % 3 else labels[k][::-1] for k in range(16)][::-1]
+    assert seconds(lambda: contract([S] * 16, labels, ())) < 2.0
+    assert contract([S] * 16, labels, ()) is contract([S] * 16, flipped, ())
+
+
+def test_identical_twins_are_interchangeable() -> None:
+    """Σᵢ (Σⱼ Aᵢⱼ)⁸ as one network: eight labels that can be exchanged, not 8! trials."""
+    A = LEAVES["A"]
+
+    def build() -> Any:
+        return contract([A] * 8, [(0, k) for k in range(1, 9)], ())
+
+    assert seconds(build) < 1.0
+    assert_close(value(build()), np.sum(VALUES["A"].sum(axis=1) ** 8))
+
+
+def test_interning_keeps_nothing_alive() -> None:
+    def alive() -> int:
+        for _ in range(4):  # a node and its transpose know each other: a cycle
+            gc.collect()
+        return interned_count()
+
+    before = alive()
+
+    def work() -> None:
+        x = variable("leak", (4,))
+        A = variable("leak matrix", (4, 4))
+        for k in range(50):
+            node = matmul(A, mul(x, elementwise("sin", scale(k + 2, x))))
+            node = add([transpose(inv(add([A, scale(k, identity(4))]))), diag(node)])
+            assert transpose(node) is not node
+            assert reshape(node, (16,)).shape == (16,)
+
+    work()
+    assert alive() == before
+
+
+def test_nodes_are_frozen() -> None:
+    x = LEAVES["x"]
+    with pytest.raises(AttributeError):
+        x.shape = (7,)  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        type(x)()
+
+
+def test_diagonal_variables_are_their_diagonal() -> None:
+    D = variable("D", (N, N), frozenset({Assumption.SYMMETRIC, Assumption.DIAGONAL}))
+    d = np.diag([1.0, -2.0, 3.0])
+    assert_close(evaluate(D, {"D": d}), d)
+    assert transpose(D) is D
+    assert_close(evaluate(inv(D), {"D": d}), np.linalg.inv(d))
+    assert_close(evaluate(matmul(D, inv(D)), {"D": d}), np.eye(N))
+    assert M == 2
