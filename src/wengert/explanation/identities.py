@@ -23,7 +23,7 @@ from wengert.printing import matrix_notation
 from wengert.rewrite import display, recognise
 from wengert.shapes import Shape
 
-_MOST_VARIABLES = 5
+_MOST_VARIABLES = 6
 _MOST_NODES = 40
 _Key = tuple[tuple[int, ...], int, tuple[tuple[str, int], ...]]
 

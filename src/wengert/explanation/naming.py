@@ -14,7 +14,6 @@ from wengert.printing import to_matrix
 
 _FUNCTIONS = ("f", "g", "F", "G", "y", "L", "φ", "ψ", "function")
 _MOST_VARIABLES = 12
-_LONGEST = 5000  # characters of a formula or a derivative
 _IMPLIED = {Assumption.POSITIVE_DEFINITE, Assumption.DIAGONAL}
 
 
@@ -113,25 +112,25 @@ def variables_text(formula: Explained, writer: Writer) -> str:
     return ", ".join(parts)
 
 
-def function_row(formula: Explained, writer: Writer) -> Row:
-    """``f = ‖Xw − y‖²``, and its variables."""
+def function_row(formula: Explained, writer: Writer, longest: int | None = None) -> Row:
+    """``f = ‖Xw − y‖²``, and its variables; a longer text is not written."""
     primal = primal_of(formula)
     quantity = quantity_of(primal)
     left = writer.partial(function_name(formula), [])
     where = variables_text(formula, writer)
     if quantity.shape:
         where = writer.space(quantity.shape) + (f"; {where}" if where else "")
-    return Row(writer.equation(left, "", quantity, longest=_LONGEST), where)
+    return Row(writer.equation(left, "", quantity, longest=longest), where)
 
 
-def derivative_row(formula: Explained, writer: Writer) -> Row:
-    """``∂f/∂w = 2(Xw − y)ᵀX``, and its space."""
+def derivative_row(formula: Explained, writer: Writer, longest: int | None = None) -> Row:
+    """``∂f/∂w = 2(Xw − y)ᵀX``, and its space; a longer text is not written."""
     quantity = quantity_of(formula)
     left = writer.partial(function_name(formula), derived_by(formula))
     where = writer.space(quantity.shape)
     if len(quantity.shape) > 2 and is_flattened(quantity):
         where += writer.words(" as ") + writer.space(flattened(quantity)).removeprefix("∈ ")
-    return Row(writer.equation(left, "", quantity, flat=True, longest=_LONGEST), where)
+    return Row(writer.equation(left, "", quantity, flat=True, longest=longest), where)
 
 
 def is_flattened(quantity: Quantity) -> bool:

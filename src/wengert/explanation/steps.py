@@ -34,6 +34,7 @@ _MOST_PARTS = 20  # beyond it the parts in the middle are left out
 _ENDS = 6
 _MOST_INPUTS = 8
 _MOST_TERMS = 4
+_LONGEST = 5000  # characters of the formula or the result
 _MOST_NODES = 800  # of an expression that is written as a whole
 _MOST_NODES_INNER = 200  # of a derivative within the chain
 
@@ -87,7 +88,7 @@ def _function_row(formula: Explained, writer: Writer) -> Row:
     primal = primal_of(formula)
     count = _size(primal.expr)
     if count <= _MOST_NODES:
-        return function_row(formula, writer)
+        return function_row(formula, writer, _LONGEST)
     left = writer.name(function_name(formula))
     text = writer.words(f"({count} operations, too many to write here)")
     return Row(f"{left}{writer.equals}{text}", variables_text(primal, writer))
@@ -205,7 +206,7 @@ class _Derivation:
         writer = self.writer
         left = f"{writer.name(self.name)}{writer.equals}"
         if _size(self.before.expr) <= _MOST_NODES:
-            row = derivative_row(self.before, writer)
+            row = derivative_row(self.before, writer, _LONGEST)
             return Row(left + row.what, row.where)
         shape = self.before.expr.shape
         shape = (1, *shape) if self.before.orientation == "row" else shape
@@ -382,7 +383,7 @@ class _Derivation:
         if count > _MOST_NODES:
             text = f"The result has {count} operations, too many to write here."
             return [Row(text, sentence=True)]
-        rows = [derivative_row(self.formula, self.writer)]
+        rows = [derivative_row(self.formula, self.writer, _LONGEST)]
         quantity = quantity_of(self.formula)
         if quantity.expr.ndim > 2 and not is_zero(quantity.expr):
             wanted = self.writer.partial(self.first, derived_by(self.formula))

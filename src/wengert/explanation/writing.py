@@ -129,14 +129,14 @@ class Writer:
         quantity: Quantity,
         *,
         flat: bool = False,
-        longest: int = _LONGEST,
+        longest: int | None = _LONGEST,
     ) -> str:
         """``left = middle = value`` in matrix notation, or with indices where there is none."""
         value = self.matrix(quantity, flat=flat) if flat or quantity.expr.ndim < 3 else None
         if value is None:
             left = self.indexed(left, quantity.expr.ndim)
             value = self.index(quantity)
-        if len(value) > longest:
+        if longest is not None and len(value) > longest:
             value = self.words(f"… ({len(value)} characters, too long to write here)")
         parts = [left, middle, value] if middle else [left, value]
         return self.equals.join(parts)

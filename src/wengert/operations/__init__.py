@@ -9,10 +9,12 @@ from __future__ import annotations
 from wengert.expr import Expr
 from wengert.operations import (  # noqa: F401  (importing a module enters its declarations)
     constants,
-    elementwise as _elementwise,
     linalg,
     reductions,
     reshaping,
+)
+from wengert.operations import (
+    elementwise as _elementwise,
 )
 from wengert.operations.algebra import (
     add,
@@ -36,7 +38,6 @@ from wengert.operations.build import (
     einsum,
     identity,
     matmul,
-    matpow as _positive_matpow,
     mean,
     mul,
     neg,
@@ -47,10 +48,24 @@ from wengert.operations.build import (
     sum_,
     trace,
 )
+from wengert.operations.build import (
+    matpow as _positive_matpow,
+)
 from wengert.operations.constants import pi
 from wengert.operations.elementwise import ABS, power_general
 from wengert.operations.linalg import ADJ, DET, INV, LOGDET, PINV
-from wengert.operations.reductions import LOGSUMEXP, MAX, MAXMASK, MIN, MINMASK, NORM1, NORM2, PROD, PRODEXCEPT, SOFTMAX
+from wengert.operations.reductions import (
+    LOGSUMEXP,
+    MAX,
+    MAXMASK,
+    MIN,
+    MINMASK,
+    NORM1,
+    NORM2,
+    PROD,
+    PRODEXCEPT,
+    SOFTMAX,
+)
 from wengert.operations.reshaping import kron, reshape, vec
 from wengert.primitive import Primitive
 from wengert.shapes import total_size

@@ -260,21 +260,28 @@ class _Network:
         if len(self.factors) < 2 and not any(is_symmetric(e) for e, _ in self.factors):
             return
         gathered: dict[Factor, Fraction] = {}
+        unsafe: set[Factor] = set()
         for expr, axes in self.factors:
             if expr.ndim == 2 and axes[0] > axes[1] and is_symmetric(expr):
                 axes = axes[::-1]
             base, exponent = base_and_exponent(expr)
             gathered[base, axes] = gathered.get((base, axes), ZERO) + exponent
+            if exponent < 0 and expr.primitive is POWER:
+                unsafe.add((base, axes))
         for base, axes in list(gathered):
             square = base.primitive.square
             if square is not None and (twice := (square(base), axes)) in gathered:
                 gathered[base, axes] += 2 * gathered.pop(twice)
+                if twice in unsafe:
+                    unsafe.add((base, axes))
         if len(gathered) == len(self.factors):
             return
         pending: list[Factor] = []
         self.factors = []
         for (base, axes), exponent in gathered.items():
-            if exponent:
+            if exponent < 0 and (base, axes) not in unsafe:
+                pending.append((safe_power(base, exponent), axes))
+            elif exponent:
                 pending.append((power(base, exponent), axes))
         for expr, axes in pending:
             if expr.primitive is CONTRACT:
@@ -555,11 +562,24 @@ def orient(node: Expr) -> tuple[Expr, bool]:
     return node, False
 
 
-def _rank_of(node: Expr) -> int:
-    """What orders a matrix and its transpose: of a sum, whatever its scale and sign."""
+def _rank_of(node: Expr) -> tuple[int, int]:
+    """What orders a matrix and its transpose: the one with fewer transposes written is first.
+
+    Of a sum it does not depend on scale and sign.
+    """
     if node.primitive is not ADD:
-        return node.digest
-    return _scaled_sum(node, 1 / content_of(coefficients_of(node))).digest
+        return -_straight_ends(node), node.digest
+    plain = _scaled_sum(node, 1 / content_of(coefficients_of(node)))
+    return -sum(map(_straight_ends, node.operands)), plain.digest
+
+
+def _straight_ends(node: Expr) -> int:
+    """How many of a matrix's two axes are an operand's own rows or columns."""
+    if node.primitive is not CONTRACT:
+        return 2
+    labels, (row, column), _ = contraction_params(node)
+    matrices = [axes for axes in labels if len(axes) == 2]
+    return sum(a[0] == row for a in matrices) + sum(a[1] == column for a in matrices)
 
 
 def flipped(node: Expr) -> Expr:
@@ -656,9 +676,14 @@ def _permuted_sum(node: Expr, axes: Labels, out: Labels, factor: Fraction) -> Ex
 
 def base_and_exponent(node: Expr) -> tuple[Expr, Fraction]:
     """The node as base ** exponent."""
-    if node.primitive is POWER:
+    if node.primitive is POWER or node.primitive is SAFE_POWER:
         return node.operands[0], exponent_of(node)
     return node, ONE
+
+
+def safe_power(base: Expr, exponent: Fraction | int) -> Expr:
+    """A negative power that is 0 where the base is 0: what a subgradient of a norm is made of."""
+    return make(SAFE_POWER, (base,), (Fraction(exponent),), base.shape)
 
 
 def power(base: Expr, exponent: Fraction | int) -> Expr:
@@ -674,6 +699,9 @@ def power(base: Expr, exponent: Fraction | int) -> Expr:
         if root is not None:
             return constant_like(root, base.shape)
     whole = exponent.denominator == 1
+    if base.primitive is SAFE_POWER and whole:
+        total = exponent_of(base) * exponent
+        return (safe_power if exponent > 0 else power)(base.operands[0], total)
     if base.primitive is POWER and (whole or is_positive(base.operands[0])):
         return power(base.operands[0], exponent_of(base) * exponent)
     if base.primitive.power_rule is not None:
@@ -878,6 +906,11 @@ def _evaluate_power(node: Expr, x: Any) -> Any:
     return x ** (int(exponent) if exponent.denominator == 1 else float(exponent))
 
 
+def _evaluate_safe_power(node: Expr, x: Any) -> Any:
+    safe = np.where(x == 0, 1, x)
+    return np.where(x == 0, 0, safe ** float(exponent_of(node))).astype(np.asarray(x).dtype)
+
+
 def _plain(name: str) -> Notation:
     return Notation(text=name, unicode=name, latex=name, numpy=name)
 
@@ -921,6 +954,26 @@ POWER = register(
         domains=(Domain(0.3, 2.0),),
         source="lecture §1, example f(x) = xⁿ",
         rule="power rule",
+    )
+)
+SAFE_POWER = register(
+    Primitive(
+        "safepower",
+        1,
+        lambda operands, params: operands[0].shape,
+        _evaluate_safe_power,
+        Partials((lambda y, x: scale(exponent_of(y), safe_power(x, exponent_of(y) - 1)),)),
+        lambda node: Notation(
+            "{0:a}^({exponent})",
+            "{0:a}^({exponent})",
+            "{0:a}^{{{exponent}}}",
+            "np.where({0} == 0, 0, {0:a} ** ({exponent}))",
+            "power",
+        ),
+        parameters=("exponent",),
+        elementwise=True,
+        domains=(Domain(0.3, 2.0),),
+        source="x ** p for p < 0, and 0 where x = 0: the least subgradient of ‖x‖ at 0",
     )
 )
 VARIABLE = register(

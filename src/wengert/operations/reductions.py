@@ -21,10 +21,11 @@ from wengert.operations.algebra import (
     contract,
     is_positive,
     power,
+    safe_power,
     scale,
     strip_coefficient,
 )
-from wengert.operations.apply import apply, same_shape
+from wengert.operations.apply import apply
 from wengert.operations.build import sub, sum_
 from wengert.operations.elementwise import SIGN
 from wengert.primitive import (
@@ -33,7 +34,6 @@ from wengert.primitive import (
     Notation,
     Primitive,
     Pushforward,
-    Undefined,
     register,
     registry,
 )
@@ -262,7 +262,7 @@ NORM2 = register(
         _evaluate_norm2,
         Pushforward(
             lambda y, k, dx: mul_batch(
-                power(y, -1), weighted_sum(y.operands[0], dx, y.params[0]), y
+                safe_power(y, -1), weighted_sum(y.operands[0], dx, y.params[0]), y
             )
         ),
         _notation_norm2,
@@ -290,27 +290,6 @@ NORM1 = register(
         smooth=False,
         source="sign(x); at 0 the subgradient 0",
         rule="1-norm: sign(x)ᵀ",
-    )
-)
-
-
-def _evaluate_safe_power(node: Expr, x: Any) -> Any:
-    safe = np.where(x == 0, 1, x)
-    return np.where(x == 0, 0, safe ** float(node.params[0])).astype(np.asarray(x).dtype)
-
-
-SAFE_POWER = register(
-    Primitive(
-        "safepower",
-        1,
-        same_shape,
-        _evaluate_safe_power,
-        Undefined("it stands for a power in evaluation only; differentiate before lowering"),
-        Notation.function("safepower"),
-        parameters=("exponent",),
-        elementwise=True,
-        domains=(Domain(0.3, 2.0),),
-        source="x ** p for p < 0, and 0 where x = 0",
     )
 )
 

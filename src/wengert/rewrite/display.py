@@ -18,6 +18,7 @@ from wengert.operations.algebra import (
     ADD,
     CONTRACT,
     POWER,
+    SAFE_POWER,
     add,
     base_and_exponent,
     coefficients_of,
@@ -27,6 +28,7 @@ from wengert.operations.algebra import (
     exponent_of,
     flipped,
     orient,
+    power,
     scale,
 )
 from wengert.operations.rebuild import with_operands
@@ -96,6 +98,8 @@ class _Simplifier:
     def _transform(self, node: Expr, operands: tuple[Expr, ...]) -> Expr:
         if node.primitive is CONTRACT:
             shown = multiply_out(self._flatten(node, operands), self.kept, _TERM_CAP)
+        elif node.primitive is SAFE_POWER:
+            shown = power(operands[0], exponent_of(node))
         else:
             shown = with_operands(node, operands)
         atom = node.primitive is ADD and normalized_sum(node) in self.atoms

@@ -28,7 +28,7 @@ from wengert.operations.build import broadcast, constant, neg, sub
 from wengert.operations.elementwise import EXP, EXPM1, LOG, LOG1P, SIGMOID, SOFTPLUS
 from wengert.operations.linalg import DET, LOGDET
 from wengert.operations.rebuild import with_operands
-from wengert.operations.reductions import LOGSUMEXP, NORM2, SAFE_POWER, SOFTMAX
+from wengert.operations.reductions import LOGSUMEXP, NORM2, SOFTMAX
 
 Rule = Callable[[Expr], Expr | None]
 
@@ -250,25 +250,9 @@ def _sum_with_cancellation(node: Expr) -> Expr | None:
     return None
 
 
-def _direction(node: Expr) -> Expr | None:
-    """x/‖x‖ᵖ is 0 at x = 0 for a factor x: the subgradient of least norm, instead of 0/0."""
-    labels, out, coefficient = contraction_params(node)
-    fresh = list(node.operands)
-    for k, factor in enumerate(node.operands):
-        if factor.primitive is POWER and exponent_of(factor) < 0:
-            norm = factor.operands[0]
-            if norm.primitive is NORM2 and norm.operands[0] in node.operands:
-                fresh[k] = apply(SAFE_POWER, norm, exponent=exponent_of(factor))
-    if tuple(fresh) == node.operands:
-        return None
-    sizes = dict(zip(out, node.shape, strict=True))
-    return contract(fresh, labels, out, sizes=sizes, coefficient=coefficient)
-
-
 _LOWERING: dict[object, tuple[Rule, ...]] = {
     LOG: (_log_to_log1p,),
     ADD: (_sum_with_cancellation,),
-    CONTRACT: (_direction,),
 }
 
 __all__ = ["lower", "recognise"]

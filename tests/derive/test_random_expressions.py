@@ -1,0 +1,111 @@
+"""Random compositions of all operations: value, first and second derivatives in every mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from corpus.oracle import richardson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from operations.expressions import UNARY, Sample, samples
+from operations.support import MODES, STRUCTURAL, assert_close, evaluate, function_of
+
+from wengert.derive import derivative
+from wengert.operations import variable
+from wengert.primitive import Undefined, registry
+from wengert.rewrite import display, recognise
+
+
+def compare(found: Any, function: Any, point: Any, what: str) -> bool:
+    """Against differences, if they converge."""
+    with np.errstate(all="ignore"):
+        expected, error = richardson(function, point)
+    largest = np.abs(expected).max(initial=0.0)
+    if not np.isfinite(expected).all() or largest > 1e6:
+        return False
+    doubt = float(error.max(initial=0.0)) / max(largest, 1e-3)
+    if not doubt < 1e-5:
+        return False
+    assert_close(found, expected, 1e-6 + 10 * doubt, what)
+    return True
+
+
+@given(samples(kinks=True))
+@settings(max_examples=400)
+def test_values(sample: Sample) -> None:
+    if sample.tame:
+        assert_close(evaluate(sample.pair.expr, sample.values, lowered=False), sample.expected, 1e-7)
+        assert_close(evaluate(sample.pair.expr, sample.values), sample.expected, 1e-7)
+        assert_close(evaluate(recognise(sample.pair.expr), sample.values), sample.expected, 1e-7)
+
+
+@given(samples(), st.data())
+@settings(max_examples=200)
+def test_first_and_second_derivatives_in_all_modes(sample: Sample, data: st.DataObject) -> None:
+    """The first against differences of the NumPy function, the second against those of the first."""
+    if not sample.tame or not sample.depends_on:
+        return
+    root, values = sample.pair.expr, sample.values
+    name, other = (data.draw(st.sampled_from(sample.depends_on)) for _ in range(2))
+    leaf, second = (variable(k, values[k].shape) for k in (name, other))
+
+    def function(x: Any) -> Any:
+        return sample.pair.function({**values, name: x})
+
+    firsts = [derivative(root, [leaf], mode) for mode in MODES]
+    for mode, first in zip(MODES, firsts, strict=True):
+        if not compare(evaluate(first, values), function, values[name], f"first, {mode}"):
+            return
+    slope = function_of(firsts[1], values, other)
+    for mode, first in zip(MODES, firsts, strict=True):
+        found = evaluate(derivative(first, [second], mode), values)
+        if not compare(found, slope, values[other], f"second, {mode}"):
+            return
+
+
+@given(samples(depth=4), st.data())
+@settings(max_examples=100)
+def test_derivatives_commute(sample: Sample, data: st.DataObject) -> None:
+    """∂²f/∂u∂w = ∂²f/∂w∂u with the axes exchanged, in any pair of modes."""
+    if not sample.tame or not sample.depends_on:
+        return
+    root, values = sample.pair.expr, sample.values
+    names = [data.draw(st.sampled_from(sample.depends_on)) for _ in range(2)]
+    u, w = (variable(k, values[k].shape) for k in names)
+    modes = [data.draw(st.sampled_from(MODES)) for _ in range(2)]
+    one = evaluate(derivative(derivative(root, [u], modes[0]), [w], modes[1]), values)
+    two = evaluate(derivative(derivative(root, [w], modes[1]), [u], modes[0]), values)
+    r, p, q = root.ndim, u.ndim, w.ndim
+    exchanged = np.transpose(two, [*range(r), *range(r + q, r + q + p), *range(r, r + q)])
+    if np.isfinite(one).all() and np.abs(one).max(initial=0.0) < 1e8:
+        assert_close(one, exchanged, 1e-7)
+
+
+@given(samples(depth=4, ranks=(0, 1)), st.data())
+@settings(max_examples=100)
+def test_display_of_derivatives_is_sound_and_the_same_in_all_modes(
+    sample: Sample, data: st.DataObject
+) -> None:
+    if not sample.tame or not sample.depends_on:
+        return
+    root, values = sample.pair.expr, sample.values
+    name = data.draw(st.sampled_from(sample.depends_on))
+    leaf = variable(name, values[name].shape)
+    found = [derivative(root, [leaf], mode) for mode in MODES]
+    expected = evaluate(found[0], values)
+    if not np.isfinite(expected).all() or np.abs(expected).max(initial=0.0) > 1e8:
+        return
+    for mode, expr in zip(MODES, found, strict=True):
+        assert_close(evaluate(display(expr, [root]), values), expected, 1e-6, f"shown, {mode}")
+
+
+def test_random_expressions_cover_the_registry() -> None:
+    """Every operation that a formula may contain is drawn, directly or by another's derivative."""
+    drawn = {
+        *UNARY, "maximum", "minimum", "xlogy", "pow", "power", "max", "min", "norm1", "norm2", "prod",
+        "prodexcept", "logsumexp", "softmax", "inv", "det", "logdet", "adj", "pinv",
+    }  # fmt: skip
+    implied = {"polygamma", "maxmask", "minmask"}
+    undefined = {p.name for p in registry.values() if isinstance(p.derivative, Undefined)}
+    assert drawn | implied | undefined | set(STRUCTURAL) == set(registry)
