@@ -160,7 +160,8 @@ def test_identities_are_recognised_under_other_names_and_sizes(identity: Any) ->
     shapes = {names[v]: "vector" for v in identity.vectors}
     assume = dict.fromkeys((names[v] for v in identity.symmetric), "symmetric")
     read = elaborate(text, shapes, assume)
-    function = display(recognise(build(read)))
+    expr = recognise(build(read))
+    function = display(expr, [expr])
     leaf = next(
         n
         for n in topological(function)
@@ -172,10 +173,11 @@ def test_identities_are_recognised_under_other_names_and_sizes(identity: Any) ->
 
 
 def test_identities_hold_in_the_general_case_only() -> None:
-    assert "(5.108)" in derived("weighted-residual").explain()
+    whole = "As a whole this is (5.108)"
+    assert whole in derived("weighted-residual").explain()
     general = wg.formula("(x - A*s)'*W*(x - A*s)").derivative("s").explain()
-    assert "(5.108)" not in general.replace("(5.99) to (5.108)", "")
-    assert "(5.107)" in general
+    assert whole not in general
+    assert "(5.107): ∂(xᵀBx)/∂x = xᵀ(B + Bᵀ)" in general
 
 
 @pytest.mark.parametrize("name", registry)
@@ -212,7 +214,8 @@ def test_a_result_with_a_name_keeps_it() -> None:
 
 def test_a_definition_that_does_not_depend_on_the_variable_is_no_part() -> None:
     text = wg.formula("z = B*y; norm2(A*x - z)^2").derivative("x").explain()
-    assert "   v₁ = Ax − By" in text
+    assert "   z = " not in text
+    assert re.search("   v₁ = (Ax − By|By − Ax) ", text)
 
 
 def test_a_function_that_does_not_depend_on_the_variable() -> None:

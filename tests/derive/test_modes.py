@@ -162,7 +162,7 @@ def values_for(case: Case, seed: int = 3) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     f = case.formula
     names = sorted(frozenset[str]().union(*(symbols_of(v.shape) for v in f.variables)))
-    sizes = {name: 3 if name == "n" else 2 for name in names}
+    sizes = {name: {"n": 2, "m": 3}.get(name, 2) for name in names}
     values: dict[str, Any] = {}
     for v in f.variables:
         shape = tuple(int(s) for s in substitute(v.shape, sizes))  # type: ignore[arg-type]
@@ -281,7 +281,7 @@ def test_diagonal_variables_are_projected(text: str, mode: str, order: int) -> N
     case = Case(text, "A", {"A": ("n", "n"), "B": ("n", "n")}, {"A": "diagonal"})
     f = case.formula
     values = values_for(case)
-    values["A"] = np.diag([0.7, -1.3, 2.1])
+    values["A"] = np.diag([0.7, -1.3])
     before = f.derivative("A", order=order - 1, mode=mode) if order > 1 else f
     g = f.derivative("A", order=order, mode=mode)
     expected = richardson_jacobian(
@@ -289,7 +289,7 @@ def test_diagonal_variables_are_projected(text: str, mode: str, order: int) -> N
     )
     got = g(**values)
     assert_close(got, expected, 1e-7)
-    off = ~np.eye(3, dtype=bool)
+    off = ~np.eye(2, dtype=bool)
     assert not got[..., off].any()
 
 

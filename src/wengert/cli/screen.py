@@ -18,7 +18,7 @@ _SAMPLE = "∂²f/∂w ‖·‖ − ∈ ℝᵐˣⁿ ᵀ ₁ ⊙ ⊗ δ …"
 _PLAIN = {
     "∂": "d", "‖": "||", "−": "-", "·": "*", "×": "x", "∈": "in", "ℝ": "R", "⊙": ".*",
     "⊗": "(x)", "…": "...", "′": "'", "√": "sqrt", "→": "->", "≥": ">=", "≤": "<=", "≠": "!=",
-    "Σ": "sum", "ᵀ": "'", "–": "-", "—": "-", "⁺": "^+",
+    "Σ": "sum", "ᵀ": "'", "–": "-", "—": "-",
 }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def to_ascii(text: str) -> str:
     >>> to_ascii("∂²f/∂w² = 2(Xw₁ − y)ᵀX⁻¹ ∈ ℝᵐˣⁿ")
     "d^2f/dw^2 = 2(Xw1 - y)'X^-1 in R^mxn"
     """
-    parts = re.split(r"(ᵀ)", text)
+    parts = re.split(r"(ᵀ)", text.replace("⁻ᵀ", "^-T"))
     return "".join(_PLAIN["ᵀ"] if p == "ᵀ" else _without_superscripts(p) for p in parts)
 
 

@@ -101,6 +101,9 @@ def read_values(specs: Mapping[str, str], variables: Sequence[Variable]) -> Give
     }
     sizes = _sizes(arrays, declared)
     for name, variable in declared.items():
+        if specs[name] == "eye" and len(variable.shape) == 2:
+            _make_square(variable.shape, sizes)
+    for name, variable in declared.items():
         if specs[name] in _MADE:
             arrays[name] = _make(variable, specs[name], sizes, declared)
     return Given({name: arrays[name] for name in declared}, dict(specs))
@@ -238,6 +241,14 @@ def _sizes(arrays: Mapping[str, Any], declared: Mapping[str, Variable]) -> dict[
             if not isinstance(size, int) and str(size) in size.symbols():
                 sizes.setdefault(str(size), int(actual))
     return sizes
+
+
+def _make_square(shape: Shape, sizes: dict[str, int]) -> None:
+    """Let both sizes of an identity matrix be the one that is known."""
+    for this, other in (shape, shape[::-1]):
+        (known,) = substitute((this,), sizes)
+        if isinstance(known, int) and not isinstance(other, int) and str(other) in other.symbols():
+            sizes.setdefault(str(other), known)
 
 
 def _make(

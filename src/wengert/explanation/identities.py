@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
 
+from wengert.assumptions import Assumption
 from wengert.derive import derivative
 from wengert.errors import WengertError
 from wengert.expr import Expr, rebuild, topological
@@ -57,10 +58,10 @@ class Identity:
         function = self.expr(tuple((v, "vector") for v in self.vectors))
         leaf = next(v for v in _variables(function) if v.params[0] == self.wrt)
         result = display(derivative(function, [leaf]), [function])
-        left = matrix_notation(display(function))
+        left = matrix_notation(_shown(function))
         right = matrix_notation(result, "row" if leaf.ndim == 1 else "matrix")
-        if left is None or right is None or function.ndim:
-            return self.number
+        if left is None or right is None or result.ndim > 2:
+            return f"{self.number}: the derivative of {left}"
         return f"{self.number}: ∂({left})/∂{self.wrt} = {right}"
 
     def expr(self, shapes: tuple[tuple[str, str | Shape], ...]) -> Expr:
@@ -92,8 +93,7 @@ IDENTITIES = (
     Identity("(B*x + b)'*C*(D*x + c)", "x", "Matrix Cookbook (78)", vectors="bc"),
     Identity("b'*X'*D*X*c", "X", "Matrix Cookbook (82)", vectors="bc"),
     Identity("(X*b + c)'*D*(X*b + c)", "X", "Matrix Cookbook (83)", vectors="bc"),
-    Identity("(x - s)'*W*(x - s)", "x", "Matrix Cookbook (85)", symmetric="W"),
-    Identity("(x - s)'*W*(x - s)", "s", "Matrix Cookbook (86)", symmetric="W"),
+    Identity("(x - s)'*W*(x - s)", "x", "Matrix Cookbook (85), (86)", symmetric="W"),
     Identity(_QUADRATIC, "x", "Matrix Cookbook (87)", symmetric="W"),
     Identity(_QUADRATIC, "A", "Matrix Cookbook (88)", symmetric="W"),
     Identity("tr(X*A)", "X", "Matrix Cookbook (100)"),
@@ -146,22 +146,27 @@ def _stands_for(template: Expr, actual: Expr, wanted: bool, identity: Identity) 
     if template.ndim != actual.ndim or (template.params[0] == identity.wrt) != wanted:
         return False
     promised, given = set(template.param("assumptions")), set(actual.param("assumptions"))
-    return promised == given if wanted else promised <= given
+    return promised == given - {Assumption.POSITIVE} if wanted else promised <= given
 
 
 def _agrees(identity: Identity, function: Expr, names: dict[Expr, Expr]) -> bool:
     shapes = tuple(sorted((str(t.params[0]), v.shape) for v, t in names.items()))
     try:
-        template = display(identity.expr(shapes))
+        template = _shown(identity.expr(shapes))
         assumed = {str(v.params[0]): v for v in _variables(template)}
         memo = {v: assumed[str(t.params[0])] for v, t in names.items()}
-        return display(rebuild(function, with_operands, memo)) is template
+        return _shown(rebuild(function, with_operands, memo)) is template
     except (WengertError, KeyError):
         return False
 
 
 def _template(identity: Identity) -> Expr:
-    return display(identity.expr(tuple((v, "vector") for v in identity.vectors)))
+    return _shown(identity.expr(tuple((v, "vector") for v in identity.vectors)))
+
+
+def _shown(expr: Expr) -> Expr:
+    """Display form, with the sums as they are written."""
+    return display(expr, [expr])
 
 
 def _variables(expr: Expr) -> list[Expr]:

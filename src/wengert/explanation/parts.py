@@ -82,6 +82,7 @@ def roots_of(origin: Elaborated, names: set[str], name: str) -> list[Root]:
     for given, node in origin.definitions:
         defined.setdefault(node, given)
     roots: list[Root] = []
+    symbols: dict[Expr, Expr] = {}
     made: dict[Node, Expr] = {}
     active: set[Node] = set()
     for node in origin.nodes:
@@ -93,8 +94,11 @@ def roots_of(origin: Elaborated, names: set[str], name: str) -> list[Root]:
             continue
         expr = node.word.build(node, [made[operand] for operand in node.operands])
         if node in defined and node in active and node.operands and node is not origin.root:
-            roots.append(Root(defined[node], recognise(expr), node.type.orientation))
-            expr = variable(defined[node], node.shape)
+            expr = recognise(expr)
+            if expr not in symbols:
+                roots.append(Root(defined[node], expr, node.type.orientation))
+                symbols[expr] = variable(defined[node], node.shape)
+            expr = symbols[expr]
         made[node] = expr
     roots.append(Root(name, recognise(made[origin.root]), origin.orientation))
     return roots
@@ -134,14 +138,13 @@ class _Builder:
         self.parts: list[Part] = []
         ends = {r.expr for r in roots}
         cuts = _Cuts(order, self.active, set(self.symbols), ends, bilinear).find()
-        waiting = iter([node for node in order if node in cuts])
-        for root in roots:
-            for node in waiting:
-                if node is root.expr:
-                    break
-                if node not in self.memo:
-                    self._add_inner(node)
-            self._add_root(root)
+        named = {root.expr: root for root in reversed(roots[:-1])}
+        for node in [node for node in order if node in cuts and node is not roots[-1].expr]:
+            if node in named:
+                self._add_root(named[node])
+            elif node not in self.memo:
+                self._add_inner(node)
+        self._add_root(roots[-1])
 
     def _add_root(self, root: Root) -> None:
         known = self.memo.get(root.expr)

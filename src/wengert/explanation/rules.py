@@ -38,6 +38,8 @@ def rule_of(part: Part, symbol: Expr) -> str:
             continue
         if name and name not in found:
             found.append(name)
+    if part.step is symbol:
+        return "a variable by itself"
     return "; ".join(found[:_MOST])
 
 
@@ -55,9 +57,7 @@ def _structural(node: Expr, symbol: Expr, on_the_way: set[Expr], moving: set[Exp
         return "constant factor" if scalars and not set(own) - set(out) else "linear map"
     if set(own) - set(out):
         return "a sum of entries is linear"
-    if coefficient != 1:
-        return "constant factor"
-    return "(5.99), transpose" if own == out[::-1] and len(own) == 2 else ""
+    return "constant factor" if coefficient != 1 else ""
 
 
 def operation_rule(node: Expr, on_the_way: list[bool]) -> str:

@@ -43,7 +43,7 @@ _WAYS = {
     "forward": "over all vⱼ in vᵢ; d counts every way from {x}, ∂ is from 2.",
     "cross-country": "replaces v, for every vⱼ that v feeds and vᵢ in v; the fewest first.",
 }
-_DOT = "· sums over the entries of the part in between; for vectors it is the matrix product."
+_DOT = "Products · sum over the entries of the part in between: matrix products, for vectors."
 _NUMBERS = "(5.99) to (5.108): Mathematics for Machine Learning, section 5.5, and the lecture."
 
 
@@ -395,8 +395,11 @@ class _Derivation:
 
     def _remarks(self) -> list[str]:
         lines: list[str] = []
-        if Assumption.SYMMETRIC in self.leaf.param("assumptions"):
-            name = self.writer.plain(self.formula.wrt)
+        assumed = self.leaf.param("assumptions")
+        name = self.writer.plain(self.formula.wrt)
+        if Assumption.DIAGONAL in assumed:
+            lines.append(f"{name} is diagonal: only its diagonal can change.")
+        elif Assumption.SYMMETRIC in assumed:
             lines.append(
                 f"{name} is symmetric and so are its changes: of every derivative by {name} the "
                 "symmetric part (G + Gᵀ)/2 is taken."

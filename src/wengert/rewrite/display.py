@@ -34,6 +34,7 @@ from wengert.operations.algebra import (
 from wengert.operations.rebuild import with_operands
 from wengert.primitive import Partials
 from wengert.rewrite.collect import collect
+from wengert.rewrite.quotients import cancel_quotients
 
 _TERM_CAP = 64  # terms of a sum that is multiplied out
 _FLAT_CAP = 24  # factors of a flat product
@@ -111,7 +112,7 @@ class _Simplifier:
 
     def _flatten(self, node: Expr, operands: tuple[Expr, ...]) -> Expr:
         factors = sum(len(o.operands) if o.primitive is CONTRACT else 1 for o in operands)
-        return with_operands(node, operands, deep=factors <= _FLAT_CAP)
+        return cancel_quotients(with_operands(node, operands, deep=factors <= _FLAT_CAP))
 
 
 def finished(node: Expr) -> Expr:
@@ -119,7 +120,7 @@ def finished(node: Expr) -> Expr:
     if node.primitive is ADD:
         node = add([_with_finished_scalars(t) for t in node.operands], coefficients_of(node))
     elif node.primitive is CONTRACT:
-        node = _with_finished_scalars(node)
+        node = _with_finished_scalars(cancel_quotients(node))
     if node.primitive not in (ADD, CONTRACT):
         return node
     return collect(_cancelled(node))
