@@ -26,13 +26,14 @@ from wengert.formula import (
     ShapeLike,
     Variable,
     build,
+    build_all,
     elaborate,
     evaluate_directly,
 )
 from wengert.operations import variable
-from wengert.operations.algebra import SIZE, VARIABLE, is_zero, leaf_of
+from wengert.operations.algebra import ADD, SIZE, VARIABLE, is_zero, leaf_of
 from wengert.plan import Plan, make_plan
-from wengert.rewrite import display, lower, recognise
+from wengert.rewrite import display, lower, recognise, with_written_signs, written_signs
 from wengert.shapes import Shape, format_space, symbols_of
 
 
@@ -139,6 +140,20 @@ class Formula:
         before = self._sources()
         return display(self.expr, [self.primal.expr], [f.expr for f in before])
 
+    @cached_property
+    def printed(self) -> Expr:
+        """As shown, with the signs of sums as the user wrote them."""
+        return with_written_signs(self.shown, self._signs)
+
+    @cached_property
+    def _signs(self) -> dict[Expr, int]:
+        if self.source is not None and self.source.source is not None:
+            return {**written_signs([], [self.source.shown]), **self.source._signs}
+        if self.source is not None:
+            return self.source._signs
+        sums = [recognise(e) for e in build_all(self.origin).values() if e.primitive is ADD]
+        return written_signs([display(e, [e]) for e in sums], [self.shown])
+
     def _sources(self) -> list[Formula]:
         return [] if self.source is None else [self.source, *self.source._sources()]
 
@@ -228,13 +243,13 @@ class Formula:
     def __str__(self) -> str:
         if is_zero(self.shown):
             return "0"
-        matrix = printing.matrix_notation(self.shown, self.orientation, rows=self._rows)
+        matrix = printing.matrix_notation(self.printed, self.orientation, rows=self._rows)
         return self.index() if matrix is None else matrix
 
     @property
     def has_matrix_notation(self) -> bool:
         """Does it print in matrix notation (else with indices)?"""
-        return printing.matrix_notation(self.shown, self.orientation, rows=self._rows) is not None
+        return printing.matrix_notation(self.printed, self.orientation, rows=self._rows) is not None
 
     def __repr__(self) -> str:
         return f"<Formula {self}: {self.space}>"
@@ -246,15 +261,15 @@ class Formula:
 
     def latex(self) -> str:
         """LaTeX, in matrix notation if there is one, else with indices."""
-        return printing.latex(self.shown, self.orientation, rows=self._rows)
+        return printing.latex(self.printed, self.orientation, rows=self._rows)
 
     def index(self) -> str:
         """Index notation (Einstein, with δ)."""
-        return printing.index_notation(self.shown)
+        return printing.index_notation(self.printed)
 
     def index_latex(self) -> str:
         """Index notation in LaTeX."""
-        return printing.index_latex(self.shown)
+        return printing.index_latex(self.printed)
 
     def to_text(self) -> str:
         """The formula language; reading it gives the same function.
@@ -264,7 +279,7 @@ class Formula:
         WengertError
             If the language cannot say it.
         """
-        return printing.text(self.shown, self.orientation)
+        return printing.text(self.printed, self.orientation)
 
     def code(self, target: str = "numpy") -> str:
         """Source code that runs by itself.
@@ -277,7 +292,7 @@ class Formula:
         if target != "numpy":
             raise ValueError(f"there is no code for {target!r}; the targets are: numpy")
         leaves = [leaf_of(variable(v.name, v.shape, v.assumptions)) for v in self.variables]
-        return printing.numpy_code(self.shown, leaves)
+        return printing.numpy_code(self.printed, leaves)
 
     def explain(self, *, latex: bool = False) -> str:
         """The steps of the last derivation: the parts, their derivatives with rules, the products.

@@ -30,6 +30,11 @@ class Explained(Protocol):
         """The expression as a person would write it."""
         ...
 
+    @cached_property
+    def printed(self) -> Expr:
+        """As shown, with the signs of sums as the user wrote them."""
+        ...
+
     @property
     def orientation(self) -> Orientation:
         """How the value is written."""
@@ -94,7 +99,7 @@ def function_name(formula: Explained, besides: Iterable[str] = ()) -> str:
 def quantity_of(formula: Explained) -> Quantity:
     """The formula's value, as it is to be written."""
     rows = len(primal_of(formula).expr.shape)
-    return Quantity(formula.shown, formula.orientation, rows)
+    return Quantity(formula.printed, formula.orientation, rows)
 
 
 def variables_text(formula: Explained, writer: Writer) -> str:

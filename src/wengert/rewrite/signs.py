@@ -1,0 +1,90 @@
+"""Sums with the signs with which people wrote them: (x − As)ᵀW rather than −(As − x)ᵀW.
+
+A sum that is a factor has a canonical sign, so that S and −S are found to be the same; which one
+that is, is chance. For printing, those of the formula get their own sign back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from wengert.expr import Expr, make, rebuild, topological
+from wengert.operations.algebra import (
+    ADD,
+    CONTRACT,
+    POWER,
+    coefficients_of,
+    content_of,
+    contraction_params,
+    exponent_of,
+    orient,
+    scale,
+)
+from wengert.primitive import Partials
+
+Signs = Mapping[Expr, int]
+
+
+def written_signs(sums: Iterable[Expr], roots: Iterable[Expr]) -> dict[Expr, int]:
+    """The sign of each canonical sum, as written and as local derivatives have it (1 − t²).
+
+    Parameters
+    ----------
+    sums : iterable of Expr
+        Sums as the user wrote them.
+    roots : iterable of Expr
+        Expressions whose nodes' local derivatives count too.
+    """
+    signs: dict[Expr, int] = {}
+    local: list[Expr] = []
+    for node in topological(*roots):
+        rule = node.primitive.derivative
+        if isinstance(rule, Partials) and node.primitive is not POWER:
+            local += [partial(node, *node.operands) for partial in rule.partials]
+    for node in (*sums, *topological(*local)):
+        if node.primitive is ADD:
+            core = orient(node)[0]
+            content = content_of(coefficients_of(core))
+            signs.setdefault(scale(1 / content, core), 1 if content > 0 else -1)
+    return signs
+
+
+def with_written_signs(root: Expr, signs: Signs) -> Expr:
+    """The expression with the signs of its factors that are sums turned to what was written."""
+    def transform(node: Expr, operands: tuple[Expr, ...]) -> Expr:
+        turned = [signs.get(o) == -1 for o in node.operands]
+        if node.primitive is CONTRACT:
+            labels, out, coefficient = contraction_params(node)
+            sign = -1 if sum(turned) % 2 else 1
+            free = [k for k, o in enumerate(node.operands) if o not in signs and _is_mixed(o)]
+            if sign * coefficient < 0 and free:
+                turned[free[0]], sign = True, -sign
+            if not any(turned) and operands == node.operands:
+                return node
+            operands = tuple(map(_negated_if, operands, turned))
+            return make(CONTRACT, operands, (labels, out, sign * coefficient), node.shape)
+        if any(turned) and _is_even(node):
+            operands = tuple(map(_negated_if, operands, turned))
+        if operands == node.operands:
+            return node
+        return make(node.primitive, operands, node.params, node.shape, node.dtype)
+
+    return rebuild(root, transform, {})
+
+
+def _is_mixed(node: Expr) -> bool:
+    """Whether the node is a sum that reads as well with the other sign."""
+    return node.primitive is ADD and len({c > 0 for c in coefficients_of(node)}) == 2
+
+
+def _negated_if(node: Expr, negate: bool) -> Expr:
+    if not negate:
+        return node
+    negative = tuple(-c for c in coefficients_of(node))
+    return make(ADD, node.operands, (negative,), node.shape)
+
+
+def _is_even(node: Expr) -> bool:
+    if node.primitive is POWER:
+        return exponent_of(node).denominator == 1 and exponent_of(node) % 2 == 0
+    return node.primitive.square is not None
