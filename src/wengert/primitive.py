@@ -160,6 +160,9 @@ class Primitive:
         (``node @ partner = I``, or ``node @ partner.T = I`` if ``transposed``).
     power_rule : callable or None
         ``power_rule(node, exponent) -> Expr | None``: a simpler node for ``node ** exponent``.
+    as_power : callable or None
+        ``as_power(node) -> (base, exponent)`` with ``base ** exponent`` the node: exp(−x) is
+        exp(x) ** −1, so that it meets exp(x) in products.
     square : callable or None
         ``square(node)``: the node that equals ``node ** 2``, for norms.
     merged, unmerge : callable or None
@@ -190,6 +193,7 @@ class Primitive:
     positive: Callable[[Expr], bool] | None = None
     inverse: Callable[[Expr], tuple[Expr | None, bool]] | None = None
     power_rule: Callable[[Expr, Fraction], Expr | None] | None = None
+    as_power: Callable[[Expr], tuple[Expr, Fraction]] | None = None
     square: Callable[[Expr], Expr] | None = None
     merged: Callable[[Expr, int], Shape | None] | None = None
     unmerge: Callable[[Expr, int], Expr] | None = None

@@ -111,7 +111,9 @@ def _single(i: Single, dtype: Any) -> Step:
         if order == tuple(range(len(order))):
             return lambda slots: slots[source].sum(axis=axes)
         return lambda slots: slots[source].sum(axis=axes).transpose(order)
-    return lambda slots: np.einsum(slots[source], labels, out)
+    small = {x: k for k, x in enumerate(dict.fromkeys(labels))}  # einsum takes labels below 52
+    inner, outer = [small[x] for x in labels], [small[x] for x in out]
+    return lambda slots: np.einsum(slots[source], inner, outer)
 
 
 def _pair(i: Pair, dtype: Any) -> Step:

@@ -396,6 +396,8 @@ def _through_linear_map(network: _Network) -> Expr | None:
             continue
         rest = [f for j, f in enumerate(network.factors) if j != k]
         elsewhere = {x for _, a in rest for x in a}
+        if not elsewhere:
+            return None  # scalars only: they stay outside
         rank = rule.rank(expr)
         lead = axes[: expr.operands[0].ndim - rank]
         last = axes[len(lead) :]
@@ -613,7 +615,7 @@ def add(terms: Sequence[Expr], coefficients: Sequence[Fraction | int] | None = N
     shape = terms[0].shape
     gathered: dict[Expr, Fraction] = {}
     for k, term in enumerate(terms):
-        if term.ndim != len(shape):
+        if not fits(term.shape, shape):
             raise ShapeError(f"cannot add {format_shape(shape)} and {format_shape(term.shape)}")
         scale_by = ONE if coefficients is None else Fraction(coefficients[k])
         if term.primitive is ADD:
@@ -629,6 +631,13 @@ def add(terms: Sequence[Expr], coefficients: Sequence[Fraction | int] | None = N
     if len(left) == 1:
         return scale(left[0][1], left[0][0])
     return make(ADD, tuple(t for t, _ in left), (tuple(c for _, c in left),), shape)
+
+
+def fits(one: Shape, other: Shape) -> bool:
+    """Whether two shapes may be equal: of one rank, and no two known sizes differ."""
+    return len(one) == len(other) and not any(
+        a != b for a, b in zip(one, other, strict=True) if isinstance(a, int) and isinstance(b, int)
+    )
 
 
 def scale(factor: Fraction | int, node: Expr) -> Expr:
@@ -678,6 +687,8 @@ def base_and_exponent(node: Expr) -> tuple[Expr, Fraction]:
     """The node as base ** exponent."""
     if node.primitive is POWER or node.primitive is SAFE_POWER:
         return node.operands[0], exponent_of(node)
+    if node.primitive.as_power is not None:
+        return node.primitive.as_power(node)
     return node, ONE
 
 

@@ -10,6 +10,7 @@ from wengert.operations.algebra import (
     CONTRACT,
     contract,
     contraction_params,
+    fits,
     has_delta,
     orient,
     transpose,
@@ -50,7 +51,7 @@ def same_shape(operands: tuple[Expr, ...], params: Params) -> Shape:
     """Type rule of elementwise operations."""
     first = operands[0]
     for other in operands[1:]:
-        if other.ndim != first.ndim:
+        if not fits(other.shape, first.shape):
             raise ShapeError(
                 f"shapes {format_shape(first.shape)} and {format_shape(other.shape)} differ"
             )

@@ -15,12 +15,16 @@ from scipy import special
 
 from wengert.expr import Expr
 from wengert.operations.algebra import (
+    ADD,
     add,
+    coefficients_of,
     constant_like,
     constant_value,
+    content_of,
     is_positive,
     power,
     scale,
+    strip_coefficient,
 )
 from wengert.operations.apply import apply, same_shape
 from wengert.operations.build import mul, neg, ones_like, sub
@@ -45,6 +49,7 @@ def _declare(
     positive: bool = False,
     smooth: bool = True,
     power_rule: Callable[[Expr, Fraction], Expr | None] | None = None,
+    as_power: Callable[[Expr], tuple[Expr, Fraction]] | None = None,
     source: str = "",
 ) -> Primitive:
     arity = len(domains)
@@ -73,6 +78,7 @@ def _declare(
             domains=domains,
             smooth=smooth,
             power_rule=power_rule,
+            as_power=as_power,
             source=source,
         )
     )
@@ -93,10 +99,17 @@ def _power_of_exp(node: Expr, exponent: Fraction) -> Expr | None:
     return apply(EXP, scale(exponent, node.operands[0]))
 
 
+def _exp_as_power(node: Expr) -> tuple[Expr, Fraction]:
+    """exp(c x) = exp(x) ** c, with x free of rational factors."""
+    x = node.operands[0]
+    content = content_of(coefficients_of(x)) if x.primitive is ADD else strip_coefficient(x)[0]
+    return (node, Fraction(1)) if content in (0, 1) else (apply(EXP, scale(1 / content, x)), content)
+
+
 EXP = _declare(
     "exp", np.exp, lambda y, x: y, latex=r"\exp", at_zero=1, positive=True,
     rewrite=lambda x: x.operands[0] if x.primitive is LOG and is_positive(x.operands[0]) else None,
-    power_rule=_power_of_exp, source="AS 4.2",
+    power_rule=_power_of_exp, as_power=_exp_as_power, source="AS 4.2",
 )  # fmt: skip
 LOG = _declare(
     "log", np.log, lambda y, x: power(x, -1), latex=r"\log",

@@ -7,6 +7,7 @@ tied is individualised, each candidate tried and the smallest encoding kept.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from wengert.expr import Expr
@@ -105,7 +106,7 @@ def _refine(
         written = _write(order, factors, numbers, symmetric)
         return [(e.digest, labels) for e, labels in written], written
     best: tuple[list[tuple[int, Labels]], list[Factor]] | None = None
-    for label in tied:
+    for label in _without_twins(tied, factors, symmetric):
         trial = {other: 2 * colour + 1 for other, colour in colours.items()}
         trial[label] -= 1
         candidate = _refine(factors, fixed, symmetric, trial)
@@ -113,6 +114,33 @@ def _refine(
             best = candidate
     assert best is not None
     return best
+
+
+def _without_twins(
+    tied: list[int], factors: Sequence[Factor], symmetric: Sequence[bool]
+) -> list[int]:
+    """One label of each class that may be exchanged without changing the product."""
+    chosen: list[int] = []
+    for label in tied:
+        if not any(_exchangeable(label, other, factors, symmetric) for other in chosen):
+            chosen.append(label)
+    return chosen
+
+
+def _exchangeable(
+    one: int, other: int, factors: Sequence[Factor], symmetric: Sequence[bool]
+) -> bool:
+    swap = {one: other, other: one}
+
+    def form(labels: Labels, loose: bool) -> Labels:
+        return tuple(sorted(labels)) if loose else labels
+
+    before = Counter((e.digest, form(a, s)) for (e, a), s in zip(factors, symmetric, strict=True))
+    after = Counter(
+        (e.digest, form(tuple(swap.get(x, x) for x in a), s))
+        for (e, a), s in zip(factors, symmetric, strict=True)
+    )
+    return before == after
 
 
 def _first_tie(colours: dict[int, int]) -> list[int]:

@@ -31,6 +31,7 @@ class _Split:
     """A term as factor × remainder: the remainder's operands and its output labels."""
 
     term: int
+    factor: int
     operands: tuple[Expr, ...]
     labels: tuple[Labels, ...]
     out: Labels
@@ -47,16 +48,15 @@ def collect(node: Expr) -> Expr:
         best = _best_place(node)
         if best is None:
             return node
-        place, splits = best
-        node = _factored(node, place, splits)
+        node = _factored(node, best)
     return node
 
 
-def _best_place(node: Expr) -> tuple[_Place, list[_Split]] | None:
+def _best_place(node: Expr) -> list[_Split] | None:
     places: dict[_Place, list[_Split]] = {}
     weights: dict[_Place, int] = {}
     for number, term in enumerate(node.operands):
-        operands, labels, out = _product(term)
+        operands, labels, out = as_product(term)
         mine: set[_Place] = set()
         for k in range(len(operands)):
             found = _split(number, operands, labels, out, k)
@@ -68,7 +68,7 @@ def _best_place(node: Expr) -> tuple[_Place, list[_Split]] | None:
     if not shared:
         return None
     chosen = max(shared, key=lambda p: ((len(places[p]) - 1) * weights[p], p[0], p[1], p[2]))
-    return chosen, places[chosen]
+    return places[chosen]
 
 
 def _weight(factor: Expr) -> int:
@@ -81,7 +81,7 @@ def _is_monomial(factor: Expr) -> bool:
     return not base.operands and exponent > 0
 
 
-def _product(term: Expr) -> tuple[tuple[Expr, ...], tuple[Labels, ...], Labels]:
+def as_product(term: Expr) -> tuple[tuple[Expr, ...], tuple[Labels, ...], Labels]:
     """The term as operands, labels and output labels; what is no product is one factor."""
     if term.primitive is CONTRACT:
         labels, out, _ = contraction_params(term)
@@ -122,6 +122,7 @@ def _split(
     place = (factor.digest, slots, (*((0, p) for p in shared_outputs), (1, len(summed))))
     split = _Split(
         number,
+        k,
         tuple(o for o, _ in rest),
         tuple(a for _, a in rest),
         remainder,
@@ -130,7 +131,7 @@ def _split(
     return place, split
 
 
-def _factored(node: Expr, place: _Place, splits: list[_Split]) -> Expr:
+def _factored(node: Expr, splits: list[_Split]) -> Expr:
     coefficients = coefficients_of(node)
     taken = {s.term for s in splits}
     remainders = [
@@ -138,12 +139,8 @@ def _factored(node: Expr, place: _Place, splits: list[_Split]) -> Expr:
     ]
     inner = collect(add(remainders, [coefficients[s.term] for s in splits]))
     sample = node.operands[splits[0].term]
-    operands, labels, out = _product(sample)
-    k = next(
-        j
-        for j, o in enumerate(operands)
-        if o.digest == place[0] and _slots(labels[j], out) == place[1]
-    )
+    operands, labels, out = as_product(sample)
+    k = splits[0].factor
     product = contract(
         [operands[k], inner],
         [labels[k], splits[0].out],
@@ -153,7 +150,3 @@ def _factored(node: Expr, place: _Place, splits: list[_Split]) -> Expr:
     rest = [(t, c) for j, (t, c) in enumerate(zip(node.operands, coefficients, strict=True))
             if j not in taken]  # fmt: skip
     return add([product, *(t for t, _ in rest)], [Fraction(1), *(c for _, c in rest)])
-
-
-def _slots(axes: Labels, out: Labels) -> tuple[int, ...]:
-    return tuple(out.index(x) if x in out else -1 for x in axes)

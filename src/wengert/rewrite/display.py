@@ -31,9 +31,10 @@ from wengert.operations.algebra import (
     power,
     scale,
 )
+from wengert.operations.labelling import Labels
 from wengert.operations.rebuild import with_operands
 from wengert.primitive import Partials
-from wengert.rewrite.collect import collect
+from wengert.rewrite.collect import as_product, collect
 from wengert.rewrite.quotients import cancel_quotients
 
 _TERM_CAP = 64  # terms of a sum that is multiplied out
@@ -121,7 +122,7 @@ def finished(node: Expr) -> Expr:
         node = add([_with_finished_scalars(t) for t in node.operands], coefficients_of(node))
     elif node.primitive is CONTRACT:
         node = _with_finished_scalars(cancel_quotients(node))
-    if node.primitive not in (ADD, CONTRACT):
+    if node.primitive not in (ADD, CONTRACT, POWER):
         return node
     return collect(_cancelled(node))
 
@@ -139,22 +140,21 @@ def multiply_out(node: Expr, kept: set[Expr], cap: int) -> Expr:
     if node.primitive is ADD:
         parts = [multiply_out(t, kept, cap) for t in node.operands]
         return add(parts, coefficients_of(node))
-    if node.primitive is not CONTRACT:
-        return node
-    inner = tuple(multiply_out(o, kept, cap) if not o.ndim else o for o in node.operands)
-    if inner != node.operands:
-        node = with_operands(node, inner, deep=True)
-        if node.primitive is not CONTRACT:
-            return multiply_out(node, kept, cap)
-    open_factors = [k for k, o in enumerate(node.operands) if _opens(o, kept)]
-    if not open_factors or _expanded_count(node, open_factors) > cap:
+    if node.primitive is CONTRACT:
+        inner = tuple(multiply_out(o, kept, cap) if not o.ndim else o for o in node.operands)
+        if inner != node.operands:
+            node = with_operands(node, inner, deep=True)
+            if node.primitive is not CONTRACT:
+                return multiply_out(node, kept, cap)
+    operands, labels, out = as_product(node)
+    open_factors = [k for k, o in enumerate(operands) if _opens(o, kept)]
+    if not open_factors or _expanded_count(operands, kept) > cap:
         return node
     k = open_factors[0]
-    labels, out, coefficient = contraction_params(node)
-    base, exponent = base_and_exponent(node.operands[k])
-    rest = [(o, a) for j, (o, a) in enumerate(zip(node.operands, labels, strict=True)) if j != k]
-    for _ in range(int(exponent) - 1):
-        rest.append((base, labels[k]))
+    coefficient = contraction_params(node)[2] if node.primitive is CONTRACT else Fraction(1)
+    base, exponent = base_and_exponent(operands[k])
+    rest = [(o, a) for j, (o, a) in enumerate(zip(operands, labels, strict=True)) if j != k]
+    rest += [(base, labels[k])] * (int(exponent) - 1)
     sizes = dict(zip(out, node.shape, strict=True))
     parts = _grouped(base, kept)
     terms: list[Expr] = []
@@ -200,11 +200,13 @@ def _opens(factor: Expr, kept: set[Expr]) -> bool:
     return exponent == 1 or (exponent.denominator == 1 and 1 < exponent <= 3)
 
 
-def _expanded_count(node: Expr, open_factors: list[int]) -> int:
+def _expanded_count(operands: tuple[Expr, ...], kept: set[Expr]) -> int:
+    """How many terms the product has when it is multiplied out."""
     count = 1
-    for k in open_factors:
-        base, exponent = base_and_exponent(node.operands[k])
-        count *= len(base.operands) ** int(exponent)
+    for factor in operands:
+        if _opens(factor, kept):
+            base, exponent = base_and_exponent(factor)
+            count *= len(base.operands) ** int(exponent)
     return count
 
 
@@ -214,25 +216,22 @@ def _expanded_count(node: Expr, open_factors: list[int]) -> int:
 def _cancelled(node: Expr) -> Expr:
     """The node multiplied out altogether, if terms gather so that it becomes shorter."""
     terms = node.operands if node.primitive is ADD else (node,)
-    products = [t for t in terms if t.primitive is CONTRACT]
-    if not any(_opens(o, set()) for t in products for o in t.operands):
+    products = [as_product(t) for t in terms]
+    if not any(_opens(o, set()) for operands, _, _ in products for o in operands):
         return node
-    count = sum(
-        _expanded_count(t, [k for k, o in enumerate(t.operands) if _opens(o, set())])
-        for t in products
-    )
+    count = sum(_expanded_count(operands, set()) for operands, _, _ in products)
     if count > _TERM_CAP or not (_may_gather(terms) or any(map(_sums_ones, products))):
         return node
     opened = multiply_out(node, set(), _TERM_CAP)
-    if opened.primitive is ADD and len(opened.operands) >= count + len(terms) - len(products):
+    if opened.primitive is ADD and len(opened.operands) >= count:
         return node  # nothing gathered
     return opened if cost(collect(opened)) < cost(collect(node)) else node
 
 
-def _sums_ones(term: Expr) -> bool:
+def _sums_ones(product: tuple[tuple[Expr, ...], tuple[Labels, ...], Labels]) -> bool:
     """Is a sum taken over an index on which a term of a factor does not depend?"""
-    labels, out, _ = contraction_params(term)
-    for factor, axes in zip(term.operands, labels, strict=True):
+    operands, labels, out = product
+    for factor, axes in zip(operands, labels, strict=True):
         if factor.primitive is ADD and any(x not in out for x in axes):
             if any(_is_constant_along_an_axis(t) for t in factor.operands):
                 return True
@@ -261,8 +260,7 @@ def _may_gather(terms: tuple[Expr, ...]) -> bool:
 def _signatures(term: Expr) -> list[tuple[int, ...]]:
     """The factors of each term of the expansion, as sorted digests."""
     found: list[Counter[int]] = [Counter()]
-    operands = term.operands if term.primitive is CONTRACT else (term,)
-    for operand in operands:
+    for operand in as_product(term)[0]:
         base, exponent = base_and_exponent(operand)
         if base.primitive is ADD and _opens(operand, set()):
             choices = [_factor_digests(t) for t in base.operands]

@@ -11,6 +11,7 @@ from wengert.operations.algebra import (
     power,
 )
 from wengert.operations.labelling import Factor, Labels
+from wengert.shapes import Size
 
 
 def cancel_quotients(node: Expr) -> Expr:
@@ -18,21 +19,25 @@ def cancel_quotients(node: Expr) -> Expr:
     while node.primitive is CONTRACT:
         labels, out, coefficient = contraction_params(node)
         factors = list(zip(node.operands, labels, strict=True))
-        reduced = _reduced(factors, out)
-        if reduced is None:
+        found = _reduced(factors, out)
+        if found is None:
             return node
+        reduced, sizes = found
         node = contract(
             [e for e, _ in reduced],
             [axes for _, axes in reduced],
             out,
-            sizes=dict(zip(out, node.shape, strict=True)),
+            sizes={**sizes, **dict(zip(out, node.shape, strict=True))},
             coefficient=coefficient,
             deep=True,
         )
     return node
 
 
-def _reduced(factors: list[Factor], out: Labels) -> list[Factor] | None:
+def _reduced(
+    factors: list[Factor], out: Labels
+) -> tuple[list[Factor], dict[int, Size]] | None:
+    """What is left after one cancellation, and the sizes of the quotient's own axes."""
     for k, (expr, axes) in enumerate(factors):
         base, exponent = base_and_exponent(expr)
         if exponent >= 0 or base.primitive is not CONTRACT:
@@ -46,7 +51,8 @@ def _reduced(factors: list[Factor], out: Labels) -> list[Factor] | None:
         summed = {x for inner in inner_labels for x in inner} - set(inner_out)
         if chosen is not None and _closed(chosen, rest, {*axes, *out}, len(summed)):
             left = [f for j, f in enumerate(rest) if j not in chosen]
-            return left if exponent == -1 else [*left, (power(base, exponent + 1), axes)]
+            kept = left if exponent == -1 else [*left, (power(base, exponent + 1), axes)]
+            return kept, dict(zip(axes, base.shape, strict=True))
     return None
 
 
