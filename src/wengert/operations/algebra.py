@@ -443,8 +443,10 @@ def _is_delta(node: Expr, rank: int) -> bool:
 
 def _distribute(network: _Network, shape: Shape, deep: bool) -> Expr | None:
     """Multiply out a factor that is a sum with delta terms, so that the deltas vanish."""
-    if len(network.factors) < 2:
-        return None
+    if len(network.factors) == 1:
+        axes = network.factors[0][1]
+        if sorted(axes) == sorted(network.out) and len(set(axes)) == len(axes):
+            return None  # a permutation is carried out in the sum's terms anyway
     for k, (expr, axes) in enumerate(network.factors):
         if expr.primitive is not ADD or len(expr.operands) > _DISTRIBUTION_CAP:
             continue

@@ -26,7 +26,7 @@ from wengert.operations.algebra import (
 from wengert.operations.apply import apply
 from wengert.operations.build import broadcast, constant, neg, sub
 from wengert.operations.elementwise import EXP, EXPM1, LOG, LOG1P, SIGMOID, SOFTPLUS
-from wengert.operations.linalg import DET, LOGDET
+from wengert.operations.linalg import ADJ, DET, INV, LOGDET
 from wengert.operations.rebuild import with_operands
 from wengert.operations.reductions import LOGSUMEXP, NORM2, SOFTMAX
 
@@ -250,9 +250,31 @@ def _sum_with_cancellation(node: Expr) -> Expr | None:
     return None
 
 
+def _adjugate(node: Expr) -> Expr | None:
+    """det(A) A⁻¹ = adj(A), which singular matrices have too."""
+    labels, out, coefficient = contraction_params(node)
+    factors = list(zip(node.operands, labels, strict=True))
+    for k, (expr, axes) in enumerate(factors):
+        if expr.primitive is not INV or expr.ndim != 2:
+            continue
+        det = apply(DET, expr.operands[0])
+        for j, (other, _) in enumerate(factors):
+            if other is det:
+                rest = [f for i, f in enumerate(factors) if i not in (j, k)]
+                return contract(
+                    [apply(ADJ, expr.operands[0]), *(e for e, _ in rest)],
+                    [axes, *(a for _, a in rest)],
+                    out,
+                    sizes=dict(zip(out, node.shape, strict=True)),
+                    coefficient=coefficient,
+                )
+    return None
+
+
 _LOWERING: dict[object, tuple[Rule, ...]] = {
     LOG: (_log_to_log1p,),
     ADD: (_sum_with_cancellation,),
+    CONTRACT: (_adjugate,),
 }
 
 __all__ = ["lower", "recognise"]
