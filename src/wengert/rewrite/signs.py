@@ -7,6 +7,7 @@ that is, is chance. For printing, those of the formula get their own sign back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 
 from wengert.expr import Expr, make, rebuild, topological
 from wengert.operations.algebra import (
@@ -21,6 +22,7 @@ from wengert.operations.algebra import (
     scale,
 )
 from wengert.primitive import Partials
+from wengert.shapes import Shape
 
 Signs = Mapping[Expr, int]
 
@@ -51,7 +53,11 @@ def written_signs(sums: Iterable[Expr], roots: Iterable[Expr]) -> dict[Expr, int
 
 def with_written_signs(root: Expr, signs: Signs) -> Expr:
     """The expression with the signs of its factors that are sums turned to what was written."""
+    written = sorted((s for s in signs), key=lambda s: (-len(s.operands), s.digest))
+
     def transform(node: Expr, operands: tuple[Expr, ...]) -> Expr:
+        if node.primitive is ADD:
+            return _with_groups(node, operands, written, signs)
         turned = [signs.get(o) == -1 for o in node.operands]
         if node.primitive is CONTRACT:
             labels, out, coefficient = contraction_params(node)
@@ -70,6 +76,41 @@ def with_written_signs(root: Expr, signs: Signs) -> Expr:
         return make(node.primitive, operands, node.params, node.shape, node.dtype)
 
     return rebuild(root, transform, {})
+
+
+def _with_groups(
+    node: Expr, operands: tuple[Expr, ...], written: list[Expr], signs: Signs
+) -> Expr:
+    """The sum with multiples of written sums as such: 2(z − y) + x, not 2z − 2y + x."""
+    left = dict(zip(node.operands, coefficients_of(node), strict=True))
+    shown = dict(zip(node.operands, operands, strict=True))
+    groups: list[tuple[Expr, Fraction]] = []
+    for total in written:
+        if total.shape != node.shape or not all(t in left for t in total.operands):
+            continue
+        ratios = {
+            left[t] / c for t, c in zip(total.operands, coefficients_of(total), strict=True)
+        }
+        ratio = ratios.pop() * signs[total]
+        if ratios or abs(ratio) == 1:
+            continue
+        coefficients = tuple(c * signs[total] for c in coefficients_of(total))
+        inner = make(ADD, tuple(shown[t] for t in total.operands), (coefficients,), node.shape)
+        groups.append((inner, ratio))
+        for t in total.operands:
+            del left[t]
+    if not groups:
+        return node if operands == node.operands else _raw_sum(list(zip(
+            operands, coefficients_of(node), strict=True)), node.shape)  # fmt: skip
+    terms = [*groups, *((shown[t], c) for t, c in left.items())]
+    if len(terms) > 1:
+        return _raw_sum(terms, node.shape)
+    axes = tuple(range(node.ndim))
+    return make(CONTRACT, (groups[0][0],), ((axes,), axes, groups[0][1]), node.shape)
+
+
+def _raw_sum(terms: list[tuple[Expr, Fraction]], shape: Shape) -> Expr:
+    return make(ADD, tuple(t for t, _ in terms), (tuple(c for _, c in terms),), shape)
 
 
 def _is_mixed(node: Expr) -> bool:
