@@ -6,7 +6,7 @@ Axes are positional. A node holds a primitive, operands, hashable parameters and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from threading import Lock
 from typing import TYPE_CHECKING, Any, final
@@ -17,7 +17,7 @@ from wengert.shapes import Shape
 if TYPE_CHECKING:
     from wengert.primitive import Primitive
 
-Params = tuple[Hashable, ...]
+Params = tuple[Any, ...]
 
 
 @final

@@ -303,6 +303,28 @@ def test_powers_of_every_operand(exponent: int | Fraction) -> None:
         np.testing.assert_allclose(got, expected, rtol=1e-9, err_msg=repr(operand.expr))
 
 
+def test_only_norms_have_safe_powers() -> None:
+    """Exponentials with negative arguments gather as powers, but are no subgradients."""
+    x, y = LEAVES["x"], LEAVES["y"]
+    decay = elementwise("exp", scale(-1, y))
+    far = {"x": np.ones(N), "y": np.array([-800.0, 800.0, 0.0])}
+    for node in (mul(x, decay), mul(x, x, decay), mul(x, x, decay, decay), mul(decay, elementwise("exp", scale(-2, y)))):
+        assert "safepower" not in {n.name for n in topological(node)}
+        assert_close(value(node), evaluate_by_hand(node))
+        got = evaluate(node, far)
+        assert np.isposinf(got[0])
+        assert got[1] == 0.0
+    merged = mul(x, x, power(norm2(x), -2), power(norm2(y), -1), norm2(x))
+    assert "safepower" not in {n.name for n in topological(merged)}
+
+
+def evaluate_by_hand(node: Any) -> Any:
+    """The product's factors evaluated one by one."""
+    assert all(axes == (0,) for axes in node.params[0]) if node.name == "contract" else True
+    parts = node.operands if node.name == "contract" else (node,)
+    return np.prod([evaluate(p, VALUES, lowered=False) for p in parts], axis=0)
+
+
 def test_matrix_powers() -> None:
     A, a = LEAVES["A"], VALUES["A"]
     for k in range(7):

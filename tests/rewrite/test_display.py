@@ -167,7 +167,8 @@ def test_display_of_derivatives_is_idempotent(sample: Sample, data: st.DataObjec
     leaf = variable(name, sample.values[name].shape)
     found = derivative(root, [leaf], data.draw(st.sampled_from(MODES)))
     shown = display(found, [root])
-    assert display(shown, [root]) is shown
+    again = display(shown, [root, display(root, [root])])  # its own arguments are shown ones
+    assert again is shown
     plain = display(found)
     assert display(plain) is plain
 

@@ -266,7 +266,7 @@ class _Network:
                 axes = axes[::-1]
             base, exponent = base_and_exponent(expr)
             gathered[base, axes] = gathered.get((base, axes), ZERO) + exponent
-            if exponent < 0 and expr.primitive is POWER:
+            if exponent < 0 and expr.primitive is not SAFE_POWER:
                 unsafe.add((base, axes))
         for base, axes in list(gathered):
             square = base.primitive.square
@@ -470,17 +470,17 @@ def _distribute(network: _Network, shape: Shape, deep: bool) -> Expr | None:
 
 def coefficients_of(node: Expr) -> tuple[Fraction, ...]:
     """The coefficients of a sum."""
-    return node.params[0]  # type: ignore[return-value]
+    return node.params[0]
 
 
 def exponent_of(node: Expr) -> Fraction:
     """The exponent of a power."""
-    return node.params[0]  # type: ignore[return-value]
+    return node.params[0]
 
 
 def contraction_params(node: Expr) -> tuple[tuple[Labels, ...], Labels, Fraction]:
     """Labels, output labels and coefficient of a contraction node."""
-    return node.params  # type: ignore[return-value]
+    return node.params
 
 
 def _with(node: Expr, out: Labels, coefficient: Fraction) -> Expr:
@@ -857,9 +857,9 @@ def leaf_of(node: Expr) -> Expr:
 def _shape_of_contraction(operands: tuple[Expr, ...], params: Params) -> Shape:
     labels, out, _ = params
     sizes: dict[int, Size] = {}
-    for operand, axes in zip(operands, labels, strict=True):  # type: ignore[call-overload]
+    for operand, axes in zip(operands, labels, strict=True):
         sizes.update(zip(axes, operand.shape, strict=True))
-    return tuple(sizes[x] for x in out)  # type: ignore[union-attr]
+    return tuple(sizes[x] for x in out)
 
 
 def _push_contraction(node: Expr, k: int, tangent: Expr) -> Expr:
@@ -996,12 +996,12 @@ VARIABLE = register(
         lambda operands, params: (),
         _structural,
         Constant("a variable does not depend on the others"),
-        lambda node: _plain(node.params[0]),  # type: ignore[arg-type]
+        lambda node: _plain(node.params[0]),
         parameters=("name", "assumptions"),
-        symmetric=lambda node: Assumption.SYMMETRIC in node.params[1],  # type: ignore[operator]
-        positive=lambda node: Assumption.POSITIVE in node.params[1],  # type: ignore[operator]
+        symmetric=lambda node: Assumption.SYMMETRIC in node.params[1],
+        positive=lambda node: Assumption.POSITIVE in node.params[1],
         inverse=lambda node: (
-            node if Assumption.ORTHOGONAL in node.params[1] else None,  # type: ignore[operator]
+            node if Assumption.ORTHOGONAL in node.params[1] else None,
             True,
         ),
     )
@@ -1013,7 +1013,7 @@ SIZE = register(
         lambda operands, params: (),
         _structural,
         Constant("a size is a constant"),
-        lambda node: _plain(node.params[0]),  # type: ignore[arg-type]
+        lambda node: _plain(node.params[0]),
         parameters=("size",),
         positive=lambda node: True,
     )

@@ -105,7 +105,7 @@ def _rewrite_inverse(operands: tuple[Expr, ...], params: Params) -> Expr | None:
     a = operands[0]
     if a.primitive is INV:
         return a.operands[0]
-    if a.primitive is VARIABLE and Assumption.ORTHOGONAL in a.params[1]:  # type: ignore[operator]
+    if a.primitive is VARIABLE and Assumption.ORTHOGONAL in a.params[1]:
         return transpose(a)
     diagonal = _diagonal_of(a)
     if diagonal is not None:

@@ -42,7 +42,7 @@ from wengert.shapes import Shape
 
 def _batch(operands: tuple[Expr, ...], params: Params) -> Shape:
     x = operands[0]
-    return x.shape[: x.ndim - params[0]]  # type: ignore[operator]
+    return x.shape[: x.ndim - params[0]]
 
 
 def _kept(operands: tuple[Expr, ...], params: Params) -> Shape:
@@ -50,7 +50,7 @@ def _kept(operands: tuple[Expr, ...], params: Params) -> Shape:
 
 
 def _axes(node: Expr) -> tuple[int, ...]:
-    return tuple(range(-node.params[0], 0))  # type: ignore[operator]
+    return tuple(range(-node.params[0], 0))
 
 
 def weighted_sum(weights: Expr, tangent: Expr, rank: int) -> Expr:
@@ -73,7 +73,7 @@ def _named(name: str, unicode: str = "", latex: str = "", numpy: str = "") -> Ca
     def notation(node: Expr) -> Notation:
         whole = node.operands[0].ndim == node.params[0]
         axis = "" if whole or node.params[0] != 1 else f", axis={node.operands[0].ndim - 1}"
-        axes = "" if whole else f", axis={tuple(range(-node.params[0], 0))}"  # type: ignore[operator]
+        axes = "" if whole else f", axis={tuple(range(-node.params[0], 0))}"
         head = latex or rf"\operatorname{{{{{name}}}}}"
         body = rf"{head}\left({{0}}\right)"
         return Notation(
@@ -209,7 +209,7 @@ def square_of_norm(x: Expr, rank: int) -> Expr:
 
 def _power_of_norm(node: Expr, exponent: Any) -> Expr | None:
     if exponent.denominator == 1 and exponent.numerator % 2 == 0:
-        return power(square_of_norm(node.operands[0], node.params[0]), exponent / 2)  # type: ignore[arg-type]
+        return power(square_of_norm(node.operands[0], node.params[0]), exponent / 2)
     return None
 
 
@@ -331,12 +331,12 @@ def _exclude(x: Any, order: int) -> Any:
 
 def _shape_of_exclusion(operands: tuple[Expr, ...], params: Params) -> Shape:
     x = operands[0]
-    return x.shape[:-1] + (x.shape[-1],) * params[0]  # type: ignore[operator]
+    return x.shape[:-1] + (x.shape[-1],) * params[0]
 
 
 def _push_exclusion(y: Expr, k: int, dx: Expr) -> Expr:
     order = y.params[0] if y.primitive is PRODEXCEPT else 0
-    wider = apply(PRODEXCEPT, y.operands[0], order=order + 1)  # type: ignore[operator]
+    wider = apply(PRODEXCEPT, y.operands[0], order=order + 1)
     batch = y.operands[0].ndim - 1
     extra = dx.ndim - y.operands[0].ndim
     lead = tuple(range(extra))
@@ -349,7 +349,7 @@ def _notation_exclusion(node: Expr) -> Notation:
     """Its NumPy code multiplies what is left after masking the excluded entries."""
     order = node.params[0]
     more = f", {order}" if order != 1 else ""
-    axes = [", ".join(["None"] * k + [":"] + ["None"] * (order - 1 - k)) for k in range(order)]  # type: ignore[operator]
+    axes = [", ".join(["None"] * k + [":"] + ["None"] * (order - 1 - k)) for k in range(order)]
     masks = [f"e[{a}]" for a in axes]
     apart = "".join(f" * ~({a} & {b}).any(-1)" for a, b in combinations(masks, 2))
     code = (

@@ -53,12 +53,12 @@ def kron(a: Expr, b: Expr) -> Expr:
 def _infer(operands: tuple[Expr, ...], params: Params) -> Shape:
     tail, target = params
     x = operands[0]
-    if total_size(tail) != total_size(target):  # type: ignore[arg-type]
+    if total_size(tail) != total_size(target):
         raise ShapeError(
-            f"cannot reshape {format_shape(tail)} to {format_shape(target)}: "  # type: ignore[arg-type]
+            f"cannot reshape {format_shape(tail)} to {format_shape(target)}: "
             "the numbers of entries differ"
         )
-    return x.shape[: x.ndim - len(tail)] + target  # type: ignore[arg-type, operator]
+    return x.shape[: x.ndim - len(tail)] + target
 
 
 def _groups(tail: Shape, target: Shape) -> list[Shape] | None:
@@ -78,8 +78,8 @@ def _groups(tail: Shape, target: Shape) -> list[Shape] | None:
 
 def _merged(node: Expr, axis: int) -> Shape | None:
     tail, target = node.params
-    groups = _groups(tail, target)  # type: ignore[arg-type]
-    at = axis - (node.ndim - len(target))  # type: ignore[arg-type]
+    groups = _groups(tail, target)
+    at = axis - (node.ndim - len(target))
     if groups is None or at < 0 or len(groups[at]) < 2:
         return None
     return groups[at]
@@ -89,8 +89,8 @@ def _unmerge(node: Expr, axis: int) -> Expr:
     tail, target = node.params
     group = _merged(node, axis)
     assert group is not None
-    at = axis - (node.ndim - len(target))  # type: ignore[arg-type]
-    wider = (*target[:at], *group, *target[at + 1 :])  # type: ignore[index]
+    at = axis - (node.ndim - len(target))
+    wider = (*target[:at], *group, *target[at + 1 :])
     return apply(RESHAPE, node.operands[0], tail=tail, target=wider)
 
 
@@ -163,14 +163,14 @@ def _rewrite(operands: tuple[Expr, ...], params: Params) -> Expr | None:
     if x.primitive is ADD:
         parts = [apply(RESHAPE, t, tail=tail, target=target) for t in x.operands]
         return add(parts, coefficients_of(x))
-    groups = _groups(tail, target)  # type: ignore[arg-type]
+    groups = _groups(tail, target)
     if groups is not None and any(len(g) == 1 for g in groups):
-        return _with_batch_leading(x, groups, target)  # type: ignore[arg-type]
-    turned = _with_lead_in_order(x, tail, target)  # type: ignore[arg-type]
+        return _with_batch_leading(x, groups, target)
+    turned = _with_lead_in_order(x, tail, target)
     if turned is not None:
         return turned
     if x.primitive is CONTRACT and not x.operands:
-        return _of_deltas(x, tail, target)  # type: ignore[arg-type]
+        return _of_deltas(x, tail, target)
     if x.primitive is CONTRACT and x.operands:
         labels, out, _ = contraction_params(x)
         coefficient, rest = strip_coefficient(x)
