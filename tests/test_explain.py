@@ -24,8 +24,10 @@ from wengert.explanation.steps import _Derivation
 from wengert.explanation.writing import Writer
 from wengert.expr import Expr, rebuild, topological
 from wengert.formula import build, elaborate
-from wengert.operations.algebra import VARIABLE
 from wengert.operations.rebuild import with_operands
+from wengert.operations.structural import (
+    VARIABLE,
+)
 from wengert.primitive import Undefined, registry
 from wengert.rewrite import display, recognise
 

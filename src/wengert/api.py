@@ -31,7 +31,15 @@ from wengert.formula import (
     evaluate_directly,
 )
 from wengert.operations import variable
-from wengert.operations.algebra import ADD, SIZE, VARIABLE, is_zero, leaf_of
+from wengert.operations.structural import (
+    ADD,
+    SIZE,
+    VARIABLE,
+)
+from wengert.operations.structure import (
+    is_zero,
+    leaf_of,
+)
 from wengert.plan import Plan, make_plan
 from wengert.rewrite import display, lower, recognise, with_written_signs, written_signs
 from wengert.shapes import Shape, format_space, symbols_of
@@ -205,9 +213,7 @@ class Formula:
             leaf = leaf_of(variable(name, *self._declared(name)))
             expr = derivative(result.expr, [leaf], mode)
             orientation = _orientation(result.orientation, len(leaf.shape), len(expr.shape))
-            result = Formula(
-                expr, self.variables, orientation, self.origin, result, name, mode
-            )
+            result = Formula(expr, self.variables, orientation, self.origin, result, name, mode)
         return result
 
     def _sequence(self, names: tuple[str, ...], order: int | None) -> tuple[str, ...]:

@@ -20,7 +20,9 @@ class FormulaError(WengertError):
         Character range of the place in ``text``.
     """
 
-    def __init__(self, message: str, text: str = "", start: int = 0, end: int | None = None) -> None:
+    def __init__(
+        self, message: str, text: str = "", start: int = 0, end: int | None = None
+    ) -> None:
         self.reason = message
         self.text = text
         self.start = start

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from fractions import Fraction
 from typing import Any
 
@@ -125,6 +126,18 @@ class Domain:
 # ---------------------------------------------------------------- declaration
 
 
+class Kind(Enum):
+    """What the constructors and passes treat by its structure; everything else is a function."""
+
+    CONTRACTION = auto()
+    SUM = auto()
+    POWER = auto()
+    SAFE_POWER = auto()
+    VARIABLE = auto()
+    SIZE = auto()
+    FUNCTION = auto()
+
+
 @dataclass(frozen=True, eq=False)
 class Primitive:
     """The declaration of one operation.
@@ -174,6 +187,8 @@ class Primitive:
         False where a derivative jumps within the domain (abs, max): tests stay off the kinks.
     source : str
         Where the mathematics is from.
+    kind : Kind
+        FUNCTION for all but the structural operations.
     rule : str
         Name of the derivative's rule in derivation steps, with its number where a book has one.
         Steps write the rule of an elementwise operation from its partials if there is no name.
@@ -200,6 +215,7 @@ class Primitive:
     domains: tuple[Domain, ...] = field(default=(Domain(),))
     smooth: bool = True
     source: str = ""
+    kind: Kind = Kind.FUNCTION
     rule: str = ""
 
     def notation_of(self, node: Expr) -> Notation:

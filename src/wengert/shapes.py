@@ -42,9 +42,7 @@ class SymbolicSize:
     __radd__ = __add__
 
     def __mul__(self, other: Size) -> Size:
-        products = [
-            (tuple(sorted(a + b)), x * y) for a, x in self.terms for b, y in _terms(other)
-        ]
+        products = [(tuple(sorted(a + b)), x * y) for a, x in self.terms for b, y in _terms(other)]
         return _polynomial(products)
 
     __rmul__ = __mul__

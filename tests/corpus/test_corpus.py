@@ -64,9 +64,7 @@ def test_the_first_derivative_matches_the_oracle(item: tuple[Case, str]) -> None
     values = sample(case, np.random.default_rng(2))
     f = formula(case)
     read = elaborate(case.text, case.shapes, case.assume)
-    expected = numerical_derivative(
-        case, lambda v: evaluate_directly(read, v), values, name
-    )
+    expected = numerical_derivative(case, lambda v: evaluate_directly(read, v), values, name)
     assert relative_error(f.derivative(name)(**values), expected) < 1e-6
 
 

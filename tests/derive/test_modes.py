@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from corpus.oracle import diagonal_part, richardson_jacobian, symmetric_part
-from operations.support import MODES, assert_close, evaluate
 
 import wengert as wg
+from corpus.oracle import diagonal_part, richardson_jacobian, symmetric_part
+from operations.support import MODES, assert_close, evaluate
 from wengert.assumptions import Assumption
 from wengert.derive import cheapest_mode, derivative, resolve_mode
 from wengert.errors import WengertError
@@ -192,7 +192,9 @@ def test_modes_agree_in_value_and_in_print(case: Case, order: int) -> None:
     f = case.formula
     values = values_for(case)
     before = f.derivative(case.wrt, order=order - 1) if order > 1 else f
-    project = symmetric_part if case.assume.get(case.wrt) in ("symmetric", "positive definite") else None
+    project = (
+        symmetric_part if case.assume.get(case.wrt) in ("symmetric", "positive definite") else None
+    )
 
     def function(x: Any) -> Any:
         return before._unchecked({**values, case.wrt: x})
@@ -257,7 +259,18 @@ def test_equality_of_mixed_partials(text: str, u: str, w: str, mode: str) -> Non
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    "text", ["tr(A*B)", "logdet(A)", "x'*inv(A)*y", "A*B", "det(A)", "exp(A)*x", "norm2(A)", "tr(A*A*B)", "inv(A)"]
+    "text",
+    [
+        "tr(A*B)",
+        "logdet(A)",
+        "x'*inv(A)*y",
+        "A*B",
+        "det(A)",
+        "exp(A)*x",
+        "norm2(A)",
+        "tr(A*A*B)",
+        "inv(A)",
+    ],
 )
 @pytest.mark.parametrize("order", [1, 2])
 def test_symmetric_variables_are_projected(text: str, mode: str, order: int) -> None:
@@ -275,7 +288,9 @@ def test_symmetric_variables_are_projected(text: str, mode: str, order: int) -> 
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("text", ["tr(A*B)", "det(A)", "x'*inv(A)*y", "A*B", "exp(A)*x", "inv(A)", "sin(A)"])
+@pytest.mark.parametrize(
+    "text", ["tr(A*B)", "det(A)", "x'*inv(A)*y", "A*B", "exp(A)*x", "inv(A)", "sin(A)"]
+)
 @pytest.mark.parametrize("order", [1, 2])
 def test_diagonal_variables_are_projected(text: str, mode: str, order: int) -> None:
     case = Case(text, "A", {"A": ("n", "n"), "B": ("n", "n")}, {"A": "diagonal"})
@@ -354,7 +369,9 @@ def test_derivatives_by_what_is_not_there_are_zero() -> None:
                 assert derivative(root, [leaf, x], mode) is zeros(root.shape + leaf.shape + (3,))
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 3), (1, 1), (2, 1, 2), (0,), (0, 2)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(), (1,), (3,), (2, 3), (1, 1), (2, 1, 2), (0,), (0, 2)], ids=str
+)
 @pytest.mark.parametrize("mode", MODES)
 def test_the_derivative_of_a_variable_in_itself_is_the_identity(shape: Shape, mode: str) -> None:
     x = variable("x", shape)
@@ -393,7 +410,10 @@ def test_kinks_pass_through_compositions(mode: str) -> None:
     for node, numpy in [
         (norm1(elementwise("sin", x)), lambda v: np.abs(np.sin(v)).sum()),
         (max_(elementwise("cos", x)), lambda v: np.cos(v).max()),
-        (sum_(elementwise("relu", elementwise("sin", x))), lambda v: np.maximum(np.sin(v), 0).sum()),
+        (
+            sum_(elementwise("relu", elementwise("sin", x))),
+            lambda v: np.maximum(np.sin(v), 0).sum(),
+        ),
     ]:
         expected = richardson_jacobian(numpy, values["x"])
         assert_close(evaluate(derivative(node, [x], mode), values), expected, 1e-8)

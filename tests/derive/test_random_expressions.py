@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from corpus.oracle import richardson
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from corpus.oracle import richardson
 from operations.expressions import UNARY, Sample, samples
 from operations.support import MODES, STRUCTURAL, assert_close, evaluate, function_of
-
 from wengert.derive import derivative
 from wengert.operations import variable
 from wengert.primitive import Undefined, registry
@@ -35,7 +35,9 @@ def compare(found: Any, function: Any, point: Any, what: str) -> bool:
 @settings(max_examples=400)
 def test_values(sample: Sample) -> None:
     if sample.tame:
-        assert_close(evaluate(sample.pair.expr, sample.values, lowered=False), sample.expected, 1e-7)
+        assert_close(
+            evaluate(sample.pair.expr, sample.values, lowered=False), sample.expected, 1e-7
+        )
         assert_close(evaluate(sample.pair.expr, sample.values), sample.expected, 1e-7)
         assert_close(evaluate(recognise(sample.pair.expr), sample.values), sample.expected, 1e-7)
 

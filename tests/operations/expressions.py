@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from operations.references import adjugate
 from scipy import special
 
+from operations.references import adjugate
 from wengert.expr import Expr
 from wengert.operations import (
     add,
@@ -128,12 +128,22 @@ class Sizes:
     @property
     def variables(self) -> dict[str, Shape]:
         n, m = self.n, self.m
-        return {"a": (), "b": (), "x": (n,), "y": (n,), "z": (m,), "A": (n, n), "C": (n, n), "B": (n, m)}
+        return {
+            "a": (),
+            "b": (),
+            "x": (n,),
+            "y": (n,),
+            "z": (m,),
+            "A": (n, n),
+            "C": (n, n),
+            "B": (n, m),
+        }
 
     def values(self, seed: int = 0) -> dict[str, Any]:
         rng = np.random.default_rng(seed)
         return {
-            k: rng.uniform(0.3, 1.3, s) * rng.choice([-1.0, 1.0], s) for k, s in self.variables.items()
+            k: rng.uniform(0.3, 1.3, s) * rng.choice([-1.0, 1.0], s)
+            for k, s in self.variables.items()
         }
 
 
@@ -191,9 +201,16 @@ class Builder:
 
     def squeezed(self, pair: Pair, low: float, high: float) -> Pair:
         """low + (high − low) σ(·): within a domain, smoothly."""
-        width, base = Fraction(high - low).limit_denominator(64), Fraction(low).limit_denominator(64)
+        width, base = (
+            Fraction(high - low).limit_denominator(64),
+            Fraction(low).limit_denominator(64),
+        )
         inner = elementwise("sigmoid", pair.expr)
-        expr = plus(scale(width, inner), constant(base)) if pair.expr.ndim else add([scale(width, inner), constant(base)])
+        expr = (
+            plus(scale(width, inner), constant(base))
+            if pair.expr.ndim
+            else add([scale(width, inner), constant(base)])
+        )
         return Pair(
             expr,
             lambda v: float(base) + float(width) * _sigmoid(pair.function(v)),
@@ -208,12 +225,17 @@ class Builder:
             inner = self.squeezed(inner, domain.low, domain.high)
         function = UNARY[name]
         return Pair(
-            elementwise(name, inner.expr), lambda v: function(inner.function(v)), f"{name}({inner.text})"
+            elementwise(name, inner.expr),
+            lambda v: function(inner.function(v)),
+            f"{name}({inner.text})",
         )
 
     def sum(self, shape: Shape, depth: int) -> Pair:
         first, second = self.make(shape, depth), self.make(shape, depth)
-        c, d = self.pick([*RATIONALS, Fraction(1), Fraction(1)]), self.pick([Fraction(1), Fraction(-1)])
+        c, d = (
+            self.pick([*RATIONALS, Fraction(1), Fraction(1)]),
+            self.pick([Fraction(1), Fraction(-1)]),
+        )
         return Pair(
             add([first.expr, second.expr], [c, d]),
             lambda v: float(c) * first.function(v) + float(d) * second.function(v),
@@ -230,7 +252,9 @@ class Builder:
 
     def multiple(self, shape: Shape, depth: int) -> Pair:
         c, inner = self.pick(RATIONALS), self.make(shape, depth)
-        return Pair(scale(c, inner.expr), lambda v: float(c) * inner.function(v), f"{c}·{inner.text}")
+        return Pair(
+            scale(c, inner.expr), lambda v: float(c) * inner.function(v), f"{c}·{inner.text}"
+        )
 
     def scaled(self, shape: Shape, depth: int) -> Pair:
         factor, inner = self.make((), depth), self.make(shape, depth)
@@ -242,7 +266,9 @@ class Builder:
 
     def power(self, shape: Shape, depth: int) -> Pair:
         inner = self.make(shape, depth)
-        exponent = self.pick([Fraction(2), Fraction(3), Fraction(2), Fraction(-1), Fraction(1, 2), Fraction(-3, 2)])
+        exponent = self.pick(
+            [Fraction(2), Fraction(3), Fraction(2), Fraction(-1), Fraction(1, 2), Fraction(-3, 2)]
+        )
         if exponent < 0 or exponent.denominator != 1:
             inner = self.squeezed(inner, 0.5, 2.0)
         return Pair(
@@ -252,7 +278,9 @@ class Builder:
         )
 
     def binary(self, shape: Shape, depth: int) -> Pair:
-        kind = self.pick(["xlogy", "pow", "divide", *(["maximum", "minimum"] if self.kinks else [])])
+        kind = self.pick(
+            ["xlogy", "pow", "divide", *(["maximum", "minimum"] if self.kinks else [])]
+        )
         first, second = self.make(shape, depth), self.make(shape, depth)
         if kind == "xlogy":
             second = self.squeezed(second, 0.25, 2.0)
@@ -296,9 +324,15 @@ class Builder:
         match kind:
             case "dot":
                 u, w = self.make((k,), depth), self.make((k,), depth)
-                return Pair(matmul(u.expr, w.expr), lambda v: u.function(v) @ w.function(v), f"{u}'*{w}")
+                return Pair(
+                    matmul(u.expr, w.expr), lambda v: u.function(v) @ w.function(v), f"{u}'*{w}"
+                )
             case "quadratic":
-                u, G, w = self.make((k,), depth), self.make((k, l), depth - 1), self.make((l,), depth)
+                u, G, w = (
+                    self.make((k,), depth),
+                    self.make((k, l), depth - 1),
+                    self.make((l,), depth),
+                )
                 return Pair(
                     matmul(matmul(u.expr, G.expr), w.expr),
                     lambda v: u.function(v) @ G.function(v) @ w.function(v),
@@ -321,7 +355,9 @@ class Builder:
                 return Pair(det(G.expr), lambda v: np.linalg.det(G.function(v)), f"det({G})")
             case "logdet":
                 G = self.positive_definite_like(k, depth)
-                return Pair(logdet(G.expr), lambda v: np.log(np.linalg.det(G.function(v))), f"logdet({G})")
+                return Pair(
+                    logdet(G.expr), lambda v: np.log(np.linalg.det(G.function(v))), f"logdet({G})"
+                )
             case "frobenius" | "sum of matrix":
                 G = self.make((k, l), depth)
                 if kind == "frobenius":
@@ -350,10 +386,14 @@ class Builder:
         match kind:
             case "product":
                 G, u = self.make((k, l), depth), self.make((l,), depth)
-                return Pair(matmul(G.expr, u.expr), lambda v: G.function(v) @ u.function(v), f"{G}*{u}")
+                return Pair(
+                    matmul(G.expr, u.expr), lambda v: G.function(v) @ u.function(v), f"{G}*{u}"
+                )
             case "row product":
                 u, G = self.make((l,), depth), self.make((l, k), depth)
-                return Pair(matmul(u.expr, G.expr), lambda v: u.function(v) @ G.function(v), f"{u}'*{G}")
+                return Pair(
+                    matmul(u.expr, G.expr), lambda v: u.function(v) @ G.function(v), f"{u}'*{G}"
+                )
             case "softmax":
                 u = self.make((k,), depth)
                 return Pair(
@@ -363,7 +403,9 @@ class Builder:
                 )
             case "diagonal":
                 G = self.make((k, k), depth)
-                return Pair(diagonal(G.expr), lambda v: np.diag(G.function(v)).copy(), f"diagonal({G})")
+                return Pair(
+                    diagonal(G.expr), lambda v: np.diag(G.function(v)).copy(), f"diagonal({G})"
+                )
             case "solve":
                 G, u = self.positive_definite_like(k, depth), self.make((k,), depth)
                 return Pair(
@@ -380,7 +422,9 @@ class Builder:
                 )
             case "columns":
                 G = self.make((l, k), depth)
-                return Pair(sum_(G.expr, 0), lambda v: np.sum(G.function(v), axis=0), f"sum({G}, 0)")
+                return Pair(
+                    sum_(G.expr, 0), lambda v: np.sum(G.function(v), axis=0), f"sum({G}, 0)"
+                )
             case "reshape" if k == self.sizes.n and self.sizes.m == 1:
                 G = self.make((k, 1), depth)
                 return Pair(vec(G.expr), lambda v: np.reshape(G.function(v), k), f"vec({G})")
@@ -397,7 +441,9 @@ class Builder:
 
     def matrix(self, shape: Shape, depth: int) -> Pair:
         k, l = shape  # noqa: E741
-        square = ["diag", "symmetric", "inv", "adj", "pinv", "plus identity", "matpow"] if k == l else []
+        square = (
+            ["diag", "symmetric", "inv", "adj", "pinv", "plus identity", "matpow"] if k == l else []
+        )
         kind = self.pick([
             "product", "product", "product", "transpose", "outer", "rows", "columns", "softmax", "scaled rows",
             "gram", "kron", "reshape", "einsum", *square,
@@ -410,12 +456,16 @@ class Builder:
             case "outer":
                 u, w = self.make((k,), depth), self.make((l,), depth)
                 return Pair(
-                    outer(u.expr, w.expr), lambda v: np.outer(u.function(v), w.function(v)), f"{u}*{w}'"
+                    outer(u.expr, w.expr),
+                    lambda v: np.outer(u.function(v), w.function(v)),
+                    f"{u}*{w}'",
                 )
             case "rows":
                 u = self.make((l,), depth)
                 return Pair(
-                    broadcast(u.expr, (k, l)), lambda v: np.tile(u.function(v), (k, 1)), f"rows({u})"
+                    broadcast(u.expr, (k, l)),
+                    lambda v: np.tile(u.function(v), (k, 1)),
+                    f"rows({u})",
                 )
             case "columns":
                 u = self.make((k,), depth)
@@ -450,7 +500,9 @@ class Builder:
                 if self.draw(st.booleans()):
                     G, H = self.make((1, l), depth), self.make((k, 1), depth)
                 return Pair(
-                    kron(G.expr, H.expr), lambda v: np.kron(G.function(v), H.function(v)), f"kron({G}, {H})"
+                    kron(G.expr, H.expr),
+                    lambda v: np.kron(G.function(v), H.function(v)),
+                    f"kron({G}, {H})",
                 )
             case "reshape":
                 G = self.make((l, k), depth)
@@ -472,7 +524,9 @@ class Builder:
             case "symmetric":
                 G = self.make((k, k), depth)
                 return Pair(
-                    add([G.expr, transpose(G.expr)]), lambda v: G.function(v) + G.function(v).T, f"sym({G})"
+                    add([G.expr, transpose(G.expr)]),
+                    lambda v: G.function(v) + G.function(v).T,
+                    f"sym({G})",
                 )
             case "plus identity":
                 G = self.make((k, k), depth)
@@ -488,7 +542,9 @@ class Builder:
             case "matpow":
                 G = self.make((k, k), depth)
                 return Pair(
-                    matpow(G.expr, 3), lambda v: np.linalg.matrix_power(G.function(v), 3), f"matpow({G}, 3)"
+                    matpow(G.expr, 3),
+                    lambda v: np.linalg.matrix_power(G.function(v), 3),
+                    f"matpow({G}, 3)",
                 )
         G, H = self.make((k, j), depth), self.make((j, l), depth)
         return Pair(matmul(G.expr, H.expr), lambda v: G.function(v) @ H.function(v), f"{G}*{H}")

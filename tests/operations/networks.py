@@ -115,7 +115,10 @@ def operands(*, symbolic: bool = False, seed: int = 0) -> tuple[dict[str, Any], 
     A, B, S, x, y, z, p, s, T, Q = (v[k].expr for k in "ABSxyzpsTQ")
     a, b, sym, xx, yy, zz, pp, ss, t, q = (v[k].array for k in "ABSxyzpsTQ")
     half = Fraction(1, 2)
-    ab, gram = contract([A, B], [(0, 1), (1, 2)], (0, 2)), contract([B, B], [(0, 1), (2, 1)], (0, 2))
+    ab, gram = (
+        contract([A, B], [(0, 1), (1, 2)], (0, 2)),
+        contract([B, B], [(0, 1), (2, 1)], (0, 2)),
+    )
     more = [
         (power(x, 2), xx**2, "n"),
         (power(x, -1), 1 / xx, "n"),

@@ -68,7 +68,9 @@ def _total(x: Any) -> Any:
 
 
 def _logsumexp(x: Any) -> float:
-    return float(mp.log(mp.fsum(mp.exp(mp.mpf(float(v))) for v in x.ravel()))) if x.size else -math.inf
+    return (
+        float(mp.log(mp.fsum(mp.exp(mp.mpf(float(v))) for v in x.ravel()))) if x.size else -math.inf
+    )
 
 
 def _softmax(x: Any) -> Any:
@@ -182,5 +184,7 @@ def scalar_derivative(name: str, x: float, order: int = 1, **params: Any) -> flo
         h = mp.mpf(10) ** -60 * max(1, abs(mp.mpf(x)))
         point = mp.mpf(x)
         signs = [(-1) ** k * math.comb(order, k) for k in range(order + 1)]
-        values = [SCALAR[name](point + (mp.mpf(order) / 2 - k) * h, **params) for k in range(order + 1)]
+        values = [
+            SCALAR[name](point + (mp.mpf(order) / 2 - k) * h, **params) for k in range(order + 1)
+        ]
         return float(mp.fsum(s * v for s, v in zip(signs, values, strict=True)) / h**order)

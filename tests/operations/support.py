@@ -13,15 +13,20 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from corpus.oracle import relative_error, richardson
 
+from corpus.oracle import relative_error, richardson
 from wengert.assumptions import Assumption
 from wengert.backends import compile_plan
 from wengert.derive import derivative
 from wengert.derive.linearize import pull, push
 from wengert.expr import Expr
 from wengert.operations import apply, variable
-from wengert.operations.algebra import POWER, power
+from wengert.operations.algebra import (
+    power,
+)
+from wengert.operations.structural import (
+    POWER,
+)
 from wengert.plan import make_plan
 from wengert.primitive import Domain, Primitive
 from wengert.rewrite import lower
@@ -253,6 +258,4 @@ def _check_adjoint_of(
         many = pull(node, k, variable("ct", (*lead, *node.shape)))
         assert many is not None
         wide = {**values, "ct": ct.reshape(*lead, *node.shape)}
-        assert_close(
-            evaluate(many, wide), backs.reshape(*lead, *leaf.shape), 1e-9, f"pull {lead}"
-        )
+        assert_close(evaluate(many, wide), backs.reshape(*lead, *leaf.shape), 1e-9, f"pull {lead}")

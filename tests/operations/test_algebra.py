@@ -12,12 +12,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from corpus.oracle import richardson_jacobian
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from operations.networks import LABELS, M, N, SIZES, Network, Operand, leaves, nested, networks, operands
-from operations.support import assert_close, evaluate, function_of
 
+from corpus.oracle import richardson_jacobian
+from operations.networks import (
+    LABELS,
+    SIZES,
+    M,
+    N,
+    Network,
+    Operand,
+    leaves,
+    nested,
+    networks,
+    operands,
+)
+from operations.support import assert_close, evaluate, function_of
 from wengert.assumptions import Assumption
 from wengert.derive import derivative
 from wengert.errors import ShapeError
@@ -51,8 +62,14 @@ from wengert.operations import (
     vec,
     zeros,
 )
-from wengert.operations.algebra import is_positive, is_symmetric, is_zero
+from wengert.operations.algebra import (
+    is_symmetric,
+)
 from wengert.operations.rebuild import with_operands
+from wengert.operations.structure import (
+    is_positive,
+    is_zero,
+)
 from wengert.primitive import registry
 from wengert.rewrite import display
 from wengert.shapes import symbol
@@ -292,7 +309,9 @@ def test_powers_merge() -> None:
     assert mul(s, x, power(s, -1)) is x
 
 
-@pytest.mark.parametrize("exponent", [2, 3, -1, -2, Fraction(1, 2), Fraction(-1, 2), Fraction(5, 3)])
+@pytest.mark.parametrize(
+    "exponent", [2, 3, -1, -2, Fraction(1, 2), Fraction(-1, 2), Fraction(5, 3)]
+)
 def test_powers_of_every_operand(exponent: int | Fraction) -> None:
     """power distributes over products and lets patterns out only where that is right."""
     for operand in POOL:
@@ -308,7 +327,12 @@ def test_only_norms_have_safe_powers() -> None:
     x, y = LEAVES["x"], LEAVES["y"]
     decay = elementwise("exp", scale(-1, y))
     far = {"x": np.ones(N), "y": np.array([-800.0, 800.0, 0.0])}
-    for node in (mul(x, decay), mul(x, x, decay), mul(x, x, decay, decay), mul(decay, elementwise("exp", scale(-2, y)))):
+    for node in (
+        mul(x, decay),
+        mul(x, x, decay),
+        mul(x, x, decay, decay),
+        mul(decay, elementwise("exp", scale(-2, y))),
+    ):
         assert "safepower" not in {n.name for n in topological(node)}
         assert_close(value(node), evaluate_by_hand(node))
         got = evaluate(node, far)
@@ -426,7 +450,10 @@ def test_scalars_times_reshaped_patterns() -> None:
         (mul(s, kron(diag(x), A)), ss * np.kron(np.diag(xx), a)),
         (mul(s, elementwise("exp", s), vec(identity(N))), ss * np.exp(ss) * eye.ravel()),
         (mul(s, sum_(x), kron(A, identity(2))), ss * xx.sum() * np.kron(a, np.eye(2))),
-        (contract([s, x, vec(identity(N))], [(), (0,), (1,)], (0, 1)), ss * np.outer(xx, eye.ravel())),
+        (
+            contract([s, x, vec(identity(N))], [(), (0,), (1,)], (0, 1)),
+            ss * np.outer(xx, eye.ravel()),
+        ),
         (mul(s, matmul(kron(identity(N), A), vec(A))), ss * np.kron(eye, a) @ a.T.ravel()),
         (scale(2, vec(mul(s, identity(N)))), 2 * ss * eye.ravel()),
     ]
@@ -434,7 +461,11 @@ def test_scalars_times_reshaped_patterns() -> None:
         assert_close(value(node), expected)
         for mode in ("forward", "reverse", "cross-country"):
             jacobian = derivative(node, [s], mode)
-            assert_close(value(mul(s, jacobian)) / expected.max(), jacobian_of(node, s) * ss / expected.max(), 1e-6)
+            assert_close(
+                value(mul(s, jacobian)) / expected.max(),
+                jacobian_of(node, s) * ss / expected.max(),
+                1e-6,
+            )
 
 
 def jacobian_of(node: Any, leaf: Any) -> Any:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from operations.support import MODES, Call, check_adjoint, check_derivatives
 
+from operations.support import MODES, Call, check_adjoint, check_derivatives
 from wengert.derive import derivative
 from wengert.errors import MissingRuleError
 from wengert.expr import Expr
@@ -107,9 +107,7 @@ def test_a_constant_that_is_none_is_found() -> None:
 
 
 def test_partials_in_the_wrong_order_are_found() -> None:
-    call = made(
-        Partials((lambda y, x, z: x, lambda y, x, z: z)), lambda x, z: x * z, arity=2
-    )
+    call = made(Partials((lambda y, x, z: x, lambda y, x, z: z)), lambda x, z: x * z, arity=2)
     with pytest.raises(AssertionError, match="order 1"):
         check_derivatives(call, {"x0": X, "x1": X[::-1] + 0.3})
 
@@ -203,7 +201,9 @@ def test_a_pushforward_that_mixes_extra_axes_is_found() -> None:
 def test_a_wrong_transpose_is_found() -> None:
     """A Linear whose transpose is not that of its map: reverse fails, and so does the adjoint."""
     rule = Linear(
-        lambda node, dx: push_cumsum(node, 0, dx), lambda node, ct: push_cumsum(node, 0, ct), lambda node: 1
+        lambda node, dx: push_cumsum(node, 0, dx),
+        lambda node, ct: push_cumsum(node, 0, ct),
+        lambda node: 1,
     )
     call = made(rule, cumulated, elementwise=False)
     values = {"x0": X, "L": LEFT}

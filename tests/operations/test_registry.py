@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from corpus.oracle import richardson_jacobian
 from operations.references import reference, scalar_derivative
 from operations.support import (
@@ -27,7 +28,6 @@ from operations.support import (
     evaluate,
     small_shapes,
 )
-
 from wengert.assumptions import Assumption
 from wengert.derive import derivative
 from wengert.errors import MissingRuleError, ShapeError, WengertError
@@ -48,7 +48,12 @@ from wengert.operations import (
     transpose,
     variable,
 )
-from wengert.operations.algebra import is_positive, is_symmetric
+from wengert.operations.algebra import (
+    is_symmetric,
+)
+from wengert.operations.structure import (
+    is_positive,
+)
 from wengert.primitive import Constant, Primitive, Undefined, registry
 from wengert.shapes import symbol
 
@@ -133,7 +138,11 @@ def test_empty_and_single_entries(call: Call) -> None:
 def test_leading_axes_are_a_batch(call: Call) -> None:
     inner = Call(call.primitive, tuple(s[1:] for s in call.shapes), call.params)
     params = dict(call.params)
-    if params.get("rank") == len(call.shapes[0]) or len(call.shapes[0]) == 2 and _takes_matrix(call):
+    if (
+        params.get("rank") == len(call.shapes[0])
+        or len(call.shapes[0]) == 2
+        and _takes_matrix(call)
+    ):
         pytest.skip("no axis is left for a batch")
     try:
         node = call.node()
@@ -335,7 +344,9 @@ def test_norms_in_float32_neither_overflow_nor_underflow() -> None:
     call = Call(registry["norm2"], ((2,),), (("rank", 1),))
     for size_ in (1e-30, 1e-22, 1e22, 1e30):
         x = size_ * np.array([3.0, 4.0])
-        assert float(evaluate(call.node(), {"x0": x}, np.float32)) == pytest.approx(5 * size_, rel=1e-6)
+        assert float(evaluate(call.node(), {"x0": x}, np.float32)) == pytest.approx(
+            5 * size_, rel=1e-6
+        )
         slope = evaluate(derivative(call.node(), call.leaves()), {"x0": x}, np.float32)
         assert_close(slope, np.array([0.6, 0.8]), 1e-6)
 
@@ -364,7 +375,9 @@ def test_ties_share_the_derivative() -> None:
     for name, expected in (("max", [0, 0.5, 0.5, 0]), ("min", [0, 0, 0, 1])):
         call = Call(registry[name], ((4,),), (("rank", 1),))
         for mode in MODES:
-            assert_close(evaluate(derivative(call.node(), call.leaves(), mode), {"x0": x}), expected)
+            assert_close(
+                evaluate(derivative(call.node(), call.leaves(), mode), {"x0": x}), expected
+            )
     for name in ("maximum", "minimum"):
         call = Call(registry[name], ((), ()), ())
         for leaf in call.leaves():
@@ -418,7 +431,8 @@ def test_powers_at_zero(exponent: int) -> None:
                 expected[(k,) * (order + 1)] = factor
         for mode in MODES:
             assert_close(
-                evaluate(derivative(power(x, exponent), [x] * order, mode), {"x": np.zeros(2)}), expected
+                evaluate(derivative(power(x, exponent), [x] * order, mode), {"x": np.zeros(2)}),
+                expected,
             )
         factor *= order + 1
         node = derivative(node, [x])
@@ -554,9 +568,13 @@ def _unsigned_infinity(x: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "primitive", [p for p in ELEMENTWISE if p.smooth and not isinstance(p.derivative, Undefined)], ids=repr
+    "primitive",
+    [p for p in ELEMENTWISE if p.smooth and not isinstance(p.derivative, Undefined)],
+    ids=repr,
 )
-@pytest.mark.parametrize("pattern", ["diag", "transpose", "rows", "outer", "product times a vector"])
+@pytest.mark.parametrize(
+    "pattern", ["diag", "transpose", "rows", "outer", "product times a vector"]
+)
 def test_jacobians_through_patterns(primitive: Primitive, pattern: str) -> None:
     rng = np.random.default_rng(6)
     call = next(calls(primitive, [(3, 3)]))
@@ -596,7 +614,10 @@ def _structural() -> dict[str, tuple[Expr, str]]:
         ),
         "contract: ones summed": (contract([y], [(0,)], (), sizes={1: 5}, coefficient=-2), "y"),
         "contract: nothing left": (contract([], [], (0, 0, 1), sizes={0: 2, 1: 3}), "y"),
-        "add": (add([A, B, contract([A, S], [(0, 1), (1, 2)], (0, 2))], [2, -3, Fraction(1, 3)]), "A"),
+        "add": (
+            add([A, B, contract([A, S], [(0, 1), (1, 2)], (0, 2))], [2, -3, Fraction(1, 3)]),
+            "A",
+        ),
         "add: of deltas": (add([S, identity(2)], [1, -1]), "S"),
         "reshape": (reshape(A, (2, 3)), "A"),
         "reshape: merged": (reshape(A, (6,)), "A"),

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from operations.support import MODES, assert_close, evaluate
 
 import wengert as wg
+from operations.support import MODES, assert_close, evaluate
 from wengert.backends import compile_plan
 from wengert.derive import derivative
 from wengert.expr import Expr
@@ -237,7 +237,10 @@ def test_gradients_by_every_layer_share_the_forward_pass() -> None:
     value = plan_of(loss)
     everything = plan_of(loss, *[derivative(loss, [A], "reverse") for A in weights])
     assert everything.flops <= 3.5 * value.flops
-    assert sum(isinstance(i, Apply) and i.node.name == "tanh" for i in everything.instructions) == layers
+    assert (
+        sum(isinstance(i, Apply) and i.node.name == "tanh" for i in everything.instructions)
+        == layers
+    )
 
 
 def test_the_greedy_order_of_long_products_is_good() -> None:
@@ -305,7 +308,9 @@ def test_buffers_are_freed_as_soon_as_they_are_not_needed() -> None:
 def test_plans_do_not_keep_values_between_calls() -> None:
     n = 100_000
     x = variable("x", (n,))
-    program = compile_plan(plan_of(sum_(elementwise("exp", elementwise("sin", x)))), np.dtype(float))
+    program = compile_plan(
+        plan_of(sum_(elementwise("exp", elementwise("sin", x)))), np.dtype(float)
+    )
     values = {"x": np.zeros(n)}
     program(values)
     tracemalloc.start()
@@ -363,7 +368,9 @@ def test_flops_and_sizes_of_instructions() -> None:
     A, B, x = variable("A", (3, 4)), variable("B", (4, 5)), variable("x", (4,))
     (product,) = [i for i in plan_of(matmul(A, B)).instructions if isinstance(i, Pair)]
     assert (product.flops, product.size, product.shape) == (2 * 3 * 4 * 5, 15, (3, 5))
-    (hadamard,) = [i for i in plan_of(mul(x, variable("y", (4,)))).instructions if isinstance(i, Pair)]
+    (hadamard,) = [
+        i for i in plan_of(mul(x, variable("y", (4,)))).instructions if isinstance(i, Pair)
+    ]
     assert hadamard.flops == 4
     (total,) = [i for i in plan_of(sum_(A)).instructions if isinstance(i, Single)]
     assert (total.flops, total.shape) == (12, ())
@@ -371,7 +378,9 @@ def test_flops_and_sizes_of_instructions() -> None:
     assert turned.flops == 0
     (scaled,) = [i for i in plan_of(scale(3, A)).instructions if isinstance(i, Scale)]
     assert scaled.flops == 12
-    (added,) = [i for i in plan_of(add([A, variable("C", (3, 4))])).instructions if isinstance(i, Combine)]
+    (added,) = [
+        i for i in plan_of(add([A, variable("C", (3, 4))])).instructions if isinstance(i, Combine)
+    ]
     assert added.flops == 36
     assert plan_of(A).flops == plan_of(A).largest == 0
 
@@ -406,8 +415,14 @@ def test_long_chains_of_products_are_planned() -> None:
     with_trace = contract([*factors, T], [*labels, (70, 71, 71)], (0,))
     expected = product @ np.einsum("abb->a", values["T"])
     assert_close(evaluate(with_trace, values), expected, 1e-10)
-    head = contract([T, *factors], [(200, 71, 71), *[(a + 80, b + 80) for a, b in labels]], (80, 150, 200))
-    assert_close(evaluate(head, values), np.einsum("ab,c->abc", product, np.einsum("abb->a", values["T"])), 1e-10)
+    head = contract(
+        [T, *factors], [(200, 71, 71), *[(a + 80, b + 80) for a, b in labels]], (80, 150, 200)
+    )
+    assert_close(
+        evaluate(head, values),
+        np.einsum("ab,c->abc", product, np.einsum("abb->a", values["T"])),
+        1e-10,
+    )
 
 
 def test_merged_chains_are_planned() -> None:

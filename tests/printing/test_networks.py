@@ -13,7 +13,9 @@ from hypothesis.strategies import DrawFn
 from wengert.assumptions import parse_assumptions
 from wengert.expr import Expr, make
 from wengert.operations import elementwise, neg, plus, power, sub, transpose, variable
-from wengert.operations.algebra import CONTRACT
+from wengert.operations.structural import (
+    CONTRACT,
+)
 from wengert.printing import index_notation, matrix_notation, numpy_code, text, to_matrix
 from wengert.printing.numpy import NumpyRenderer
 

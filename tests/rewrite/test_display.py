@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import wengert as wg
 from operations.expressions import Sample, samples
 from operations.networks import SIZES, Network, leaves, nested, networks, operands
 from operations.support import MODES, assert_close, evaluate
-
-import wengert as wg
 from wengert.derive import derivative
 from wengert.expr import Expr
 from wengert.operations import (
@@ -40,7 +40,9 @@ from wengert.operations import (
     variable,
     zeros,
 )
-from wengert.operations.algebra import is_zero
+from wengert.operations.structure import (
+    is_zero,
+)
 from wengert.rewrite import display
 
 VALUES, POOL = operands()
@@ -312,7 +314,10 @@ def test_disguised_zeros_are_zero(name: str) -> None:
     shapes: dict[str, Any] = dict(square)
     if "n" in text.split("/")[-1:] or name == "mean":
         shapes["x"] = ("n",)
-    f = wg.formula(text if name != "mean" else "mean(x) - sum(x)/3", {**square, "x": (3,)} if name == "mean" else square or None)
+    f = wg.formula(
+        text if name != "mean" else "mean(x) - sum(x)/3",
+        {**square, "x": (3,)} if name == "mean" else square or None,
+    )
     assert f.is_zero, str(f)
     assert str(f) == "0"
     assert is_zero(f.shown)

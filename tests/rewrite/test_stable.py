@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from operations.expressions import Sample, samples
-from operations.support import MODES, assert_close, evaluate
 
 import wengert as wg
+from operations.expressions import Sample, samples
+from operations.support import MODES, assert_close, evaluate
 from wengert.derive import derivative
 from wengert.expr import Expr, topological
 from wengert.operations import (
@@ -256,7 +256,9 @@ def _raw(rule: Rule, x: Any) -> Any:
     return function(x)
 
 
-_MP_FUNCTIONS = dict.fromkeys(("softplus", "sigmoid", "softmax", "logsumexp", "norm2", "logdet"), _raw)
+_MP_FUNCTIONS = dict.fromkeys(
+    ("softplus", "sigmoid", "softmax", "logsumexp", "norm2", "logdet"), _raw
+)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -270,7 +272,9 @@ def test_derivatives_of_recognised_forms_are_right_at_extreme_inputs(name: str, 
             expected = np.zeros(leaf.shape)
         else:
             expected = _exact_jacobian(rule, x)
-        np.testing.assert_allclose(evaluate(jacobian, at(leaf, x)), expected, rtol=1e-11, atol=1e-15)
+        np.testing.assert_allclose(
+            evaluate(jacobian, at(leaf, x)), expected, rtol=1e-11, atol=1e-15
+        )
         second = evaluate(derivative(jacobian, [leaf], mode), at(leaf, x))
         if rule.name not in ("norm2", "logdet"):
             assert np.isfinite(second).all()
@@ -316,7 +320,9 @@ def test_second_derivatives_of_the_logistic_loss(x: float, mode: str) -> None:
         p = 1 / (1 + mp.exp(mp.mpf(x)))
         first, second = float(-p), float(p * (1 - p))
     assert float(f.derivative("x", mode=mode)(x=x)) == pytest.approx(first, rel=1e-12, abs=0.0)
-    assert float(f.derivative("x", order=2, mode=mode)(x=x)) == pytest.approx(second, rel=1e-12, abs=0.0)
+    assert float(f.derivative("x", order=2, mode=mode)(x=x)) == pytest.approx(
+        second, rel=1e-12, abs=0.0
+    )
 
 
 # ------------------------------------------------------------------ what is not recognised
@@ -388,7 +394,9 @@ def test_lowering_and_recognising_keep_the_value(sample: Sample, first: bool) ->
          lambda v: mp.exp(v) / (1 + mp.exp(v)) ** 2),
     ],
 )  # fmt: skip
-def test_lowered_forms_do_not_cancel(build: Callable[[Expr], Expr], exact: Callable[[Any], Any]) -> None:
+def test_lowered_forms_do_not_cancel(
+    build: Callable[[Expr], Expr], exact: Callable[[Any], Any]
+) -> None:
     node = build(x3)
     for x in ([1e-18, -1e-12, 1e-5], [0.3, -0.5, 0.25]):
         with mp.workdps(60):

@@ -83,9 +83,7 @@ def bind(
 def _check_names(
     declared: Mapping[str, Declared], needed: set[str], values: Mapping[str, Any]
 ) -> None:
-    listed = ", ".join(
-        f"{v.name} ({format_shape(v.shape)})" for v in declared.values()
-    )
+    listed = ", ".join(f"{v.name} ({format_shape(v.shape)})" for v in declared.values())
     for name in values:
         if name not in declared:
             close = get_close_matches(name, declared, n=1)
@@ -104,7 +102,9 @@ def _real(name: str, value: Any) -> Any:
     if array.dtype.kind == "f":
         return array.astype(np.float64)
     if array.dtype.kind == "c":
-        raise ShapeError(f"{name} is complex; wengert calculates with real numbers: pass {name}.real")
+        raise ShapeError(
+            f"{name} is complex; wengert calculates with real numbers: pass {name}.real"
+        )
     raise ShapeError(f"{name} is not an array of real numbers (its dtype is {array.dtype})")
 
 

@@ -163,9 +163,7 @@ def _hadamard(a: int, b: int, left: Labels, right: Labels, out: Labels) -> Step:
         return lambda slots: slots[a] * slots[b]
     order_a, index_a = _aligned(left, out)
     order_b, index_b = _aligned(right, out)
-    return lambda slots: (
-        slots[a].transpose(order_a)[index_a] * slots[b].transpose(order_b)[index_b]
-    )
+    return lambda slots: slots[a].transpose(order_a)[index_a] * slots[b].transpose(order_b)[index_b]
 
 
 def _batched_product(

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from wengert.errors import MissingRuleError
 from wengert.expr import Expr, depending, topological
-from wengert.operations.algebra import add, contract, variable
+from wengert.operations.algebra import (
+    add,
+    contract,
+    variable,
+)
 from wengert.primitive import Constant, Linear, Multilinear, Partials, Pushforward, Undefined
 
 _PLACEHOLDER = "·tangent"  # no formula or traced program can have this name

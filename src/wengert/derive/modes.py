@@ -14,7 +14,16 @@ from math import prod
 from wengert.assumptions import Assumption
 from wengert.derive.linearize import accumulate, pull, push
 from wengert.expr import Expr, depending, topological
-from wengert.operations.algebra import VARIABLE, add, contract, zeros
+from wengert.operations.algebra import (
+    add,
+    contract,
+)
+from wengert.operations.structural import (
+    VARIABLE,
+)
+from wengert.operations.structure import (
+    zeros,
+)
 
 MODES = ("auto", "forward", "reverse", "cross-country")
 
@@ -91,9 +100,7 @@ def forward(root: Expr, leaf: Expr) -> Expr:
     for node in order:
         if node not in active or node is leaf:
             continue
-        pushed = [
-            push(node, k, tangents[o]) for k, o in enumerate(node.operands) if o in tangents
-        ]
+        pushed = [push(node, k, tangents[o]) for k, o in enumerate(node.operands) if o in tangents]
         found = [p for p in pushed if p is not None]
         if found:
             tangents[node] = accumulate(found)
@@ -162,9 +169,7 @@ def _local_jacobians(node: Expr, order: list[Expr], leaf: Expr) -> dict[Expr, Ex
     return {operand: accumulate(parts) for operand, parts in found.items()}
 
 
-def _eliminate(
-    v: Expr, into: dict[Expr, dict[Expr, Expr]], users: dict[Expr, set[Expr]]
-) -> None:
+def _eliminate(v: Expr, into: dict[Expr, dict[Expr, Expr]], users: dict[Expr, set[Expr]]) -> None:
     inner = into.pop(v)
     for w in users.pop(v):
         outer = into[w].pop(v)

@@ -18,8 +18,10 @@ from wengert.derive import derivative
 from wengert.errors import WengertError
 from wengert.expr import Expr, rebuild, topological
 from wengert.formula import build, elaborate
-from wengert.operations.algebra import VARIABLE
 from wengert.operations.rebuild import with_operands
+from wengert.operations.structural import (
+    VARIABLE,
+)
 from wengert.printing import matrix_notation
 from wengert.rewrite import display, recognise
 from wengert.shapes import Shape

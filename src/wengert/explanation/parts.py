@@ -15,8 +15,15 @@ from functools import cached_property
 from wengert.expr import Expr, depending, rebuild, topological
 from wengert.formula import Elaborated, Node, Orientation
 from wengert.operations import constant, transpose, variable
-from wengert.operations.algebra import ADD, CONTRACT, POWER, contraction_params
 from wengert.operations.rebuild import with_operands
+from wengert.operations.structural import (
+    ADD,
+    CONTRACT,
+    POWER,
+)
+from wengert.operations.structure import (
+    contraction_params,
+)
 from wengert.printing import matrix_notation
 from wengert.rewrite import display, recognise
 

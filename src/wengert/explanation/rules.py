@@ -8,7 +8,14 @@ from wengert.explanation.identities import identity_of
 from wengert.explanation.parts import Part
 from wengert.expr import Expr, Params, depending, topological
 from wengert.operations import apply, variable
-from wengert.operations.algebra import CONTRACT, POWER, contraction_params, exponent_of
+from wengert.operations.structural import (
+    CONTRACT,
+    POWER,
+)
+from wengert.operations.structure import (
+    contraction_params,
+    exponent_of,
+)
 from wengert.primitive import Constant, Partials, Primitive
 from wengert.printing import matrix_notation
 from wengert.rewrite import display

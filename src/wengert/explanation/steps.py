@@ -26,7 +26,9 @@ from wengert.explanation.writing import LatexWriter, Quantity, Row, Writer
 from wengert.expr import Expr, topological
 from wengert.formula import Orientation
 from wengert.operations import leaf_of, variable
-from wengert.operations.algebra import is_zero
+from wengert.operations.structure import (
+    is_zero,
+)
 from wengert.rewrite import display
 from wengert.shapes import Shape
 

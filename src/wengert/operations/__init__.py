@@ -19,14 +19,11 @@ from wengert.operations import (
 from wengert.operations.algebra import (
     add,
     contract,
-    leaf_of,
-    ones,
     power,
     scale,
     size_scalar,
     transpose,
     variable,
-    zeros,
 )
 from wengert.operations.apply import apply, elementwise
 from wengert.operations.build import (
@@ -67,6 +64,11 @@ from wengert.operations.reductions import (
     SOFTMAX,
 )
 from wengert.operations.reshaping import kron, reshape, vec
+from wengert.operations.structure import (
+    leaf_of,
+    ones,
+    zeros,
+)
 from wengert.primitive import Primitive
 from wengert.shapes import total_size
 

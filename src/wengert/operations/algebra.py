@@ -15,29 +15,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from math import gcd
-from typing import Any
-
-import numpy as np
 
 from wengert.assumptions import Assumption
 from wengert.errors import ShapeError
-from wengert.expr import Expr, Params, make
+from wengert.expr import Expr, make
 from wengert.operations.labelling import Factor, Labels, canonical_order
-from wengert.primitive import (
-    Constant,
-    Domain,
-    Linear,
-    Multilinear,
-    Notation,
-    Partials,
-    Primitive,
-    register,
+from wengert.operations.structure import (
+    ONE,
+    ZERO,
+    base_and_exponent,
+    coefficients_of,
+    constant_like,
+    constant_value,
+    content_of,
+    contraction_params,
+    exponent_of,
+    fits,
+    has_delta,
+    is_contraction,
+    is_positive,
+    is_power,
+    is_safe_power,
+    is_sum,
+    rational_power,
+    safe_power,
+    scaled_sum,
+    strip_coefficient,
+    zeros,
 )
+from wengert.primitive import Linear, registry
 from wengert.shapes import Shape, Size, format_shape
 
-ONE = Fraction(1)
-ZERO = Fraction(0)
 _DISTRIBUTION_CAP = 8  # terms; beyond it a sum with deltas stays a factor
 
 # ---------------------------------------------------------------- contraction: constructor
@@ -116,15 +124,15 @@ class _Network:
 
     def absorb(self, operand: Expr, labels: Labels, deep: bool) -> None:
         """Add a factor, inlining what sums nothing and floating coefficients and patterns out."""
-        if operand.primitive is CONTRACT:
+        if is_contraction(operand):
             self._absorb_contraction(operand, labels, deep)
             return
         core, turned = orient(operand)
-        if core.primitive is ADD:
+        if is_sum(core):
             content = content_of(coefficients_of(core))
             if content != 1:
                 self.coefficient *= content
-                core = _scaled_sum(core, 1 / content)
+                core = scaled_sum(core, 1 / content)
         self.factors.append((core, labels[::-1] if turned else labels))
 
     def _absorb_contraction(self, operand: Expr, labels: Labels, deep: bool) -> None:
@@ -266,7 +274,7 @@ class _Network:
                 axes = axes[::-1]
             base, exponent = base_and_exponent(expr)
             gathered[base, axes] = gathered.get((base, axes), ZERO) + exponent
-            if exponent < 0 and expr.primitive is not SAFE_POWER:
+            if exponent < 0 and not is_safe_power(expr):
                 unsafe.add((base, axes))
         for base, axes in list(gathered):
             square = base.primitive.square
@@ -284,7 +292,7 @@ class _Network:
             elif exponent:
                 pending.append((power(base, exponent), axes))
         for expr, axes in pending:
-            if expr.primitive is CONTRACT:
+            if is_contraction(expr):
                 self._absorb_contraction(expr, axes, False)
             else:
                 self.factors.append((expr, axes))
@@ -306,7 +314,7 @@ class _Network:
         if not scalars:
             return
         for scalar in scalars:
-            if scalar.primitive is CONTRACT:
+            if is_contraction(scalar):
                 self._absorb_contraction(scalar, (), False)
             else:
                 self.factors.append((scalar, ()))
@@ -348,10 +356,10 @@ class _Network:
             plain = axes == self.out and len(set(axes)) == len(axes)
             if plain and self.coefficient == 1:
                 return expr
-            if expr.primitive is ADD and sorted(axes) == sorted(self.out):
+            if is_sum(expr) and sorted(axes) == sorted(self.out):
                 if len(set(axes)) == len(axes):
                     return _permuted_sum(expr, axes, self.out, self.coefficient)
-            if expr.primitive is CONTRACT:
+            if is_contraction(expr):
                 return self._rewrap(expr, axes)
         return _finished(self.factors, self.out, self.coefficient, shape)
 
@@ -376,7 +384,7 @@ def _finished(factors: Sequence[Factor], out: Labels, coefficient: Fraction, sha
         if len(set(numbered)) == len(numbered):
             return ordered[0][0]
     return make(
-        CONTRACT,
+        registry["contract"],
         tuple(e for e, _ in ordered),
         (tuple(axes for _, axes in ordered), numbered, coefficient),
         shape,
@@ -404,7 +412,9 @@ def _through_linear_map(network: _Network) -> Expr | None:
         if network.owns(last, elsewhere):
             inner_axes = tuple(range(network.fresh, network.fresh + rank))
             moved = [(expr.operands[0], (*lead, *inner_axes)), *rest]
-            return _mapped(network, moved, last, inner_axes, lambda x, e=expr, r=rule: r.apply(e, x))
+            return _mapped(
+                network, moved, last, inner_axes, lambda x, e=expr, r=rule: r.apply(e, x)
+            )
         if _is_delta(expr.operands[0], rank) and network.owns(lead, elsewhere):
             return _mapped(network, rest, lead, last, lambda x, e=expr, r=rule: r.transpose(e, x))
     return None
@@ -435,10 +445,12 @@ def _mapped(
 
 def _is_delta(node: Expr, rank: int) -> bool:
     """Is the node δ of ``rank`` axes against ``rank`` axes?"""
-    if node.primitive is not CONTRACT or node.operands:
+    if not is_contraction(node) or node.operands:
         return False
     _, out, coefficient = contraction_params(node)
-    return coefficient == 1 and len(out) == 2 * rank and out[:rank] == out[rank:] == tuple(range(rank))
+    return (
+        coefficient == 1 and len(out) == 2 * rank and out[:rank] == out[rank:] == tuple(range(rank))
+    )
 
 
 def _distribute(network: _Network, shape: Shape, deep: bool) -> Expr | None:
@@ -448,7 +460,7 @@ def _distribute(network: _Network, shape: Shape, deep: bool) -> Expr | None:
         if sorted(axes) == sorted(network.out) and len(set(axes)) == len(axes):
             return None  # a permutation is carried out in the sum's terms anyway
     for k, (expr, axes) in enumerate(network.factors):
-        if expr.primitive is not ADD or len(expr.operands) > _DISTRIBUTION_CAP:
+        if not is_sum(expr) or len(expr.operands) > _DISTRIBUTION_CAP:
             continue
         if not any(has_delta(t) for t in expr.operands):
             continue
@@ -468,63 +480,16 @@ def _distribute(network: _Network, shape: Shape, deep: bool) -> Expr | None:
     return None
 
 
-def coefficients_of(node: Expr) -> tuple[Fraction, ...]:
-    """The coefficients of a sum."""
-    return node.params[0]
-
-
-def exponent_of(node: Expr) -> Fraction:
-    """The exponent of a power."""
-    return node.params[0]
-
-
-def contraction_params(node: Expr) -> tuple[tuple[Labels, ...], Labels, Fraction]:
-    """Labels, output labels and coefficient of a contraction node."""
-    return node.params
-
-
 def _with(node: Expr, out: Labels, coefficient: Fraction) -> Expr:
     """The same network under another (distinct, used) output labelling and coefficient."""
     labels, old_out, old = contraction_params(node)
     if out == old_out:
         if coefficient == old:
             return node
-        return make(CONTRACT, node.operands, (labels, out, coefficient), node.shape)
+        return make(registry["contract"], node.operands, (labels, out, coefficient), node.shape)
     size = dict(zip(old_out, node.shape, strict=True))
     shape = tuple(size[x] for x in out)
     return _finished(list(zip(node.operands, labels, strict=True)), out, coefficient, shape)
-
-
-def has_delta(node: Expr) -> bool:
-    """Is the node a contraction with a repeated output label?"""
-    if node.primitive is not CONTRACT:
-        return False
-    out = contraction_params(node)[1]
-    return len(set(out)) < len(out)
-
-
-def is_zero(node: Expr) -> bool:
-    """Is the node the constant zero?"""
-    return node.primitive is CONTRACT and contraction_params(node)[2] == 0
-
-
-def constant_value(node: Expr) -> Fraction | None:
-    """The rational number that every entry of the node equals, if it is such a constant."""
-    if node.primitive is CONTRACT and not node.operands and not has_delta(node):
-        return contraction_params(node)[2]
-    return None
-
-
-def strip_coefficient(node: Expr) -> tuple[Fraction, Expr]:
-    """The node as coefficient times a node with coefficient one."""
-    if node.primitive is not CONTRACT:
-        return ONE, node
-    labels, out, coefficient = contraction_params(node)
-    if coefficient in (0, 1):
-        return coefficient, node
-    if len(node.operands) == 1 and labels[0] == out and len(set(out)) == len(out):
-        return coefficient, node.operands[0]
-    return coefficient, make(CONTRACT, node.operands, (labels, out, ONE), node.shape)
 
 
 # ---------------------------------------------------------------- orientation and symmetry
@@ -541,7 +506,7 @@ def is_symmetric(node: Expr) -> bool:
     """Is the node known to be a symmetric matrix?"""
     if node.ndim != 2 or node.shape[0] != node.shape[1]:
         return False
-    if node.primitive is CONTRACT or node.primitive is ADD:
+    if is_contraction(node) or is_sum(node):
         return flipped(node) is node
     known = node.facts.get("symmetric")
     if known is None:
@@ -556,12 +521,12 @@ def is_symmetric(node: Expr) -> bool:
 
 def orient(node: Expr) -> tuple[Expr, bool]:
     """Of a matrix and its transpose, the canonical one, and whether it is the transpose."""
-    if node.ndim != 2 or node.primitive not in (CONTRACT, ADD):
+    if node.ndim != 2 or not (is_contraction(node) or is_sum(node)):
         return node, False
     other = flipped(node)
     if other is node:
         return node, False
-    if other.primitive not in (CONTRACT, ADD) or _rank_of(other) < _rank_of(node):
+    if not (is_contraction(other) or is_sum(other)) or _rank_of(other) < _rank_of(node):
         return other, True
     return node, False
 
@@ -571,15 +536,15 @@ def _rank_of(node: Expr) -> tuple[int, int]:
 
     Of a sum it does not depend on scale and sign.
     """
-    if node.primitive is not ADD:
+    if not is_sum(node):
         return -_straight_ends(node), node.digest
-    plain = _scaled_sum(node, 1 / content_of(coefficients_of(node)))
+    plain = scaled_sum(node, 1 / content_of(coefficients_of(node)))
     return -sum(map(_straight_ends, node.operands)), plain.digest
 
 
 def _straight_ends(node: Expr) -> int:
     """How many of a matrix's two axes are an operand's own rows or columns."""
-    if node.primitive is not CONTRACT:
+    if not is_contraction(node):
         return 2
     labels, (row, column), _ = contraction_params(node)
     matrices = [axes for axes in labels if len(axes) == 2]
@@ -591,7 +556,7 @@ def flipped(node: Expr) -> Expr:
     known = node.facts.get("transpose")
     if known is not None:
         return known
-    if node.primitive is ADD:
+    if is_sum(node):
         other = _permuted_sum(node, (0, 1), (1, 0), ONE)
     else:
         labels, out, coefficient = contraction_params(node)
@@ -620,7 +585,7 @@ def add(terms: Sequence[Expr], coefficients: Sequence[Fraction | int] | None = N
         if not fits(term.shape, shape):
             raise ShapeError(f"cannot add {format_shape(shape)} and {format_shape(term.shape)}")
         scale_by = ONE if coefficients is None else Fraction(coefficients[k])
-        if term.primitive is ADD:
+        if is_sum(term):
             parts = zip(term.operands, coefficients_of(term), strict=True)
         else:
             own, stripped = strip_coefficient(term)
@@ -632,14 +597,7 @@ def add(terms: Sequence[Expr], coefficients: Sequence[Fraction | int] | None = N
         return zeros(shape)
     if len(left) == 1:
         return scale(left[0][1], left[0][0])
-    return make(ADD, tuple(t for t, _ in left), (tuple(c for _, c in left),), shape)
-
-
-def fits(one: Shape, other: Shape) -> bool:
-    """Whether two shapes may be equal: of one rank, and no two known sizes differ."""
-    return len(one) == len(other) and not any(
-        a != b for a, b in zip(one, other, strict=True) if isinstance(a, int) and isinstance(b, int)
-    )
+    return make(registry["add"], tuple(t for t, _ in left), (tuple(c for _, c in left),), shape)
 
 
 def scale(factor: Fraction | int, node: Expr) -> Expr:
@@ -648,55 +606,26 @@ def scale(factor: Fraction | int, node: Expr) -> Expr:
         return node
     if factor == 0:
         return zeros(node.shape)
-    if node.primitive is ADD:
-        return _scaled_sum(node, Fraction(factor))
-    if node.primitive is CONTRACT:
+    if is_sum(node):
+        return scaled_sum(node, Fraction(factor))
+    if is_contraction(node):
         labels, out, coefficient = contraction_params(node)
         product = coefficient * factor
         if product == 1:
             return strip_coefficient(node)[1]
-        return make(CONTRACT, node.operands, (labels, out, product), node.shape)
+        return make(registry["contract"], node.operands, (labels, out, product), node.shape)
     axes = tuple(range(node.ndim))
-    return make(CONTRACT, (node,), ((axes,), axes, Fraction(factor)), node.shape)
-
-
-def content_of(coefficients: Sequence[Fraction]) -> Fraction:
-    """The rational by which a sum is divided to have coprime integers, the first one positive."""
-    numerator, denominator = 0, 1
-    for c in coefficients:
-        numerator = gcd(numerator, c.numerator)
-        denominator = denominator * c.denominator // gcd(denominator, c.denominator)
-    content = Fraction(numerator, denominator)
-    return -content if coefficients[0] < 0 else content
-
-
-def _scaled_sum(node: Expr, factor: Fraction) -> Expr:
-    scaled = tuple(c * factor for c in coefficients_of(node))
-    return make(ADD, node.operands, (scaled,), node.shape)
+    return make(registry["contract"], (node,), ((axes,), axes, Fraction(factor)), node.shape)
 
 
 def _permuted_sum(node: Expr, axes: Labels, out: Labels, factor: Fraction) -> Expr:
     if axes == out:
-        return _scaled_sum(node, factor)
+        return scaled_sum(node, factor)
     terms = [contract([t], [axes], out) for t in node.operands]
     return add(terms, [c * factor for c in coefficients_of(node)])
 
 
 # ---------------------------------------------------------------- powers
-
-
-def base_and_exponent(node: Expr) -> tuple[Expr, Fraction]:
-    """The node as base ** exponent."""
-    if node.primitive is POWER or node.primitive is SAFE_POWER:
-        return node.operands[0], exponent_of(node)
-    if node.primitive.as_power is not None:
-        return node.primitive.as_power(node)
-    return node, ONE
-
-
-def safe_power(base: Expr, exponent: Fraction | int) -> Expr:
-    """A negative power that is 0 where the base is 0: what a subgradient of a norm is made of."""
-    return make(SAFE_POWER, (base,), (Fraction(exponent),), base.shape)
 
 
 def power(base: Expr, exponent: Fraction | int) -> Expr:
@@ -708,31 +637,31 @@ def power(base: Expr, exponent: Fraction | int) -> Expr:
         return constant_like(1, base.shape)
     value = constant_value(base)
     if value is not None:
-        root = _rational_power(value, exponent)
+        root = rational_power(value, exponent)
         if root is not None:
             return constant_like(root, base.shape)
     whole = exponent.denominator == 1
-    if base.primitive is SAFE_POWER and whole:
+    if is_safe_power(base) and whole:
         total = exponent_of(base) * exponent
         return (safe_power if exponent > 0 else power)(base.operands[0], total)
-    if base.primitive is POWER and (whole or is_positive(base.operands[0])):
+    if is_power(base) and (whole or is_positive(base.operands[0])):
         return power(base.operands[0], exponent_of(base) * exponent)
     if base.primitive.power_rule is not None:
         special = base.primitive.power_rule(base, exponent)
         if special is not None:
             return special
-    if base.primitive is CONTRACT:
+    if is_contraction(base):
         powered = _power_of_contraction(base, exponent, whole)
         if powered is not None:
             return powered
-    if base.primitive is ADD and whole:
+    if is_sum(base) and whole:
         content = content_of(coefficients_of(base))
         if content != 1:
             return scale(content**exponent.numerator, power(scale(1 / content, base), exponent))
     core, turned = orient(base)
     if turned:
         return transpose(power(core, exponent))
-    return make(POWER, (base,), (exponent,), base.shape)
+    return make(registry["power"], (base,), (exponent,), base.shape)
 
 
 def _power_of_contraction(base: Expr, exponent: Fraction, whole: bool) -> Expr | None:
@@ -744,7 +673,7 @@ def _power_of_contraction(base: Expr, exponent: Fraction, whole: bool) -> Expr |
     distinct = tuple(x for x in dict.fromkeys(out) if x in used)
     sizes = dict(zip(out, base.shape, strict=True))
     if not sums and base.operands:
-        root = _rational_power(coefficient, exponent)
+        root = rational_power(coefficient, exponent)
         if not whole:
             positive = all(is_positive(o) for o in base.operands) or (len(base.operands) == 1)
             if coefficient < 0 or root is None or not positive:
@@ -756,71 +685,13 @@ def _power_of_contraction(base: Expr, exponent: Fraction, whole: bool) -> Expr |
         core = _with(base, distinct, coefficient)
         return contract([power(core, exponent)], [distinct], out, sizes=sizes)
     if sums and coefficient != 1:
-        root = _rational_power(coefficient, exponent)
+        root = rational_power(coefficient, exponent)
         if root is not None and (whole or coefficient > 0):
             return scale(root, power(_with(base, out, ONE), exponent))
     return None
 
 
-def _rational_power(value: Fraction, exponent: Fraction) -> Fraction | None:
-    """value ** exponent if it is rational, defined and not huge."""
-    if value == 1:
-        return ONE
-    if value == 0:
-        return ZERO if exponent > 0 else None
-    if abs(exponent.numerator) > 64:
-        return None
-    if exponent.denominator == 1:
-        return value**exponent.numerator
-    if value < 0:
-        return None
-    top = _exact_root(value.numerator, exponent.denominator)
-    bottom = _exact_root(value.denominator, exponent.denominator)
-    if top is None or bottom is None:
-        return None
-    return Fraction(top, bottom) ** exponent.numerator
-
-
-def _exact_root(value: int, degree: int) -> int | None:
-    if value.bit_length() > 512:
-        return None
-    root = round(value ** (1 / degree)) if value.bit_length() < 1000 else 0
-    return root if root**degree == value else None
-
-
-def is_positive(node: Expr) -> bool:
-    """Is every entry known to be positive?"""
-    rule = node.primitive.positive
-    if rule is not None:
-        return rule(node)
-    if node.primitive is POWER:
-        return is_positive(node.operands[0])
-    if node.primitive is CONTRACT:
-        if has_delta(node):
-            return False  # zeros off the diagonal
-        return contraction_params(node)[2] > 0 and all(is_positive(o) for o in node.operands)
-    if node.primitive is ADD:
-        return all(c > 0 for c in coefficients_of(node)) and all(is_positive(o) for o in node.operands)
-    return False
-
-
 # ---------------------------------------------------------------- constants and leaves
-
-
-def constant_like(value: Fraction | int, shape: Shape) -> Expr:
-    """An array whose entries all equal a rational number."""
-    out = tuple(range(len(shape)))
-    return make(CONTRACT, (), ((), out, Fraction(value)), shape)
-
-
-def zeros(shape: Shape) -> Expr:
-    """The zero array."""
-    return constant_like(0, shape)
-
-
-def ones(shape: Shape) -> Expr:
-    """The array of ones."""
-    return constant_like(1, shape)
 
 
 def size_scalar(size: Size) -> Expr:
@@ -829,192 +700,17 @@ def size_scalar(size: Size) -> Expr:
         return constant_like(size, ())
     terms: list[Expr] = []
     for monomial, coefficient in size.terms:
-        leaves = [make(SIZE, (), (name,), ()) for name in monomial]
+        leaves = [make(registry["size"], (), (name,), ()) for name in monomial]
         terms.append(contract(leaves, [()] * len(leaves), (), coefficient=coefficient))
     return add(terms)
 
 
-def variable(
-    name: str, shape: Shape, assumptions: frozenset[Assumption] = frozenset()
-) -> Expr:
+def variable(name: str, shape: Shape, assumptions: frozenset[Assumption] = frozenset()) -> Expr:
     """A variable; one assumed diagonal comes as its diagonal under a delta."""
-    leaf = make(VARIABLE, (), (name, tuple(sorted(assumptions))), shape)
+    leaf = make(registry["variable"], (), (name, tuple(sorted(assumptions))), shape)
     if Assumption.DIAGONAL in assumptions:
         return contract([leaf], [(0, 0)], (0, 0))
     return leaf
 
 
-def leaf_of(node: Expr) -> Expr:
-    """The variable leaf behind what :func:`variable` returned."""
-    while node.primitive is not VARIABLE:
-        node = node.operands[0]
-    return node
-
-
 # ---------------------------------------------------------------- declarations
-
-
-def _shape_of_contraction(operands: tuple[Expr, ...], params: Params) -> Shape:
-    labels, out, _ = params
-    sizes: dict[int, Size] = {}
-    for operand, axes in zip(operands, labels, strict=True):
-        sizes.update(zip(axes, operand.shape, strict=True))
-    return tuple(sizes[x] for x in out)
-
-
-def _push_contraction(node: Expr, k: int, tangent: Expr) -> Expr:
-    labels, out, coefficient = contraction_params(node)
-    extra = tangent.ndim - node.operands[k].ndim
-    lead = tuple(range(-extra, 0))
-    operands = list(node.operands)
-    operands[k] = tangent
-    axes = [lead + a if j == k else a for j, a in enumerate(labels)]
-    sizes = dict(zip(out, node.shape, strict=True))
-    return _shifted_contract(operands, axes, lead + out, sizes, coefficient, extra)
-
-
-def _pull_contraction(node: Expr, k: int, cotangent: Expr) -> Expr:
-    labels, out, coefficient = contraction_params(node)
-    extra = cotangent.ndim - node.ndim
-    lead = tuple(range(-extra, 0))
-    operands = [cotangent, *node.operands[:k], *node.operands[k + 1 :]]
-    axes = [lead + out, *labels[:k], *labels[k + 1 :]]
-    sizes = dict(zip(labels[k], node.operands[k].shape, strict=True))
-    return _shifted_contract(operands, axes, lead + labels[k], sizes, coefficient, extra)
-
-
-def _shifted_contract(
-    operands: Sequence[Expr],
-    labels: Sequence[Labels],
-    out: Labels,
-    sizes: dict[int, Size],
-    coefficient: Fraction,
-    extra: int,
-) -> Expr:
-    if not extra:
-        return contract(operands, labels, out, sizes=sizes, coefficient=coefficient)
-    return contract(
-        operands,
-        [tuple(x + extra for x in axes) for axes in labels],
-        tuple(x + extra for x in out),
-        sizes={x + extra: s for x, s in sizes.items()},
-        coefficient=coefficient,
-    )
-
-
-def _push_sum(node: Expr, k: int, tangent: Expr) -> Expr:
-    return scale(coefficients_of(node)[k], tangent)
-
-
-def _structural(*_: object) -> object:
-    raise NotImplementedError("the plan evaluates sums and contractions itself")
-
-
-def _evaluate_power(node: Expr, x: Any) -> Any:
-    exponent = exponent_of(node)
-    if exponent == Fraction(1, 2):
-        return np.sqrt(x)
-    if exponent == -1:
-        return 1 / x
-    return x ** (int(exponent) if exponent.denominator == 1 else float(exponent))
-
-
-def _evaluate_safe_power(node: Expr, x: Any) -> Any:
-    safe = np.where(x == 0, 1, x)
-    return np.where(x == 0, 0, safe ** float(exponent_of(node))).astype(np.asarray(x).dtype)
-
-
-def _plain(name: str) -> Notation:
-    return Notation(text=name, unicode=name, latex=name, numpy=name)
-
-
-CONTRACT = register(
-    Primitive(
-        "contract",
-        None,
-        _shape_of_contraction,
-        _structural,
-        Multilinear(_push_contraction, _pull_contraction),
-        _plain("contract"),
-        parameters=("labels", "out", "coefficient"),
-        source="lecture §1, product rule and matrix products",
-        rule="product rule",
-    )
-)
-ADD = register(
-    Primitive(
-        "add",
-        None,
-        lambda operands, params: operands[0].shape,
-        _structural,
-        Multilinear(_push_sum, _push_sum),
-        _plain("add"),
-        parameters=("coefficients",),
-        source="lecture §1, sum rule",
-        rule="sum rule",
-    )
-)
-POWER = register(
-    Primitive(
-        "power",
-        1,
-        lambda operands, params: operands[0].shape,
-        _evaluate_power,
-        Partials((lambda y, x: scale(exponent_of(y), power(x, exponent_of(y) - 1)),)),
-        _plain("power"),
-        parameters=("exponent",),
-        elementwise=True,
-        domains=(Domain(0.3, 2.0),),
-        source="lecture §1, example f(x) = xⁿ",
-        rule="power rule",
-    )
-)
-SAFE_POWER = register(
-    Primitive(
-        "safepower",
-        1,
-        lambda operands, params: operands[0].shape,
-        _evaluate_safe_power,
-        Partials((lambda y, x: scale(exponent_of(y), safe_power(x, exponent_of(y) - 1)),)),
-        lambda node: Notation(
-            "{0:a}^({exponent})",
-            "{0:a}^({exponent})",
-            "{0:a}^{{{exponent}}}",
-            "np.where({0} == 0, 0, {0:a} ** ({exponent}))",
-            "power",
-        ),
-        parameters=("exponent",),
-        elementwise=True,
-        domains=(Domain(0.3, 2.0),),
-        source="x ** p for p < 0, and 0 where x = 0: the least subgradient of ‖x‖ at 0",
-    )
-)
-VARIABLE = register(
-    Primitive(
-        "variable",
-        0,
-        lambda operands, params: (),
-        _structural,
-        Constant("a variable does not depend on the others"),
-        lambda node: _plain(node.params[0]),
-        parameters=("name", "assumptions"),
-        symmetric=lambda node: Assumption.SYMMETRIC in node.params[1],
-        positive=lambda node: Assumption.POSITIVE in node.params[1],
-        inverse=lambda node: (
-            node if Assumption.ORTHOGONAL in node.params[1] else None,
-            True,
-        ),
-    )
-)
-SIZE = register(
-    Primitive(
-        "size",
-        0,
-        lambda operands, params: (),
-        _structural,
-        Constant("a size is a constant"),
-        lambda node: _plain(node.params[0]),
-        parameters=("size",),
-        positive=lambda node: True,
-    )
-)

@@ -7,13 +7,17 @@ from collections.abc import Hashable
 from wengert.errors import ShapeError
 from wengert.expr import Expr, Params, make
 from wengert.operations.algebra import (
-    CONTRACT,
     contract,
+    orient,
+    transpose,
+)
+from wengert.operations.structural import (
+    CONTRACT,
+)
+from wengert.operations.structure import (
     contraction_params,
     fits,
     has_delta,
-    orient,
-    transpose,
 )
 from wengert.primitive import Primitive, registry
 from wengert.shapes import Shape, format_shape

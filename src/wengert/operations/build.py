@@ -13,12 +13,14 @@ from wengert.errors import ShapeError
 from wengert.expr import Expr
 from wengert.operations.algebra import (
     add,
-    constant_like,
     contract,
-    ones,
     power,
     scale,
     size_scalar,
+)
+from wengert.operations.structure import (
+    constant_like,
+    ones,
 )
 from wengert.shapes import Shape, Size, format_shape, total_size
 

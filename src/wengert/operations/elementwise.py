@@ -15,20 +15,24 @@ from scipy import special
 
 from wengert.expr import Expr
 from wengert.operations.algebra import (
-    ADD,
     add,
+    power,
+    scale,
+)
+from wengert.operations.apply import apply, same_shape
+from wengert.operations.build import mul, neg, ones_like, sub
+from wengert.operations.constants import pi
+from wengert.operations.structural import (
+    ADD,
+)
+from wengert.operations.structure import (
     coefficients_of,
     constant_like,
     constant_value,
     content_of,
     is_positive,
-    power,
-    scale,
     strip_coefficient,
 )
-from wengert.operations.apply import apply, same_shape
-from wengert.operations.build import mul, neg, ones_like, sub
-from wengert.operations.constants import pi
 from wengert.primitive import Constant, Domain, Notation, Partials, Primitive, register
 
 Partial = Callable[..., Expr]
@@ -103,7 +107,9 @@ def _exp_as_power(node: Expr) -> tuple[Expr, Fraction]:
     """exp(c x) = exp(x) ** c, with x free of rational factors."""
     x = node.operands[0]
     content = content_of(coefficients_of(x)) if x.primitive is ADD else strip_coefficient(x)[0]
-    return (node, Fraction(1)) if content in (0, 1) else (apply(EXP, scale(1 / content, x)), content)
+    return (
+        (node, Fraction(1)) if content in (0, 1) else (apply(EXP, scale(1 / content, x)), content)
+    )
 
 
 EXP = _declare(
@@ -166,9 +172,7 @@ COSH = _declare(
 TANH = _declare(
     "tanh", np.tanh, lambda y, x: _one_minus_square(y), latex=r"\tanh", at_zero=0, source="AS 4.5"
 )
-ARCSINH = _declare(
-    "arcsinh", np.arcsinh, lambda y, x: power(_one_plus_square(x), -HALF), at_zero=0
-)
+ARCSINH = _declare("arcsinh", np.arcsinh, lambda y, x: power(_one_plus_square(x), -HALF), at_zero=0)
 ARCCOSH = _declare(
     "arccosh", np.arccosh, lambda y, x: power(sub(power(x, 2), ones_like(x)), -HALF),
     domains=(Domain(1.2, 3.0),), values={Fraction(1): Fraction(0)},
@@ -223,7 +227,12 @@ def _gaussian(x: Expr, factor: int) -> Expr:
 
 
 ERF = _declare(
-    "erf", special.erf, lambda y, x: _gaussian(x, 2), numpy="special.erf", at_zero=0, source="AS 7.1"
+    "erf",
+    special.erf,
+    lambda y, x: _gaussian(x, 2),
+    numpy="special.erf",
+    at_zero=0,
+    source="AS 7.1",
 )
 ERFC = _declare(
     "erfc", special.erfc, lambda y, x: _gaussian(x, -2), numpy="special.erfc", at_zero=1,

@@ -14,10 +14,7 @@ from wengert.assumptions import Assumption
 from wengert.errors import ShapeError, SingularMatrixError
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import (
-    CONTRACT,
-    VARIABLE,
     contract,
-    contraction_params,
     is_symmetric,
     orient,
     power,
@@ -28,6 +25,13 @@ from wengert.operations.apply import apply
 from wengert.operations.build import identity, mul, neg, sub, sum_
 from wengert.operations.elementwise import LOG
 from wengert.operations.reductions import PROD
+from wengert.operations.structural import (
+    CONTRACT,
+    VARIABLE,
+)
+from wengert.operations.structure import (
+    contraction_params,
+)
 from wengert.primitive import Domain, Notation, Primitive, Pushforward, register
 from wengert.shapes import Shape, format_shape
 

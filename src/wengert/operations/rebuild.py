@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from wengert.expr import Expr
 from wengert.operations.algebra import (
-    ADD,
-    CONTRACT,
-    POWER,
     add,
-    coefficients_of,
     contract,
-    contraction_params,
-    exponent_of,
     power,
 )
 from wengert.operations.apply import apply
+from wengert.operations.structural import (
+    ADD,
+    CONTRACT,
+    POWER,
+)
+from wengert.operations.structure import (
+    coefficients_of,
+    contraction_params,
+    exponent_of,
+)
 
 
 def with_operands(node: Expr, operands: tuple[Expr, ...], *, deep: bool = False) -> Expr:

@@ -15,19 +15,23 @@ from scipy import special
 from wengert.errors import DomainError
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import (
-    ADD,
-    coefficients_of,
-    content_of,
     contract,
-    is_positive,
     power,
-    safe_power,
     scale,
-    strip_coefficient,
 )
 from wengert.operations.apply import apply
 from wengert.operations.build import sub, sum_
 from wengert.operations.elementwise import SIGN
+from wengert.operations.structural import (
+    ADD,
+)
+from wengert.operations.structure import (
+    coefficients_of,
+    content_of,
+    is_positive,
+    safe_power,
+    strip_coefficient,
+)
 from wengert.primitive import (
     Constant,
     Domain,
@@ -172,6 +176,8 @@ SOFTMAX = register(
         rule="softmax: diag(p) − ppᵀ with p = softmax(x)",
     )
 )
+
+
 def _evaluate_logsumexp(node: Expr, x: Any) -> Any:
     """log Σ exp, shifted by the maximum; −∞ for no entries, where the sum is 0."""
     axes = _axes(node)
@@ -281,9 +287,7 @@ NORM1 = register(
         1,
         _batch,
         lambda node, x: np.sum(np.abs(x), axis=_axes(node)),
-        Pushforward(
-            lambda y, k, dx: weighted_sum(apply(SIGN, y.operands[0]), dx, y.params[0])
-        ),
+        Pushforward(lambda y, k, dx: weighted_sum(apply(SIGN, y.operands[0]), dx, y.params[0])),
         _notation_norm1,
         parameters=("rank",),
         rewrite=_scaling_out("norm1"),

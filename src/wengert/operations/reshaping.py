@@ -8,17 +8,21 @@ from typing import Any
 from wengert.errors import ShapeError
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import (
-    ADD,
-    CONTRACT,
     add,
-    coefficients_of,
     contract,
-    contraction_params,
-    strip_coefficient,
     transpose,
 )
 from wengert.operations.apply import apply
 from wengert.operations.build import mul
+from wengert.operations.structural import (
+    ADD,
+    CONTRACT,
+)
+from wengert.operations.structure import (
+    coefficients_of,
+    contraction_params,
+    strip_coefficient,
+)
 from wengert.primitive import Linear, Notation, Primitive, register
 from wengert.shapes import Shape, format_shape, total_size
 

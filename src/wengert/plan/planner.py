@@ -16,15 +16,17 @@ from typing import Any
 import opt_einsum
 
 from wengert.expr import Expr, topological
-from wengert.operations.algebra import (
+from wengert.operations.reshaping import RESHAPE
+from wengert.operations.structural import (
     ADD,
     CONTRACT,
     SIZE,
     VARIABLE,
+)
+from wengert.operations.structure import (
     coefficients_of,
     contraction_params,
 )
-from wengert.operations.reshaping import RESHAPE
 from wengert.plan.instructions import (
     Apply,
     Combine,

@@ -12,15 +12,19 @@ from fractions import Fraction
 
 from wengert.expr import Expr
 from wengert.operations.algebra import (
-    ADD,
-    CONTRACT,
     add,
-    base_and_exponent,
-    coefficients_of,
     contract,
-    contraction_params,
 )
 from wengert.operations.labelling import Labels
+from wengert.operations.structural import (
+    ADD,
+    CONTRACT,
+)
+from wengert.operations.structure import (
+    base_and_exponent,
+    coefficients_of,
+    contraction_params,
+)
 from wengert.shapes import Size
 
 _TERM_CAP = 48
@@ -115,9 +119,7 @@ def _split(
     if len(remainder) > max(2, len(out)):
         return None  # the remainder would have no matrix notation
     size = {
-        x: s
-        for o, a in zip(operands, labels, strict=True)
-        for x, s in zip(a, o.shape, strict=True)
+        x: s for o, a in zip(operands, labels, strict=True) for x, s in zip(a, o.shape, strict=True)
     }
     place = (factor.digest, slots, (*((0, p) for p in shared_outputs), (1, len(summed))))
     split = _Split(

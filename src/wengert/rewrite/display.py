@@ -15,17 +15,8 @@ from fractions import Fraction
 
 from wengert.expr import Expr, rebuild, topological
 from wengert.operations.algebra import (
-    ADD,
-    CONTRACT,
-    POWER,
-    SAFE_POWER,
     add,
-    base_and_exponent,
-    coefficients_of,
-    content_of,
     contract,
-    contraction_params,
-    exponent_of,
     flipped,
     orient,
     power,
@@ -33,6 +24,19 @@ from wengert.operations.algebra import (
 )
 from wengert.operations.labelling import Labels
 from wengert.operations.rebuild import with_operands
+from wengert.operations.structural import (
+    ADD,
+    CONTRACT,
+    POWER,
+    SAFE_POWER,
+)
+from wengert.operations.structure import (
+    base_and_exponent,
+    coefficients_of,
+    content_of,
+    contraction_params,
+    exponent_of,
+)
 from wengert.primitive import Partials
 from wengert.rewrite.collect import as_product, collect
 from wengert.rewrite.quotients import cancel_quotients

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from wengert.expr import Expr
 from wengert.operations.algebra import (
-    CONTRACT,
-    base_and_exponent,
     contract,
-    contraction_params,
     power,
 )
 from wengert.operations.labelling import Factor, Labels
+from wengert.operations.structural import (
+    CONTRACT,
+)
+from wengert.operations.structure import (
+    base_and_exponent,
+    contraction_params,
+)
 from wengert.shapes import Size
 
 
@@ -34,9 +38,7 @@ def cancel_quotients(node: Expr) -> Expr:
     return node
 
 
-def _reduced(
-    factors: list[Factor], out: Labels
-) -> tuple[list[Factor], dict[int, Size]] | None:
+def _reduced(factors: list[Factor], out: Labels) -> tuple[list[Factor], dict[int, Size]] | None:
     """What is left after one cancellation, and the sizes of the quotient's own axes."""
     for k, (expr, axes) in enumerate(factors):
         base, exponent = base_and_exponent(expr)
@@ -77,4 +79,6 @@ def _match(
 def _closed(chosen: tuple[int, ...], rest: list[Factor], outer: set[int], summed: int) -> bool:
     """Are as many labels of the chosen factors summed as should be, and on no other factor?"""
     inner = {x for j in chosen for x in rest[j][1]} - outer
-    return len(inner) == summed and not any(x in inner for j, (_, a) in enumerate(rest) if j not in chosen for x in a)
+    return len(inner) == summed and not any(
+        x in inner for j, (_, a) in enumerate(rest) if j not in chosen for x in a
+    )

@@ -11,15 +11,19 @@ from fractions import Fraction
 
 from wengert.expr import Expr, make, rebuild, topological
 from wengert.operations.algebra import (
+    orient,
+    scale,
+)
+from wengert.operations.structural import (
     ADD,
     CONTRACT,
     POWER,
+)
+from wengert.operations.structure import (
     coefficients_of,
     content_of,
     contraction_params,
     exponent_of,
-    orient,
-    scale,
 )
 from wengert.primitive import Partials
 from wengert.shapes import Shape
@@ -78,9 +82,7 @@ def with_written_signs(root: Expr, signs: Signs) -> Expr:
     return rebuild(root, transform, {})
 
 
-def _with_groups(
-    node: Expr, operands: tuple[Expr, ...], written: list[Expr], signs: Signs
-) -> Expr:
+def _with_groups(node: Expr, operands: tuple[Expr, ...], written: list[Expr], signs: Signs) -> Expr:
     """The sum with multiples of written sums as such: 2(z − y) + x, not 2z − 2y + x."""
     left = dict(zip(node.operands, coefficients_of(node), strict=True))
     shown = dict(zip(node.operands, operands, strict=True))
@@ -88,9 +90,7 @@ def _with_groups(
     for total in written:
         if total.shape != node.shape or not all(t in left for t in total.operands):
             continue
-        ratios = {
-            left[t] / c for t, c in zip(total.operands, coefficients_of(total), strict=True)
-        }
+        ratios = {left[t] / c for t, c in zip(total.operands, coefficients_of(total), strict=True)}
         ratio = ratios.pop() * signs[total]
         if ratios or abs(ratio) == 1:
             continue

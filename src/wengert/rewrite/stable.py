@@ -11,15 +11,8 @@ from collections.abc import Callable
 
 from wengert.expr import Expr, rebuild
 from wengert.operations.algebra import (
-    ADD,
-    CONTRACT,
-    POWER,
     add,
-    coefficients_of,
-    constant_value,
     contract,
-    contraction_params,
-    exponent_of,
     power,
     transpose,
 )
@@ -29,6 +22,17 @@ from wengert.operations.elementwise import EXP, EXPM1, LOG, LOG1P, SIGMOID, SOFT
 from wengert.operations.linalg import ADJ, DET, INV, LOGDET
 from wengert.operations.rebuild import with_operands
 from wengert.operations.reductions import LOGSUMEXP, NORM2, SOFTMAX
+from wengert.operations.structural import (
+    ADD,
+    CONTRACT,
+    POWER,
+)
+from wengert.operations.structure import (
+    coefficients_of,
+    constant_value,
+    contraction_params,
+    exponent_of,
+)
 
 Rule = Callable[[Expr], Expr | None]
 
