@@ -56,7 +56,7 @@ def test_shapes_that_do_not_fit_name_both() -> None:
 
 
 def test_values_that_are_no_real_numbers() -> None:
-    with pytest.raises(ShapeError, match="complex.*real"):
+    with pytest.raises(ShapeError, match=r"complex.*real"):
         f("sum(x)")(x=np.array([1j]))
     with pytest.raises(ShapeError, match="not an array of real numbers"):
         f("sum(x)")(x=["a", "b"])

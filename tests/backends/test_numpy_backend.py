@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def array(labels: tuple[int, ...], sizes: dict[int, int] = SIZE, layout: int = 0
     rng = np.random.default_rng(len(labels) + 7 * layout)
     shape = tuple(sizes[x] for x in labels)
     made = rng.standard_normal(shape)
-    if layout == 1:
+    if layout == 1 and labels:
         made = np.asfortranarray(made)
     if layout == 2 and made.ndim:
         made = rng.standard_normal((*shape[:-1], 2 * shape[-1]))[..., ::2]
@@ -103,7 +104,8 @@ def test_pairs(left: tuple[int, ...]) -> None:
 def test_pairs_of_empty_arrays(sizes: dict[int, int]) -> None:
     for left, right, out in [
         ((0, 1), (1, 2), (0, 2)), ((0, 1), (1,), (0,)), ((1,), (1,), ()), ((0, 1), (0, 1), ()),
-        ((0, 1), (0, 1), (0,)), ((0, 1, 2), (1, 2), (0,)), ((0, 1, 2), (2, 1, 0), (1,)), ((0,), (1,), (0, 1)),
+        ((0, 1), (0, 1), (0,)), ((0, 1, 2), (1, 2), (0,)), ((0, 1, 2), (2, 1, 0), (1,)),
+        ((0,), (1,), (0, 1)),
         ((), (0, 1), (1, 0)), ((0, 1), (1, 2), (2, 0)), ((0, 1, 2), (0, 1), (2, 0)),
     ]:  # fmt: skip
         a, b = array(left, sizes), array(right, sizes)
@@ -233,16 +235,16 @@ def test_diagonal_views_write_through() -> None:
 
 
 EXPRESSIONS = {
-    "product": lambda A, x: matmul(A, x),
+    "product": matmul,
     "scaled": lambda A, x: scale(3, matmul(transpose(A), x)),
-    "third": lambda A, x: scale(constant(1).params[2] / 3, x),
+    "third": lambda A, x: scale(Fraction(1, 3), x),
     "sum with a constant": lambda A, x: add([broadcast(constant(2), (3,)), x]),
     "identity": lambda A, x: add([A, identity(3)]),
     "identity alone": lambda A, x: identity(3),
     "diag": lambda A, x: add([A, diag(x)]),
-    "mean": lambda A, x: scale(constant(1).params[2] / 3, sum_(x)),
+    "mean": lambda A, x: scale(Fraction(1, 3), sum_(x)),
     "norm": lambda A, x: norm2(x),
-    "power": lambda A, x: power(elementwise("exp", x), constant(1).params[2] / 2),
+    "power": lambda A, x: power(elementwise("exp", x), Fraction(1, 2)),
     "softmax": lambda A, x: softmax(A, 1),
     "maximum": lambda A, x: max_(A, 0),
     "inverse": lambda A, x: inv(A),
@@ -297,7 +299,7 @@ def test_division_by_zero_gives_no_warning() -> None:
         warnings.simplefilter("error")
         assert np.isinf(evaluate(power(x, -1), {"x": np.zeros(2)})).all()
         assert np.isneginf(evaluate(elementwise("log", x), {"x": np.zeros(2)})).all()
-        assert np.isnan(evaluate(power(x, constant(1).params[2] / 2), {"x": -np.ones(2)})).all()
+        assert np.isnan(evaluate(power(x, Fraction(1, 2)), {"x": -np.ones(2)})).all()
 
 
 def test_singular_matrices_are_named_errors() -> None:
@@ -321,7 +323,8 @@ def test_layouts_of_inputs_do_not_matter(layout: int) -> None:
     }
     plain = {k: np.ascontiguousarray(v) for k, v in values.items()}
     for node in (
-        matmul(A, B), matmul(B, A), matmul(transpose(B), transpose(A)), matmul(A, x), add([A, transpose(B)]),
+        matmul(A, B), matmul(B, A), matmul(transpose(B), transpose(A)), matmul(A, x),
+        add([A, transpose(B)]),
         softmax(A, 1), contract([A, B, x], [(0, 1), (1, 0), (1,)], (0,)), inv(matmul(A, B)),
     ):  # fmt: skip
         assert_close(evaluate(node, values), evaluate(node, plain), 1e-13)

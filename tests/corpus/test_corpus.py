@@ -20,6 +20,7 @@ MODES = ("forward", "reverse", "cross-country")
 
 # Second derivatives of half a page, whose modes agree in value but not in print.
 PRINTS_DIFFER = {
+    ("batch-norm", "X"),
     ("mc-multinomial-simplex", "theta"),
     ("lecture-chain-5-shared-width", "A"),
     ("physics-residual", "a"),

@@ -61,7 +61,8 @@ CASES = [
     Case("norm2(X*w - y)^2 + c*norm2(w)^2", "w"),
     Case("(X*w - y)'*W*(X*w - y)", "w", assume={"W": "symmetric"}),
     Case("(x'*A*x)^2"),
-    Case("(A*x + b)'*C*(D*x + e)", shapes={"b": ("m",), "e": ("m",), "A": ("m", "n"), "D": ("m", "n"),
+    Case("(A*x + b)'*C*(D*x + e)",
+         shapes={"b": ("m",), "e": ("m",), "A": ("m", "n"), "D": ("m", "n"),
                                            "C": ("m", "m")}),
     # matrix products
     Case("R'*R", "R"),

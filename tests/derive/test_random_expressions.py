@@ -45,7 +45,7 @@ def test_values(sample: Sample) -> None:
 @given(samples(), st.data())
 @settings(max_examples=200)
 def test_first_and_second_derivatives_in_all_modes(sample: Sample, data: st.DataObject) -> None:
-    """The first against differences of the NumPy function, the second against those of the first."""
+    """The first against differences of the NumPy function, the second of the first."""
     if not sample.tame or not sample.depends_on:
         return
     root, values = sample.pair.expr, sample.values
@@ -105,8 +105,8 @@ def test_display_of_derivatives_is_sound_and_the_same_in_all_modes(
 def test_random_expressions_cover_the_registry() -> None:
     """Every operation that a formula may contain is drawn, directly or by another's derivative."""
     drawn = {
-        *UNARY, "maximum", "minimum", "xlogy", "pow", "power", "max", "min", "norm1", "norm2", "prod",
-        "prodexcept", "logsumexp", "softmax", "inv", "det", "logdet", "adj", "pinv",
+        *UNARY, "maximum", "minimum", "xlogy", "pow", "power", "max", "min", "norm1", "norm2",
+        "prod",        "prodexcept", "logsumexp", "softmax", "inv", "det", "logdet", "adj", "pinv",
     }  # fmt: skip
     implied = {"polygamma", "maxmask", "minmask", "safepower"}
     undefined = {p.name for p in registry.values() if isinstance(p.derivative, Undefined)}

@@ -318,8 +318,9 @@ class Builder:
     def scalar(self, shape: Shape, depth: int) -> Pair:
         k, l = self.size(), self.size()  # noqa: E741
         kind = self.pick([
-            "sum", "mean", "dot", "dot", "quadratic", "trace", "trace of product", "logsumexp", "norm2",
-            "frobenius", "prod", "det", "logdet", "sum of matrix", *(["max", "min", "norm1"] if self.kinks else []),
+            "sum", "mean", "dot", "dot", "quadratic", "trace", "trace of product", "logsumexp",
+            "norm2",            "frobenius", "prod", "det", "logdet", "sum of matrix",
+            *(["max", "min", "norm1"] if self.kinks else []),
         ])  # fmt: skip
         match kind:
             case "dot":
@@ -380,7 +381,8 @@ class Builder:
         (k,) = shape
         l = self.size()  # noqa: E741
         kind = self.pick([
-            "product", "product", "row product", "softmax", "diagonal", "sum", "columns", "solve", "norms",
+            "product", "product", "row product", "softmax", "diagonal", "sum", "columns", "solve",
+            "norms",
             "logsumexp", "prodexcept", "reshape", "prods", *(["max"] if self.kinks else []),
         ])  # fmt: skip
         match kind:
@@ -445,7 +447,8 @@ class Builder:
             ["diag", "symmetric", "inv", "adj", "pinv", "plus identity", "matpow"] if k == l else []
         )
         kind = self.pick([
-            "product", "product", "product", "transpose", "outer", "rows", "columns", "softmax", "scaled rows",
+            "product", "product", "product", "transpose", "outer", "rows", "columns", "softmax",
+            "scaled rows",
             "gram", "kron", "reshape", "einsum", *square,
         ])  # fmt: skip
         j = self.size()
@@ -536,7 +539,8 @@ class Builder:
             case "inv" | "adj" | "pinv":
                 G = self.positive_definite_like(k, depth)
                 expr, numpy = {
-                    "inv": (inv, np.linalg.inv), "adj": (adj, adjugate), "pinv": (pinv, np.linalg.inv),
+                    "inv": (inv, np.linalg.inv), "adj": (adj, adjugate),
+                    "pinv": (pinv, np.linalg.inv),
                 }[kind]  # fmt: skip
                 return Pair(expr(G.expr), lambda v: numpy(G.function(v)), f"{kind}({G})")
             case "matpow":

@@ -403,7 +403,7 @@ def test_coefficient_zero() -> None:
 
 def test_sizes_that_clash_are_errors() -> None:
     A, x, z = LEAVES["B"], LEAVES["x"], LEAVES["z"]
-    with pytest.raises(ShapeError, match="3.*2|2.*3"):
+    with pytest.raises(ShapeError, match=r"3.*2|2.*3"):
         contract([x, z], [(0,), (0,)], ())
     with pytest.raises(ShapeError):
         contract([A], [(0, 0)], ())
@@ -506,7 +506,9 @@ def test_symmetry_is_found() -> None:
     A, B, S, x, Q = (LEAVES[k] for k in "ABSxQ")
     symmetric = [
         S, inv(S), matmul(transpose(A), A), matmul(B, transpose(B)), add([A, transpose(A)]),
-        contract([A, S, A], [(1, 0), (1, 2), (2, 3)], (0, 3)), contract([x, x], [(0,), (1,)], (0, 1)), identity(N),
+        contract([A, S, A], [(1, 0), (1, 2), (2, 3)], (0, 3)),
+        contract([x, x], [(0,), (1,)], (0, 1)),
+        identity(N),
         diag(x), elementwise("exp", S), power(S, 2), matmul(S, S), matmul(A, transpose(A)),
         inv(matmul(transpose(A), A)),
     ]  # fmt: skip

@@ -324,7 +324,8 @@ def test_programs_do_not_change_their_inputs() -> None:
     rng = np.random.default_rng(0)
     A, x = variable("A", (4, 4)), variable("x", (4,))
     roots = [
-        A, transpose(A), add([A, identity(4)]), add([scale(2, A), diag(x)]), matmul(A, x), inv(A), softmax(x),
+        A, transpose(A), add([A, identity(4)]), add([scale(2, A), diag(x)]), matmul(A, x), inv(A),
+        softmax(x),
         contract([x], [(0,)], (0, 0)), reshape(A, (16,)), add([A, diag(x), transpose(A)]),
         derivative(matmul(matmul(x, A), x), [x]), derivative(inv(A), [A]),
     ]  # fmt: skip

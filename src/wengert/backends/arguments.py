@@ -72,7 +72,7 @@ def bind(
     arrays = {name: np.asarray(a, dtype=dtype) for name, a in raw.items()}
     sizes: dict[str, int] = {}
     source: dict[str, str] = {}
-    for name, array in arrays.items():
+    for name, array in (*arrays.items(), *arrays.items()):  # again, with every symbol known
         _bind_shape(declared[name], array, sizes, source)
     for name, array in arrays.items():
         for assumption in sorted(declared[name].assumptions):

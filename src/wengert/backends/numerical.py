@@ -20,7 +20,7 @@ def directional_derivative(function: Callable[[Any], Any], x: Any, direction: An
 
     Examples
     --------
-    >>> float(directional_derivative(np.sum, np.ones(3), np.ones(3)))
+    >>> round(float(directional_derivative(np.sum, np.ones(3), np.ones(3))), 9)
     3.0
     """
     shape = np.shape(function(x))

@@ -43,6 +43,7 @@ from wengert.plan.instructions import (
 from wengert.shapes import concrete, substitute
 
 _REGION_CAP = 64  # operands of one merged contraction
+_EXACT_CAP = 9  # operands whose order is found exactly; beyond it greedily
 
 
 @dataclass(frozen=True)
@@ -268,8 +269,25 @@ def _path(
         return ((0,),)
     if len(labels) == 2:
         return ((0, 1),)
-    strategy = "dp" if len(labels) <= 9 else "greedy"
-    optimizer = opt_einsum.paths.get_path_fn(strategy)
-    inputs = [frozenset(axes) for axes in labels]
-    path = optimizer(inputs, frozenset(out), dict(sizes), None)
+    inputs: Any = [frozenset(axes) for axes in labels]
+    output: Any = frozenset(out)
+    size: Any = dict(sizes)
+    if len(labels) <= _EXACT_CAP:
+        path = opt_einsum.paths.dynamic_programming(inputs, output, size)
+    else:
+        path = opt_einsum.paths.greedy(inputs, output, size, None, None, _pair_cost(size))
     return tuple(tuple(step) for step in path)
+
+
+def _pair_cost(size: Mapping[int, int]) -> Any:
+    """What the greedy order minimises: the FLOPs of a pair, less the entries that it frees.
+
+    opt_einsum's own cost counts entries only, by which A·B is as good as A·x.
+    """
+
+    def cost(
+        size12: int, size1: int, size2: int, _k12: Labels, k1: frozenset[int], k2: frozenset[int]
+    ) -> int:
+        return prod(size[x] for x in k1 | k2) - size1 - size2 + size12
+
+    return cost
