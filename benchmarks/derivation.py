@@ -12,14 +12,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+import wengert as wg
 from corpus.case import Case
 from corpus.formulas import CASES
-
-import wengert as wg
 
 MAX_RANK = 6  # of a derivative; beyond it nobody reads the formula
 
@@ -49,7 +49,7 @@ def formulas(limit: int) -> None:
             f = wg.formula(case.text, case.shapes, case.assume)
             rank = len(f.shape) + order * next(len(v.shape) for v in f.variables if v.name == name)
             if rank <= MAX_RANK:
-                times.append((best_of(lambda: derive(case, name, order)), case.id))
+                times.append((best_of(partial(derive, case, name, order)), case.id))
         values = sorted(t for t, _ in times)
         slow = ", ".join(f"{name} {t:.0f}" for t, name in sorted(times, reverse=True) if t > 100)
         print(

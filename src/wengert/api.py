@@ -114,7 +114,9 @@ class Formula:
     source: Formula | None = None
     wrt: str = ""
     mode: str = "auto"
-    _programs: dict[Any, Callable[[Any], Any]] = field(default_factory=dict, repr=False)
+    _programs: dict[Any, Callable[[Any], Any]] = field(
+        default_factory=dict[Any, Callable[[Any], Any]], repr=False
+    )
 
     # ------------------------------------------------------------ facts
 
@@ -224,9 +226,10 @@ class Formula:
             names = (self.variables[0].name,)
         if order is None:
             return names
-        if isinstance(order, bool) or not isinstance(order, int) or order < len(names):
+        if type(order) is not int or order < len(names):
             raise ValueError(
-                f"order must be an integer of at least {len(names)}, the number of names; got {order!r}"
+                f"order must be an integer of at least {len(names)}, the number of names; "
+                f"got {order!r}"
             )
         return names + names[-1:] * (order - len(names))
 

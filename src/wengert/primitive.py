@@ -94,7 +94,7 @@ class Notation:
     def function(
         name: str, *, latex: str | None = None, numpy: str | None = None, arity: int = 1
     ) -> Notation:
-        """``name(x)``, with ``\\operatorname{name}`` in LaTeX unless given."""
+        r"""``name(x)``, with ``\operatorname{name}`` in LaTeX unless given."""
         arguments = ", ".join(f"{{{k}}}" for k in range(arity))
         head = latex or rf"\operatorname{{{name}}}".replace("{", "{{").replace("}", "}}")
         return Notation(

@@ -131,6 +131,6 @@ def format_space(shape: Shape) -> str:
     'ℝᵐˣ³'
     """
     text = "x".join(str(s).replace("*", "·").replace(" ", "") for s in shape)
-    if any(c.isupper() or c == "q" or c == "_" for c in text):
+    if any(c.isupper() or c in {"q", "_"} for c in text):
         return f"ℝ^({'×'.join(str(s) for s in shape)})"
     return "ℝ" + text.translate(_SUPERSCRIPTS)

@@ -157,6 +157,21 @@ def test_empty_arrays_pass_the_checks() -> None:
         assert float(g(A=np.zeros((0, 0)), x=np.zeros(0))) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("size", "good", "bad"),
+    [("2*n", 6, 7), ("n + 1", 4, 0), ("3*n + 2", 11, 12), ("n*n", 9, 8), ("2*n + m", 8, 9)],
+)
+def test_sizes_are_learnt_from_multiples_and_sums(size: str, good: int, bad: int) -> None:
+    """n is 3 and m is 2: each said by another value, or by this one alone."""
+    g = f("sum(x) + 0*sum(y) + 0*sum(z)", shapes={"x": (size,), "y": ("n",), "z": ("m",)})
+    assert float(g(x=np.ones(good), y=np.ones(3), z=np.ones(2))) == good
+    with pytest.raises(ShapeError):
+        g(x=np.ones(bad), y=np.ones(3), z=np.ones(2))
+    if "m" not in size and size != "n*n":
+        alone = f("eye(n)*vector(1) + 0*sum(x)", shapes={"x": (size,)})
+        assert alone(x=np.ones(good)).shape == (3,)
+
+
 def test_sizes_that_are_products_are_checked() -> None:
     g = f("x'*kron(y, z)", shapes={"x": ("n*m",), "y": ("n",), "z": ("m",)})
     assert float(g(x=np.ones(6), y=np.ones(2), z=np.ones(3))) == 6.0

@@ -112,7 +112,8 @@ def test_what_is_printed_reads_back(item: tuple[Case, str]) -> None:
     try:
         value = np.asarray(again(**needed))
     except wg.ShapeError as error:  # ones or an identity whose size no variable tells
-        assert "is not known from the values given" in str(error)
+        if "is not known from the values given" not in str(error):
+            raise
         return
     assert relative_error(value.reshape(expected.shape), expected) < 1e-8
 

@@ -350,9 +350,9 @@ class Builder:
                     f"tr({G}*{H})",
                 )
             case "det":
-                G = self.make((k, k), depth)
+                G = self.positive_definite_like(k, depth - 1)
                 if self.draw(st.booleans()):
-                    G = self.positive_definite_like(k, depth - 1)
+                    G = self.leaf((k, k))
                 return Pair(det(G.expr), lambda v: np.linalg.det(G.function(v)), f"det({G})")
             case "logdet":
                 G = self.positive_definite_like(k, depth)

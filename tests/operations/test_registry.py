@@ -30,7 +30,7 @@ from operations.support import (
 )
 from wengert.assumptions import Assumption
 from wengert.derive import derivative
-from wengert.errors import MissingRuleError, ShapeError, WengertError
+from wengert.errors import MissingRuleError, ShapeError, SingularMatrixError, WengertError
 from wengert.expr import Expr
 from wengert.operations import (
     add,
@@ -380,6 +380,29 @@ def test_ties_share_the_derivative() -> None:
             for mode in MODES:
                 slope = evaluate(derivative(call.node(), [leaf], mode), {"x0": 2.0, "x1": 2.0})
                 assert float(slope) == 0.5
+
+
+RANK_ONE = np.outer([0.3, -1.1, 0.7], [0.9, 0.4, -1.3])  # det is 0, but for rounding
+
+
+@pytest.mark.parametrize(
+    "a", [np.zeros((3, 3)), np.diag([1.0, 2.0, 0.0]), RANK_ONE], ids=["0", "diag", "rank 1"]
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_determinants_of_singular_matrices(a: Any, mode: str) -> None:
+    """det is a polynomial: its first derivative is right everywhere, the second right or refused."""
+    call = Call(registry["det"], ((3, 3),), ())
+    adjugate = reference("adj", {})
+    assert adjugate is not None
+    values = {"x0": a}
+    first = derivative(call.node(), call.leaves(), mode)
+    assert_close(evaluate(first, values), adjugate(a).T, 1e-12)
+    expected = richardson_jacobian(lambda x: adjugate(x).T, a)
+    try:
+        second = evaluate(derivative(first, call.leaves(), mode), values)
+    except SingularMatrixError:
+        return
+    assert_close(second, expected, 1e-8)
 
 
 def test_sign_of_zero_and_norm1_at_zero() -> None:

@@ -1,4 +1,4 @@
-"""The user's arrays, checked: names, shapes, dtypes and assumptions; sizes read from all of them."""
+"""The user's arrays, checked: names, shapes, dtypes, assumptions; sizes read from all of them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,19 @@ class Declared(Protocol):
     """A variable with its declared shape and assumptions."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name."""
+        ...
+
     @property
-    def shape(self) -> Shape: ...
+    def shape(self) -> Shape:
+        """The sizes, integers or symbols."""
+        ...
+
     @property
-    def assumptions(self) -> frozenset[Assumption]: ...
+    def assumptions(self) -> frozenset[Assumption]:
+        """What is promised of the values."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -138,14 +146,23 @@ def _origin(size: Size, source: Mapping[str, str]) -> str:
 def _solve(
     size: Size, actual: int, sizes: dict[str, int], source: dict[str, str], place: str
 ) -> int:
-    """The size's value, learning a symbol that stands alone from the actual one."""
+    """The size's value, learning the only unknown symbol from the actual one (``2*n + 1``)."""
     if isinstance(size, int):
         return size
     unknown = size.symbols() - set(sizes)
-    if unknown and len(size.terms) == 1 and size.terms[0][0] == tuple(unknown):
-        sizes[next(iter(unknown))] = actual
-        source[next(iter(unknown))] = place
-        return actual
+    if len(unknown) == 1:
+        (name,) = unknown
+        base, once, twice = (size.substitute({**sizes, name: k}) for k in range(3))
+        assert isinstance(base, int)
+        assert isinstance(once, int)
+        step = once - base
+        if step > 0 and twice == once + step:  # linear in the symbol
+            found, rest = divmod(actual - base, step)
+            if rest or found < 0:
+                return base + step * max(found, 0)  # another size: the caller says so
+            sizes[name] = found
+            source[name] = place
+            return actual
     value = size.substitute(sizes)
     return value if isinstance(value, int) else actual
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from scipy.differentiate import derivative as _extrapolated
+from scipy import differentiate
 
+_EXTRAPOLATED = cast(Callable[..., Any], differentiate.derivative)  # pyright: ignore[reportUnknownMemberType]
 _ALL_DIRECTIONS = 48  # entries up to which every unit direction is taken
 _RANDOM_DIRECTIONS = 12
 
@@ -31,23 +32,22 @@ def directional_derivative(function: Callable[[Any], Any], x: Any, direction: An
         values = values.reshape(steps.shape + shape)
         return np.moveaxis(values, range(steps.ndim), range(-steps.ndim, 0))
 
-    best, error = None, None
+    best: Any = np.zeros(shape)
+    error: Any = np.full(shape, np.inf)
     for step in (1e-1, 1e-2, 1e-3):
         with np.errstate(all="ignore"):
-            found = _extrapolated(
+            found = _EXTRAPOLATED(
                 along, 0.0, preserve_shape=True, order=8, initial_step=step,
                 tolerances={"rtol": 1e-14, "atol": 0.0}, maxiter=6,
             )  # fmt: skip
-        value, gap = np.asarray(found.df), np.asarray(found.error)
+        value: Any = np.asarray(found.df)
+        gap: Any = np.asarray(found.error)
         gap = np.where(np.isfinite(value) & np.isfinite(gap), gap, np.inf)
-        if best is None or error is None:
-            best, error = value, gap
-        else:
-            best = np.where(gap < error, value, best)
-            error = np.minimum(gap, error)
+        best = cast(Any, np.where(gap < error, value, best))
+        error = cast(Any, np.minimum(gap, error))
         if np.all(error <= 1e-11 * (np.abs(best) + 1e-3)):
             break
-    return best
+    return cast(Any, np.where(np.isfinite(error), best, np.nan))
 
 
 def directions(x: Any, project: Callable[[Any], Any]) -> Iterator[Any]:

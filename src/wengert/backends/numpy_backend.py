@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -127,9 +128,9 @@ def _pair(i: Pair, dtype: Any) -> Step:
     summed = [x for x in left if x in right and x not in out]
     if not summed:
         return _hadamard(a, b, left, right, out)
-    if len(summed) == 1 and not (set(left) & set(right) & set(out)):
-        if len(left) <= 2 and len(right) <= 2:
-            return _product(a, b, left, right, out, summed[0])
+    small = len(left) <= 2 and len(right) <= 2 and len(summed) == 1
+    if small and not set(left) & set(right) & set(out):
+        return _product(a, b, left, right, out, summed[0])
     return _batched_product(a, b, left, right, out, tuple(summed))
 
 
@@ -179,13 +180,12 @@ def _batched_product(
     n, r, s = len(batch), len(rows), len(summed)
 
     def run(slots: list[Any]) -> Any:
-        x = slots[a].transpose(order_a)
-        y = slots[b].transpose(order_b)
-        lead, inner = x.shape[:n], int(np.prod(x.shape[n + r :]))
+        x: Any = slots[a].transpose(order_a)
+        y: Any = slots[b].transpose(order_b)
+        lead, inner = x.shape[:n], prod(x.shape[n + r :])
         high, wide = x.shape[n : n + r], y.shape[n + s :]
-        flat = np.matmul(
-            x.reshape((*lead, int(np.prod(high)), inner)),
-            y.reshape((*lead, inner, int(np.prod(wide)))),
+        flat: Any = np.matmul(
+            x.reshape((*lead, prod(high), inner)), y.reshape((*lead, inner, prod(wide)))
         )
         return flat.reshape((*lead, *high, *wide)).transpose(order)
 
@@ -201,10 +201,7 @@ def _combine(i: Combine, dtype: Any) -> Step:
     base = _linear_combination(plain) if plain else None
 
     def run(slots: list[Any]) -> Any:
-        if base is None:
-            result = np.zeros(shape, dtype)
-        else:
-            result = np.array(base(slots), dtype=dtype)
+        result = np.zeros(shape, dtype) if base is None else np.array(base(slots), dtype=dtype)
         for term in patterned:
             _add_through_pattern(result, slots[term.source], term)
         return result

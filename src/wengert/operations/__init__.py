@@ -7,15 +7,6 @@ hold declarations only; ``build`` gives the everyday products their names.
 from __future__ import annotations
 
 from wengert.expr import Expr
-from wengert.operations import (  # noqa: F401  (importing a module enters its declarations)
-    constants,
-    linalg,
-    reductions,
-    reshaping,
-)
-from wengert.operations import (
-    elementwise as _elementwise,
-)
 from wengert.operations.algebra import (
     add,
     contract,
@@ -49,7 +40,6 @@ from wengert.operations.build import (
     matpow as _positive_matpow,
 )
 from wengert.operations.constants import pi
-from wengert.operations.elementwise import ABS, power_general
 from wengert.operations.linalg import ADJ, DET, INV, LOGDET, PINV
 from wengert.operations.reductions import (
     LOGSUMEXP,
@@ -64,6 +54,7 @@ from wengert.operations.reductions import (
     SOFTMAX,
 )
 from wengert.operations.reshaping import kron, reshape, vec
+from wengert.operations.scalar_functions import ABS, power_general
 from wengert.operations.structure import (
     leaf_of,
     ones,
@@ -185,9 +176,54 @@ def matpow(matrix: Expr, exponent: int) -> Expr:
 
 
 __all__ = [
-    "add", "adj", "apply", "broadcast", "constant", "contract", "det", "diag", "diagonal", "divide",
-    "einsum", "elementwise", "identity", "inv", "kron", "leaf_of", "logdet", "logsumexp", "matmul",
-    "matpow", "max_", "maxmask", "mean", "min_", "minmask", "mul", "neg", "norm1", "norm2", "norminf", "ones", "outer",
-    "pi", "pinv", "plus", "power", "power_general", "prod", "prodexcept", "reshape", "scale", "size",
-    "softmax", "sub", "sum_", "trace", "transpose", "variable", "vec", "zeros",
-]  # fmt: skip
+    "add",
+    "adj",
+    "apply",
+    "broadcast",
+    "constant",
+    "contract",
+    "det",
+    "diag",
+    "diagonal",
+    "divide",
+    "einsum",
+    "elementwise",
+    "identity",
+    "inv",
+    "kron",
+    "leaf_of",
+    "logdet",
+    "logsumexp",
+    "matmul",
+    "matpow",
+    "max_",
+    "maxmask",
+    "mean",
+    "min_",
+    "minmask",
+    "mul",
+    "neg",
+    "norm1",
+    "norm2",
+    "norminf",
+    "ones",
+    "outer",
+    "pi",
+    "pinv",
+    "plus",
+    "power",
+    "power_general",
+    "prod",
+    "prodexcept",
+    "reshape",
+    "scale",
+    "size",
+    "softmax",
+    "sub",
+    "sum_",
+    "trace",
+    "transpose",
+    "variable",
+    "vec",
+    "zeros",
+]

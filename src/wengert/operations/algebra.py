@@ -267,21 +267,7 @@ class _Network:
         """Factors with one base and the same labels become one power."""
         if len(self.factors) < 2 and not any(is_symmetric(e) for e, _ in self.factors):
             return
-        gathered: dict[Factor, Fraction] = {}
-        unsafe: set[Factor] = set()
-        for expr, axes in self.factors:
-            if expr.ndim == 2 and axes[0] > axes[1] and is_symmetric(expr):
-                axes = axes[::-1]
-            base, exponent = base_and_exponent(expr)
-            gathered[base, axes] = gathered.get((base, axes), ZERO) + exponent
-            if exponent < 0 and not is_safe_power(expr):
-                unsafe.add((base, axes))
-        for base, axes in list(gathered):
-            square = base.primitive.square
-            if square is not None and (twice := (square(base), axes)) in gathered:
-                gathered[base, axes] += 2 * gathered.pop(twice)
-                if twice in unsafe:
-                    unsafe.add((base, axes))
+        gathered, unsafe = self._gather_powers()
         if len(gathered) == len(self.factors):
             return
         pending: list[Factor] = []
@@ -296,6 +282,25 @@ class _Network:
                 self._absorb_contraction(expr, axes, False)
             else:
                 self.factors.append((expr, axes))
+
+    def _gather_powers(self) -> tuple[dict[Factor, Fraction], set[Factor]]:
+        """Exponents by base and labels, and the bases that stand below a fraction line as such."""
+        gathered: dict[Factor, Fraction] = {}
+        unsafe: set[Factor] = set()
+        for expr, axes in self.factors:
+            backwards = expr.ndim == 2 and axes[0] > axes[1] and is_symmetric(expr)
+            base, exponent = base_and_exponent(expr)
+            key = base, axes[::-1] if backwards else axes
+            gathered[key] = gathered.get(key, ZERO) + exponent
+            if exponent < 0 and not is_safe_power(expr):
+                unsafe.add(key)
+        for base, axes in list(gathered):
+            square = base.primitive.square
+            if square is not None and (twice := (square(base), axes)) in gathered:
+                gathered[base, axes] += 2 * gathered.pop(twice)
+                if twice in unsafe:
+                    unsafe.add((base, axes))
+        return gathered, unsafe
 
     def split_scalars(self, deep: bool) -> None:
         """Components without output labels become scalar factors; lost labels become sizes."""
@@ -353,12 +358,11 @@ class _Network:
         """The canonical node."""
         if len(self.factors) == 1:
             expr, axes = self.factors[0]
-            plain = axes == self.out and len(set(axes)) == len(axes)
-            if plain and self.coefficient == 1:
+            distinct = len(set(axes)) == len(axes)
+            if distinct and axes == self.out and self.coefficient == 1:
                 return expr
-            if is_sum(expr) and sorted(axes) == sorted(self.out):
-                if len(set(axes)) == len(axes):
-                    return _permuted_sum(expr, axes, self.out, self.coefficient)
+            if distinct and is_sum(expr) and sorted(axes) == sorted(self.out):
+                return _permuted_sum(expr, axes, self.out, self.coefficient)
             if is_contraction(expr):
                 return self._rewrap(expr, axes)
         return _finished(self.factors, self.out, self.coefficient, shape)
@@ -380,9 +384,9 @@ def _finished(factors: Sequence[Factor], out: Labels, coefficient: Fraction, sha
     """The node with factors and labels in canonical order."""
     symmetric = [e.ndim == 2 and is_symmetric(e) for e, _ in factors]
     ordered, numbered = canonical_order(factors, out, symmetric)
-    if len(ordered) == 1 and coefficient == 1 and ordered[0][1] == numbered:
-        if len(set(numbered)) == len(numbered):
-            return ordered[0][0]
+    single = len(ordered) == 1 and coefficient == 1 and ordered[0][1] == numbered
+    if single and len(set(numbered)) == len(numbered):
+        return ordered[0][0]
     return make(
         registry["contract"],
         tuple(e for e, _ in ordered),
@@ -635,33 +639,38 @@ def power(base: Expr, exponent: Fraction | int) -> Expr:
         return base
     if exponent == 0:
         return constant_like(1, base.shape)
+    simpler = _power_of_constant(base, exponent) or _power_of_power(base, exponent)
+    if simpler is None and base.primitive.power_rule is not None:
+        simpler = base.primitive.power_rule(base, exponent)
+    if simpler is None and is_contraction(base):
+        simpler = _power_of_contraction(base, exponent, exponent.denominator == 1)
+    if simpler is None and is_sum(base) and exponent.denominator == 1:
+        content = content_of(coefficients_of(base))
+        if content != 1:
+            return scale(content**exponent.numerator, power(scale(1 / content, base), exponent))
+    if simpler is not None:
+        return simpler
+    core, turned = orient(base)
+    if turned:
+        return transpose(power(core, exponent))
+    return make(registry["power"], (base,), (exponent,), base.shape)
+
+
+def _power_of_constant(base: Expr, exponent: Fraction) -> Expr | None:
     value = constant_value(base)
-    if value is not None:
-        root = rational_power(value, exponent)
-        if root is not None:
-            return constant_like(root, base.shape)
+    root = None if value is None else rational_power(value, exponent)
+    return None if root is None else constant_like(root, base.shape)
+
+
+def _power_of_power(base: Expr, exponent: Fraction) -> Expr | None:
+    """(xᵃ)ᵇ = xᵃᵇ for a whole b, or a positive x."""
     whole = exponent.denominator == 1
     if is_safe_power(base) and whole:
         total = exponent_of(base) * exponent
         return (safe_power if exponent > 0 else power)(base.operands[0], total)
     if is_power(base) and (whole or is_positive(base.operands[0])):
         return power(base.operands[0], exponent_of(base) * exponent)
-    if base.primitive.power_rule is not None:
-        special = base.primitive.power_rule(base, exponent)
-        if special is not None:
-            return special
-    if is_contraction(base):
-        powered = _power_of_contraction(base, exponent, whole)
-        if powered is not None:
-            return powered
-    if is_sum(base) and whole:
-        content = content_of(coefficients_of(base))
-        if content != 1:
-            return scale(content**exponent.numerator, power(scale(1 / content, base), exponent))
-    core, turned = orient(base)
-    if turned:
-        return transpose(power(core, exponent))
-    return make(registry["power"], (base,), (exponent,), base.shape)
+    return None
 
 
 def _power_of_contraction(base: Expr, exponent: Fraction, whole: bool) -> Expr | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from wengert.expr import Expr
 
@@ -48,7 +49,7 @@ def canonical_order(
         for (expr, labels), swap in zip(factors, symmetric, strict=True)
     ]
     order = sorted(range(len(factors)), key=keys.__getitem__)
-    tied = any(keys[a] == keys[b] for a, b in zip(order, order[1:], strict=False))
+    tied = any(keys[a] == keys[b] for a, b in pairwise(order))
     loose = any(
         swap and sum(label not in fixed for label in factors[k][1]) > 1
         for k, swap in enumerate(symmetric)

@@ -23,8 +23,8 @@ from wengert.operations.algebra import (
 )
 from wengert.operations.apply import apply
 from wengert.operations.build import identity, mul, neg, sub, sum_
-from wengert.operations.elementwise import LOG
 from wengert.operations.reductions import PROD
+from wengert.operations.scalar_functions import LOG
 from wengert.operations.structural import (
     CONTRACT,
     VARIABLE,
@@ -148,7 +148,8 @@ def _rewrite_logdet(operands: tuple[Expr, ...], params: Params) -> Expr | None:
 
 def _evaluate_inverse(node: Expr, a: Any) -> Any:
     try:
-        return np.linalg.inv(a)
+        inverse: Any = np.linalg.inv(a)
+        return inverse
     except np.linalg.LinAlgError:
         raise SingularMatrixError(
             f"the {a.shape[-1]}×{a.shape[-1]} matrix to be inverted is singular "
@@ -158,7 +159,8 @@ def _evaluate_inverse(node: Expr, a: Any) -> Any:
 
 def _evaluate_logdet(node: Expr, a: Any) -> Any:
     sign, value = np.linalg.slogdet(a)
-    return np.where(sign < 0, np.nan, value).astype(a.dtype)
+    result: Any = np.where(sign < 0, np.nan, value)
+    return result.astype(a.dtype)
 
 
 def _evaluate_adjugate(node: Expr, a: Any) -> Any:
@@ -168,8 +170,8 @@ def _evaluate_adjugate(node: Expr, a: Any) -> Any:
         return a
     u, s, vt = np.linalg.svd(a)
     others = np.stack([np.prod(np.delete(s, i, axis=-1), axis=-1) for i in range(n)], axis=-1)
-    sign = np.linalg.det(u) * np.linalg.det(vt)
-    cofactors = np.swapaxes(vt, -1, -2) * others[..., None, :] @ np.swapaxes(u, -1, -2)
+    sign: Any = np.linalg.det(u) * np.linalg.det(vt)
+    cofactors: Any = np.swapaxes(vt, -1, -2) * others[..., None, :] @ np.swapaxes(u, -1, -2)
     return (np.round(sign)[..., None, None] * cofactors).astype(a.dtype)
 
 

@@ -21,7 +21,7 @@ from wengert.operations.algebra import (
 )
 from wengert.operations.apply import apply
 from wengert.operations.build import sub, sum_
-from wengert.operations.elementwise import SIGN
+from wengert.operations.scalar_functions import SIGN
 from wengert.operations.structural import (
     ADD,
 )
@@ -117,8 +117,8 @@ def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive,
             Constant("piecewise constant: where the extremum is taken"),
             _named(
                 f"{name}mask",
-                numpy=f"(lambda t, axis=None: (t == np.{name}(t, axis=axis, keepdims=True))"
-                f" / np.sum(t == np.{name}(t, axis=axis, keepdims=True), axis=axis, keepdims=True))",
+                numpy=f"(lambda t, axis=None: (lambda m: m / np.sum(m, axis=axis, keepdims=True))"
+                f"(t == np.{name}(t, axis=axis, keepdims=True)))",
             ),
             parameters=("rank",),
             smooth=False,
@@ -356,8 +356,10 @@ def _notation_exclusion(node: Expr) -> Notation:
     axes = [", ".join(["None"] * k + [":"] + ["None"] * (order - 1 - k)) for k in range(order)]
     masks = [f"e[{a}]" for a in axes]
     apart = "".join(f" * ~({a} & {b}).any(-1)" for a, b in combinations(masks, 2))
+    excluded = " | ".join(masks)
+    entries = f"t[(..., *(None,) * {order}, slice(None))]"
     code = (
-        f"(lambda t, e: np.prod(np.where({' | '.join(masks)}, 1, t[(..., *(None,) * {order}, slice(None))]), -1)"
+        f"(lambda t, e: np.prod(np.where({excluded}, 1, {entries}), -1)"
         f"{apart})({{0}}, np.eye({{0:a}}.shape[-1], dtype=bool))"
     )
     name = f"prodexcept({{0}}{more})"

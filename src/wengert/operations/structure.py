@@ -141,6 +141,7 @@ def is_positive(node: Expr) -> bool:
 
 
 def scaled_sum(node: Expr, factor: Fraction) -> Expr:
+    """A rational multiple of a sum, as a sum."""
     scaled = tuple(c * factor for c in coefficients_of(node))
     return make(registry["add"], node.operands, (scaled,), node.shape)
 

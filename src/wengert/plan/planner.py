@@ -69,8 +69,8 @@ class Plan:
 
     def __str__(self) -> str:
         lines = [
-            f"{type(i).__name__:8} {'×'.join(map(str, i.shape)) or 'scalar':>16} {i.flops:>14,} FLOPs"
-            f" {8 * i.size:>14,} bytes"
+            f"{type(i).__name__:8} {'×'.join(map(str, i.shape)) or 'scalar':>16} "
+            f"{i.flops:>14,} FLOPs {8 * i.size:>14,} bytes"
             for i in self.instructions
         ]
         lines.append(f"total {self.flops:,} FLOPs, largest intermediate {8 * self.largest:,} bytes")

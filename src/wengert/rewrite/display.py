@@ -235,11 +235,12 @@ def _cancelled(node: Expr) -> Expr:
 def _sums_ones(product: tuple[tuple[Expr, ...], tuple[Labels, ...], Labels]) -> bool:
     """Is a sum taken over an index on which a term of a factor does not depend?"""
     operands, labels, out = product
-    for factor, axes in zip(operands, labels, strict=True):
-        if factor.primitive is ADD and any(x not in out for x in axes):
-            if any(_is_constant_along_an_axis(t) for t in factor.operands):
-                return True
-    return False
+    return any(
+        _is_constant_along_an_axis(term)
+        for factor, axes in zip(operands, labels, strict=True)
+        if factor.primitive is ADD and any(x not in out for x in axes)
+        for term in factor.operands
+    )
 
 
 def _is_constant_along_an_axis(node: Expr) -> bool:

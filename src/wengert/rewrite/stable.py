@@ -18,10 +18,10 @@ from wengert.operations.algebra import (
 )
 from wengert.operations.apply import apply
 from wengert.operations.build import broadcast, constant, neg, sub
-from wengert.operations.elementwise import EXP, EXPM1, LOG, LOG1P, SIGMOID, SOFTPLUS
 from wengert.operations.linalg import ADJ, DET, INV, LOGDET
 from wengert.operations.rebuild import with_operands
 from wengert.operations.reductions import LOGSUMEXP, NORM2, SOFTMAX
+from wengert.operations.scalar_functions import EXP, EXPM1, LOG, LOG1P, SIGMOID, SOFTPLUS
 from wengert.operations.structural import (
     ADD,
     CONTRACT,

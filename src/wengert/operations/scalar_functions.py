@@ -139,8 +139,8 @@ ABS = _declare(
 SIGN = _declare("sign", np.sign, at_zero=0, smooth=False,
     rewrite=lambda x: constant_like(1, x.shape) if is_positive(x) else None)  # fmt: skip
 STEP = _declare(
-    "step", lambda x: np.heaviside(x, 0).astype(x.dtype) if hasattr(x, "dtype") else np.heaviside(x, 0.0),
-    at_zero=0, smooth=False, numpy="(lambda t: np.heaviside(t, 0.0))", source="derivative of relu; 0 at 0",
+    "step", lambda x: np.heaviside(x, np.zeros_like(x)), at_zero=0, smooth=False,
+    numpy="(lambda t: np.heaviside(t, 0.0))", source="derivative of relu; 0 at 0",
 )  # fmt: skip
 
 # ---------------------------------------------------------------- trigonometric and hyperbolic
