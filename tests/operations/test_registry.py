@@ -382,16 +382,20 @@ def test_ties_share_the_derivative() -> None:
                 assert float(slope) == 0.5
 
 
-RANK_ONE = np.outer([0.3, -1.1, 0.7], [0.9, 0.4, -1.3])  # det is 0, but for rounding
+SINGULAR = {
+    "zero": np.zeros((3, 3)),
+    "diagonal": np.diag([1.0, 2.0, 0.0]),
+    "1 to 9": np.arange(1.0, 10.0).reshape(3, 3),
+    "rank 1": np.outer([0.3, -1.1, 0.7], [0.9, 0.4, -1.3]),  # det is 0, but for rounding
+    **{f"2×2, {k}": np.outer(*np.random.default_rng(k).random((2, 2))) for k in range(8)},
+}
 
 
-@pytest.mark.parametrize(
-    "a", [np.zeros((3, 3)), np.diag([1.0, 2.0, 0.0]), RANK_ONE], ids=["0", "diag", "rank 1"]
-)
+@pytest.mark.parametrize("a", SINGULAR.values(), ids=SINGULAR)
 @pytest.mark.parametrize("mode", MODES)
 def test_determinants_of_singular_matrices(a: Any, mode: str) -> None:
-    """det is a polynomial: its first derivative is right everywhere, the second right or refused."""
-    call = Call(registry["det"], ((3, 3),), ())
+    """det is a polynomial: its first derivative is right at once, the second right or refused."""
+    call = Call(registry["det"], (a.shape,), ())
     adjugate = reference("adj", {})
     assert adjugate is not None
     values = {"x0": a}
@@ -403,6 +407,37 @@ def test_determinants_of_singular_matrices(a: Any, mode: str) -> None:
     except SingularMatrixError:
         return
     assert_close(second, expected, 1e-8)
+
+
+@pytest.mark.parametrize("a", SINGULAR.values(), ids=SINGULAR)
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_inverses_of_singular_matrices_are_refused(a: Any, kind: Any) -> None:
+    """Those that are singular but for rounding too: their inverse would be noise."""
+    call = Call(registry["inv"], (a.shape,), ())
+    with pytest.raises(SingularMatrixError, match=r"singular \(rank"):
+        evaluate(call.node(), {"x0": a}, kind)
+    batch = np.stack([np.eye(len(a)), a])
+    call = Call(registry["inv"], (batch.shape,), ())
+    with pytest.raises(SingularMatrixError):
+        evaluate(call.node(), {"x0": batch}, kind)
+
+
+def test_inverses_of_badly_scaled_matrices_are_right() -> None:
+    """Entries of very different size are no singularity; nor is NaN."""
+    call = Call(registry["inv"], ((3, 3),), ())
+    core = np.array([[2.0, -1.0, 0.5], [1.0, 3.0, 0.2], [-0.4, 0.3, 1.0]])
+    for left in ([1e-150, 1.0, 1e150], [1e-9, 1e9, 1.0], [1.0, 1.0, 1.0]):
+        for right in ([1.0, 1e-100, 1e100], [1e8, 1.0, 1e-12]):
+            a = np.diag(left) @ core @ np.diag(right)
+            got = evaluate(call.node(), {"x0": a})
+            expected = (
+                np.diag(1 / np.array(right)) @ np.linalg.inv(core) @ np.diag(1 / np.array(left))
+            )
+            np.testing.assert_allclose(got, expected, rtol=1e-12)
+    hilbert = 1 / (np.arange(8)[:, None] + np.arange(8) + 1.0)  # condition number 1.5e10
+    wide = Call(registry["inv"], ((8, 8),), ())
+    assert_close(evaluate(wide.node(), {"x0": hilbert}) @ hilbert, np.eye(8), 1e-5)
+    assert np.isnan(evaluate(call.node(), {"x0": np.full((3, 3), np.nan)})).all()
 
 
 def test_sign_of_zero_and_norm1_at_zero() -> None:

@@ -44,7 +44,7 @@ def directional_derivative(function: Callable[[Any], Any], x: Any, direction: An
         gap: Any = np.asarray(found.error)
         gap = np.where(np.isfinite(value) & np.isfinite(gap), gap, np.inf)
         best = cast(Any, np.where(gap < error, value, best))
-        error = cast(Any, np.minimum(gap, error))
+        error = np.minimum(gap, error)
         if np.all(error <= 1e-11 * (np.abs(best) + 1e-3)):
             break
     return cast(Any, np.where(np.isfinite(error), best, np.nan))

@@ -5,8 +5,9 @@ Sources: lecture identities 5.101 to 5.103; Golub and Pereyra 1973 for the pseud
 
 from __future__ import annotations
 
+from contextlib import suppress
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -147,14 +148,35 @@ def _rewrite_logdet(operands: tuple[Expr, ...], params: Params) -> Expr | None:
 
 
 def _evaluate_inverse(node: Expr, a: Any) -> Any:
-    try:
-        inverse: Any = np.linalg.inv(a)
-        return inverse
-    except np.linalg.LinAlgError:
-        raise SingularMatrixError(
-            f"the {a.shape[-1]}×{a.shape[-1]} matrix to be inverted is singular "
-            f"(rank {np.linalg.matrix_rank(a)}); use pinv for a pseudo-inverse, or add a ridge"
-        ) from None
+    """The inverse; an error if the matrix is singular, or within rounding of a singular one."""
+    with suppress(np.linalg.LinAlgError):
+        inverse = cast("Any", np.linalg.inv(a))
+        if not _is_numerically_singular(a, inverse):
+            return inverse
+    raise SingularMatrixError(
+        f"the {a.shape[-1]}×{a.shape[-1]} matrix to be inverted is singular "
+        f"(rank {np.linalg.matrix_rank(a)}); use pinv for a pseudo-inverse, or add a ridge"
+    )
+
+
+def _is_numerically_singular(a: Any, inverse: Any) -> bool:
+    """Is a matrix so ill-conditioned that its computed inverse has no right digit?
+
+    The condition number is that of the matrix with rows, then columns, scaled to a largest entry
+    of 1: units of measurement, however far apart, do not make a matrix singular.
+    """
+    if a.size == 0:
+        return False
+    eps = np.finfo(a.dtype).eps
+    if np.abs(a).max() * np.abs(inverse).max() * a.shape[-1] ** 2 * eps < 1:
+        return False  # no scaling is needed to see it
+    rows: Any = np.max(np.abs(a), axis=-1, keepdims=True)
+    scaled: Any = np.abs(a) / rows
+    columns: Any = np.max(scaled, axis=-2, keepdims=True)
+    back: Any = np.abs(inverse) * np.swapaxes(columns, -1, -2) * np.swapaxes(rows, -1, -2)
+    norm: Any = np.max(np.sum(scaled / columns, axis=-1), axis=-1)
+    condition: Any = norm * np.max(np.sum(back, axis=-1), axis=-1)
+    return bool(np.any(condition * eps > 1))  # NaN compares false, and passes
 
 
 def _evaluate_logdet(node: Expr, a: Any) -> Any:
@@ -172,7 +194,7 @@ def _evaluate_adjugate(node: Expr, a: Any) -> Any:
     others = np.stack([np.prod(np.delete(s, i, axis=-1), axis=-1) for i in range(n)], axis=-1)
     sign: Any = np.linalg.det(u) * np.linalg.det(vt)
     cofactors: Any = np.swapaxes(vt, -1, -2) * others[..., None, :] @ np.swapaxes(u, -1, -2)
-    return (np.round(sign)[..., None, None] * cofactors).astype(a.dtype)
+    return cast(Any, np.round(sign))[..., None, None] * cofactors.astype(a.dtype)
 
 
 # ---------------------------------------------------------------- derivatives
