@@ -22,6 +22,7 @@ from wengert.operations import (
     elementwise,
     identity,
     inv,
+    kron,
     norm2,
     ones,
     power,
@@ -29,11 +30,13 @@ from wengert.operations import (
     scale,
     transpose,
     variable,
+    vec,
 )
 from wengert.shapes import Shape, symbol
 
 N, M = 3, 2
 SIZES = {"n": N, "m": M}
+EXTENT = {**SIZES, "q": N * M}  # of an axis by its kind; "q" is two merged axes
 SYMMETRIC = frozenset({Assumption.SYMMETRIC})
 ORTHOGONAL = frozenset({Assumption.ORTHOGONAL})
 POSITIVE = frozenset({Assumption.POSITIVE})
@@ -42,7 +45,7 @@ DIAGONAL = frozenset({Assumption.SYMMETRIC, Assumption.DIAGONAL})
 
 @dataclass(frozen=True)
 class Operand:
-    """An expression with the array that it equals; ``kinds`` has "n" or "m" an axis."""
+    """An expression with the array that it equals; ``kinds`` has "n", "m" or "q" an axis."""
 
     expr: Expr
     array: Any
@@ -78,19 +81,26 @@ def dense(
     return float(coefficient) * np.einsum(*arguments, distinct)
 
 
+def extents(*, symbolic: bool) -> dict[str, Any]:
+    """The size of an axis by its kind."""
+    if not symbolic:
+        return dict(EXTENT)
+    n, m = symbol("n"), symbol("m")
+    return {"n": n, "m": m, "q": n * m}
+
+
 def leaves(*, symbolic: bool = False, seed: int = 0) -> tuple[dict[str, Any], dict[str, Operand]]:
     """Arrays by name, and the variables: scalars, vectors, matrices, rank 3."""
     rng = np.random.default_rng(seed)
-    size: dict[str, Any] = {"n": symbol("n"), "m": symbol("m")} if symbolic else dict(SIZES)
-    kinds = {"s": "", "x": "n", "y": "n", "z": "m", "p": "n", "A": "nn", "B": "nm", "S": "nn",
+    size = extents(symbolic=symbolic)
+    kinds = {"g": "q", "s": "", "x": "n", "y": "n", "z": "m", "p": "n", "A": "nn", "B": "nm", "S": "nn",
              "Q": "nn", "T": "nnm", "D": "nn"}  # fmt: skip
     assumed = {"S": SYMMETRIC, "Q": ORTHOGONAL, "p": POSITIVE, "D": DIAGONAL}
     values: dict[str, Any] = {}
     found: dict[str, Operand] = {}
     for name, kind in kinds.items():
-        array = rng.uniform(0.5, 1.5, [SIZES[k] for k in kind]) * rng.choice(
-            [-1.0, 1.0], [SIZES[k] for k in kind]
-        )
+        extent = [EXTENT[k] for k in kind]
+        array = rng.uniform(0.5, 1.5, extent) * rng.choice([-1.0, 1.0], extent)
         match name:
             case "S":
                 array = (array + array.T) / 2
@@ -111,7 +121,9 @@ def leaves(*, symbolic: bool = False, seed: int = 0) -> tuple[dict[str, Any], di
 def operands(*, symbolic: bool = False, seed: int = 0) -> tuple[dict[str, Any], list[Operand]]:
     """The variables and simple expressions of them: powers, functions, inverses, sums, patterns."""
     values, v = leaves(symbolic=symbolic, seed=seed)
-    size: dict[str, Any] = {"n": symbol("n"), "m": symbol("m")} if symbolic else dict(SIZES)
+    size = extents(symbolic=symbolic)
+    n, m, q_ = size["n"], size["m"], size["q"]
+    g, gg = v["g"].expr, v["g"].array
     A, B, S, x, y, z, p, s, T, Q = (v[k].expr for k in "ABSxyzpsTQ")
     a, b, sym, xx, yy, zz, pp, ss, t, q = (v[k].array for k in "ABSxyzpsTQ")
     half = Fraction(1, 2)
@@ -169,10 +181,28 @@ def operands(*, symbolic: bool = False, seed: int = 0) -> tuple[dict[str, Any], 
         (contract([T, x], [(0, 1, 2), (1,)], (2, 0)), np.einsum("ijk,j->ki", t, xx), "mn"),
         (contract([x, A, y], [(0,), (1, 2), (2,)], (0, 1)), np.outer(xx, a @ yy), "nn"),
     ]
-    if not symbolic:
-        more.append((reshape(B, (N * M,)), b.ravel(), ""))
-        more.pop()
-    found = [*v.values(), *(Operand(e, np.asarray(arr), kind) for e, arr, kind in more)]
+    merged = [
+        (reshape(B, (q_,)), b.ravel(), "q"),
+        (vec(B), b.T.ravel(), "q"),
+        (reshape(g, (n, m)), gg.reshape(N, M), "nm"),
+        (reshape(g, (m, n)), gg.reshape(M, N), "mn"),
+        (reshape(contract([x, z], [(0,), (1,)], (0, 1)), (q_,)), np.outer(xx, zz).ravel(), "q"),
+        (kron(A, identity(m)), np.kron(a, np.eye(M)), "qq"),
+        (kron(identity(m), S), np.kron(np.eye(M), sym), "qq"),
+        (kron(x, z), np.kron(xx, zz), "q"),
+        (reshape(T, (q_,), axes=2), t.reshape(N, N * M), "nq"),
+        (reshape(ab, (q_,)), (a @ b).ravel(), "q"),
+        (power(reshape(B, (q_,)), 2), b.ravel() ** 2, "q"),
+        (add([reshape(B, (q_,)), g], [1, -2]), b.ravel() - 2 * gg, "q"),
+        (identity(q_), np.eye(N * M), "qq"),
+        (reshape(identity(q_), (n, m), axes=1), np.eye(N * M).reshape(-1, N, M), "qnm"),
+        (
+            reshape(contract([], [], (0, 1, 0), sizes={0: n, 1: m}), (q_,), axes=2),
+            np.einsum("ik,j->ijk", np.eye(N), np.ones(M)).reshape(N, N * M),
+            "nq",
+        ),
+    ]
+    found = [*v.values(), *(Operand(e, np.asarray(arr), kind) for e, arr, kind in more + merged)]
     return values, found
 
 
@@ -188,13 +218,13 @@ class Network:
 
     @property
     def expected(self) -> Any:
-        sizes = {x: SIZES[k] for x, k in self.kinds.items()}
+        sizes = {x: EXTENT[k] for x, k in self.kinds.items()}
         return dense(
             [o.array for o in self.operands], self.labels, self.out, sizes, self.coefficient
         )
 
     def build(self, *, symbolic: bool = False, deep: bool = False) -> Expr:
-        size: dict[str, Any] = {"n": symbol("n"), "m": symbol("m")} if symbolic else dict(SIZES)
+        size = extents(symbolic=symbolic)
         return contract(
             [o.expr for o in self.operands],
             self.labels,
@@ -219,7 +249,7 @@ class Network:
         return Operand(self.build(), self.expected, "".join(self.kinds[x] for x in self.out))
 
 
-LABELS = 8
+LABELS = 10
 COEFFICIENTS = st.sampled_from(
     [Fraction(1)] * 6 + [Fraction(-1), Fraction(2), Fraction(-3, 2), Fraction(1, 7), Fraction(0)]
 )
@@ -232,8 +262,8 @@ def networks(
     """A contraction of up to ``most`` operands of a pool; labels repeat freely."""
     count = draw(st.integers(0, most))
     chosen = [draw(st.sampled_from(pool)) for _ in range(count)]
-    kinds = {x: "n" if x < 5 else "m" for x in range(LABELS)}
-    of_kind = {k: [x for x in kinds if kinds[x] == k] for k in "nm"}
+    kinds = dict(enumerate("nnnnnmmmqq"))
+    of_kind = {k: [x for x in kinds if kinds[x] == k] for k in EXTENT}
     labels = [tuple(draw(st.sampled_from(of_kind[k])) for k in o.kinds) for o in chosen]
     used = sorted({x for axes in labels for x in axes})
     available = list(kinds) if free or not used else used

@@ -95,7 +95,7 @@ def _check_names(
     for name in values:
         if name not in declared:
             close = get_close_matches(name, declared, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = f"; did you mean {close[0]!r}?" if close else "."
             raise NameClashError(f"there is no variable {name!r}{hint} The variables are: {listed}")
     missing = sorted(needed - set(values))
     if missing:

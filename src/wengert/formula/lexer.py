@@ -119,7 +119,7 @@ def tokenize(text: str) -> list[Token]:
     if len(text) > MAX_LENGTH:
         raise FormulaError(
             f"the formula has {len(text)} characters; the limit is {MAX_LENGTH}. "
-            "Split it, or build it from a Python function"
+            "Split it into several formulas"
         )
     return _Lexer(text).tokens()
 

@@ -406,6 +406,8 @@ def _through_linear_map(network: _Network) -> Expr | None:
         rule = expr.primitive.derivative
         if not isinstance(rule, Linear) or not has_delta(expr.operands[0]):
             continue
+        if len(set(axes)) < len(axes):
+            continue  # a diagonal of the result
         rest = [f for j, f in enumerate(network.factors) if j != k]
         elsewhere = {x for _, a in rest for x in a}
         if not elsewhere:

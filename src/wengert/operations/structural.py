@@ -16,7 +16,6 @@ from wengert.operations.structure import (
     coefficients_of,
     contraction_params,
     exponent_of,
-    safe_power,
 )
 from wengert.primitive import (
     Constant,
@@ -161,7 +160,7 @@ SAFE_POWER = register(
         1,
         lambda operands, params: operands[0].shape,
         _evaluate_safe_power,
-        Partials((lambda y, x: scale(exponent_of(y), safe_power(x, exponent_of(y) - 1)),)),
+        Partials((lambda y, x: scale(exponent_of(y), power(x, exponent_of(y) - 1)),)),
         lambda node: Notation(
             "{0:a}^({exponent})",
             "{0:a}^({exponent})",

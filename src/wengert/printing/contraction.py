@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from wengert.expr import Expr
+from wengert.operations.labelling import Labels, canonical_order
 from wengert.shapes import Size
-
-Labels = tuple[int, ...]
 
 _OPERAND_LIMIT = 64
 
@@ -47,7 +46,18 @@ def flattened(node: Expr, keep: Container[Expr]) -> Contraction:
         if not inner:
             break
         whole = _merged(whole, inner[0])
-    return whole
+    return _in_order(whole)
+
+
+def _in_order(whole: Contraction) -> Contraction:
+    """The same with operands and labels in canonical order, so that equal ones print alike."""
+    factors = list(zip(whole.operands, whole.labels, strict=True))
+    ordered, out = canonical_order(factors, whole.out, [False] * len(factors))
+    sizes = {new: whole.sizes[old] for new, old in zip(out, whole.out, strict=True)}
+    for operand, own in ordered:
+        sizes |= dict(zip(own, operand.shape, strict=True))
+    operands, labels = tuple(o for o, _ in ordered), tuple(own for _, own in ordered)
+    return replace(whole, operands=operands, labels=labels, out=out, sizes=sizes)
 
 
 def _merged(whole: Contraction, place: int) -> Contraction:

@@ -108,7 +108,8 @@ def _split(
     if len(set(out)) < len(out):
         return None  # a delta: diag(p) − ppᵀ stays
     own = {x for x in axes if x in out and x not in touched}
-    if not summed and not own and _is_monomial(factor):
+    inside = factor.ndim or not out  # α(A + Aᵀ), but x² + x and u ⊙ u + u
+    if inside and not summed and not own and _is_monomial(factor):
         return None
     kept = [(0, p) for p, x in enumerate(out) if x not in own]
     slots = tuple(out.index(x) if x in out else -1 for x in axes)
