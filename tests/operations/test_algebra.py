@@ -565,6 +565,18 @@ def test_identical_twins_are_interchangeable() -> None:
     assert_close(value(build()), np.sum(VALUES["A"].sum(axis=1) ** 8))
 
 
+def test_identical_branches_are_interchangeable() -> None:
+    """Σᵢ (Σⱼₖ Aᵢⱼ Sⱼₖ)⁷ as one network: seven branches of two labels each, not 7! trials."""
+    A, S = LEAVES["A"], LEAVES["S"]
+    labels = [pair for k in range(7) for pair in ((0, 2 * k + 1), (2 * k + 1, 2 * k + 2))]
+
+    def build() -> Any:
+        return contract([A, S] * 7, labels, ())
+
+    assert seconds(build) < 1.0
+    assert_close(value(build()), np.sum((VALUES["A"] @ VALUES["S"].sum(axis=1)) ** 7))
+
+
 def test_interning_keeps_nothing_alive() -> None:
     def leaked() -> list[str]:
         for _ in range(4):  # a node and its transpose know each other: a cycle

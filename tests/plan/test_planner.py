@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -460,3 +461,19 @@ def test_empty_and_single_sizes(sizes: tuple[int, int]) -> None:
         assert_close(evaluate(derivative(gradient, [w], mode), values, sizes=bound), 2 * x.T @ x)
         by_matrix = derivative(loss, [X], mode)
         assert_close(evaluate(by_matrix, values, sizes=bound), 2 * np.outer(residual, values["w"]))
+
+
+def test_coefficients_beyond_the_floats_are_infinite() -> None:
+    """1e300 · 1e300 · x is ±inf as IEEE has it, not Python's OverflowError; tiny ones are 0."""
+    x, y = variable("x", (2,)), variable("y", (2,))
+    huge = Fraction(10) ** 600
+    values = {"x": np.array([1.0, -2.0]), "y": np.ones(2)}
+    infinite = np.array([np.inf, -np.inf])
+    np.testing.assert_array_equal(evaluate(scale(huge, x), values), infinite)
+    np.testing.assert_array_equal(evaluate(add([x, y], [huge, 1]), values), infinite)
+    np.testing.assert_array_equal(evaluate(scale(huge, identity(1)), values), [[np.inf]])
+    np.testing.assert_array_equal(
+        evaluate(add([diag(x), identity(2)], [1, -huge]), values)[0], [-np.inf, 0.0]
+    )
+    np.testing.assert_array_equal(evaluate(scale(1 / huge, x), values), [0.0, -0.0])
+    assert float(wg.formula("1e300*1e300*a")(a=1.0)) == np.inf

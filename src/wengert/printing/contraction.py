@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from wengert.expr import Expr
 from wengert.operations.labelling import Labels, canonical_order
+from wengert.operations.structure import is_contraction
 from wengert.shapes import Size
 
 _OPERAND_LIMIT = 64
@@ -42,7 +43,7 @@ def flattened(node: Expr, keep: Container[Expr]) -> Contraction:
     """A contraction with the contractions among its operands merged into it, within a limit."""
     whole = Contraction.of(node)
     while len(whole.operands) < _OPERAND_LIMIT:
-        inner = [k for k, o in enumerate(whole.operands) if o.name == "contract" and o not in keep]
+        inner = [k for k, o in enumerate(whole.operands) if is_contraction(o) and o not in keep]
         if not inner:
             break
         whole = _merged(whole, inner[0])

@@ -14,6 +14,9 @@ from fractions import Fraction
 from typing import Any
 
 from wengert.expr import Expr
+from wengert.operations.constants import CONSTANT
+from wengert.operations.structural import VARIABLE
+from wengert.operations.structure import is_contraction, is_power, is_sum
 from wengert.primitive import Notation
 from wengert.printing.contraction import Contraction, flattened, label_colours
 from wengert.printing.definitions import shared_nodes
@@ -216,22 +219,22 @@ class _Writer:
 
     def _steps(self, task: _Task) -> Steps:
         node = task.node
-        if node in self.cuts or node.name in {"variable", "constant"}:
+        if node in self.cuts or node.primitive in (VARIABLE, CONSTANT):
             return self._matrix_form(task, self.converter.tree(node))
-        if task.outer and node.name == "contract":
+        if task.outer and is_contraction(node):
             return self._contract(task)
-        if task.outer and node.name == "add":
+        if task.outer and is_sum(node):
             return self._add(task)
-        if node.name == "power":
+        if is_power(node):
             return self._power(task)
         if node.primitive.elementwise and node.operands:
             return self._elementwise(task)
         tree = self.converter.tree(node)
         if tree is not None:
             return self._matrix_form(task, tree)
-        if node.name == "contract":
+        if is_contraction(node):
             return self._contract(task)
-        return self._add(task) if node.name == "add" else self._call(task)
+        return self._add(task) if is_sum(node) else self._call(task)
 
     def _bracketed(self, piece: Piece, level: int) -> str:
         return self.style.renderer.at_least(piece, level)
@@ -337,7 +340,7 @@ class _Writer:
         for k in order:
             indices = tuple(letters[a] for a in whole.labels[k])
             operand, inverse = _denominator(whole.operands[k])
-            outer = operand.name == "contract" and operand not in self.cuts
+            outer = is_contraction(operand) and operand not in self.cuts
             piece = yield _Task(operand, indices, used, outer)
             (below if inverse else above).append(
                 self._bracketed(piece, POWER if inverse else PRODUCT)
@@ -371,7 +374,7 @@ class _Writer:
 
 def _denominator(operand: Expr) -> tuple[Expr, bool]:
     """The base of a power -1, which goes below the line."""
-    if operand.name == "power" and operand.param("exponent") == -1:
+    if is_power(operand) and operand.param("exponent") == -1:
         return operand.operands[0], True
     return operand, False
 

@@ -8,6 +8,11 @@ from typing import Literal
 
 from wengert.assumptions import Assumption
 from wengert.expr import Expr
+from wengert.operations.constants import CONSTANT
+from wengert.operations.reshaping import RESHAPE
+from wengert.operations.structural import ADD, CONTRACT, POWER, SIZE, VARIABLE
+from wengert.operations.structure import is_contraction, is_sum
+from wengert.primitive import Primitive
 from wengert.printing.build import (
     add,
     extent,
@@ -137,9 +142,9 @@ class Converter:
     def _needed(self, node: Expr) -> tuple[Expr, ...]:
         if node in self.settings.cuts:
             return ()
-        if node.name == "contract":
+        if is_contraction(node):
             return self._contraction(node).operands
-        if node.name == "reshape":
+        if node.primitive is RESHAPE:
             product = self._kronecker_operand(node)
             if product is not None:
                 return self._contraction(product).operands
@@ -158,16 +163,16 @@ class Converter:
     def _node(self, node: Expr) -> Tree | None:
         if node in self.settings.cuts:
             return self.settings.cuts[node]
-        special: dict[str, Callable[[Expr], Tree | None]] = {
-            "variable": _variable,
-            "constant": _variable,
-            "size": _size,
-            "contract": self._contract,
-            "add": self._add,
-            "power": self._power,
-            "reshape": self._reshape,
+        special: dict[Primitive, Callable[[Expr], Tree | None]] = {
+            VARIABLE: _variable,
+            CONSTANT: _variable,
+            SIZE: _size,
+            CONTRACT: self._contract,
+            ADD: self._add,
+            POWER: self._power,
+            RESHAPE: self._reshape,
         }
-        return special.get(node.name, self._call)(node)
+        return special.get(node.primitive, self._call)(node)
 
     def _operands(self, node: Expr) -> list[Tree] | None:
         trees = [self.trees[o] for o in node.operands]
@@ -247,7 +252,7 @@ class Converter:
         operand = node.operands[0]
         tail: Shape = node.param("tail")
         target: Shape = node.param("target")
-        if operand.name != "contract" or operand in self.settings.cuts:
+        if not is_contraction(operand) or operand in self.settings.cuts:
             return None
         if operand.ndim != 4 or len(tail) != 4 or len(target) != 2:
             return None
@@ -280,9 +285,9 @@ class Converter:
         """A rank-3 or rank-4 contraction, or a sum of such, as a flattened matrix."""
         if expr.ndim > 4:
             return None
-        if expr.name == "contract":
+        if is_contraction(expr):
             return self._flat_contract(expr, rows)
-        if expr.name != "add":
+        if not is_sum(expr):
             return None
         terms = [self._flat(o, rows) for o in expr.operands]
         found = [t for t in terms if t is not None]
@@ -308,7 +313,7 @@ class Converter:
 
 def _variable(node: Expr) -> Tree:
     name: str = node.param("name")
-    constant = node.name == "constant"
+    constant = node.primitive is CONSTANT
     assumed: set[Assumption] = set() if constant else set(node.param("assumptions"))
     symmetric = node.ndim == 2 and bool(_SYMMETRIC & assumed)
     diagonal = node.ndim == 2 and Assumption.DIAGONAL in assumed
