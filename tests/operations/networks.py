@@ -93,8 +93,8 @@ def leaves(*, symbolic: bool = False, seed: int = 0) -> tuple[dict[str, Any], di
     """Arrays by name, and the variables: scalars, vectors, matrices, rank 3."""
     rng = np.random.default_rng(seed)
     size = extents(symbolic=symbolic)
-    kinds = {"g": "q", "s": "", "x": "n", "y": "n", "z": "m", "p": "n", "A": "nn", "B": "nm", "S": "nn",
-             "Q": "nn", "T": "nnm", "D": "nn"}  # fmt: skip
+    kinds = {"g": "q", "s": "", "x": "n", "y": "n", "z": "m", "p": "n", "A": "nn", "B": "nm",
+             "S": "nn", "Q": "nn", "T": "nnm", "D": "nn"}  # fmt: skip
     assumed = {"S": SYMMETRIC, "Q": ORTHOGONAL, "p": POSITIVE, "D": DIAGONAL}
     values: dict[str, Any] = {}
     found: dict[str, Operand] = {}
@@ -216,12 +216,22 @@ class Network:
     kinds: dict[int, str]
     coefficient: Fraction
 
+    def _dense(self, arrays: Sequence[Any], coefficient: Fraction) -> Any:
+        sizes = {x: EXTENT[k] for x, k in self.kinds.items()}
+        return dense(arrays, self.labels, self.out, sizes, coefficient)
+
     @property
     def expected(self) -> Any:
-        sizes = {x: EXTENT[k] for x, k in self.kinds.items()}
-        return dense(
-            [o.array for o in self.operands], self.labels, self.out, sizes, self.coefficient
-        )
+        return self._dense([o.array for o in self.operands], self.coefficient)
+
+    def check(self, got: Any, tolerance: float = 1e-11) -> None:
+        """Equal but for rounding: relative to the sum of the absolute values of all products."""
+        expected = self.expected
+        assert np.shape(got) == expected.shape
+        arrays = [np.abs(o.array) for o in self.operands]
+        magnitude = self._dense(arrays, abs(self.coefficient)).max(initial=0.0)
+        gap = np.abs(got - expected).max(initial=0.0)
+        assert gap <= tolerance * magnitude, f"{got}\nexpected\n{expected}"
 
     def build(self, *, symbolic: bool = False, deep: bool = False) -> Expr:
         size = extents(symbolic=symbolic)

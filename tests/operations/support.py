@@ -7,12 +7,14 @@ compared with extrapolated differences (`corpus.oracle`), values with mpmath or 
 from __future__ import annotations
 
 import itertools
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pytest
 
 from corpus.oracle import relative_error, richardson
 from wengert.assumptions import Assumption
@@ -28,7 +30,7 @@ from wengert.operations.structural import (
     POWER,
 )
 from wengert.plan import make_plan
-from wengert.primitive import Domain, Primitive
+from wengert.primitive import Domain, Primitive, Undefined, registry
 from wengert.rewrite import lower
 
 MODES = ("forward", "reverse", "cross-country")
@@ -179,6 +181,29 @@ def batched_shapes(primitive: Primitive) -> list[tuple[int, ...]]:
     rank = own_rank(primitive)
     tall = any(d.matrix == "tall" for d in primitive.domains)
     return {0: [(2, 2)], 1: [(2, 3)], 2: [(2, 3, 2)] if tall else [(2, 2, 2)]}[rank]
+
+
+# ------------------------------------------------------------------ the registry
+
+GENERAL = [p for p in registry.values() if p.name not in STRUCTURAL]
+ELEMENTWISE = [p for p in GENERAL if p.elementwise]
+SMALL = [c for p in GENERAL for c in calls(p, small_shapes(p))]
+BATCHED = [c for p in GENERAL for c in calls(p, batched_shapes(p))]
+
+
+def rng_for(call: Call) -> np.random.Generator:
+    """Random numbers of the call's own, the same in every run."""
+    return np.random.default_rng(zlib.crc32(call.id.encode()))
+
+
+def differentiable(call: Call) -> bool:
+    """Does the operation declare a derivative?"""
+    return not isinstance(call.primitive.derivative, Undefined)
+
+
+def by_id(given: Sequence[Call]) -> Any:
+    """One test for each call."""
+    return pytest.mark.parametrize("call", given, ids=[c.id for c in given])
 
 
 # ------------------------------------------------------------------ checks on one operation

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 
 from wengert.expr import Expr, topological
+from wengert.operations.constants import CONSTANT
+from wengert.operations.structural import SIZE, VARIABLE
 from wengert.printing.matrix import kind_of
 from wengert.printing.tree import Symbol, Tree
 
 LIMIT = 2000
-_LEAVES = {"variable", "constant", "size"}
+_LEAVES = (VARIABLE, CONSTANT, SIZE)
 
 
 def uses(root: Expr) -> Counter[Expr]:
@@ -20,7 +22,7 @@ def uses(root: Expr) -> Counter[Expr]:
 
 def fresh_names(root: Expr, prefix: str) -> _Names:
     """Names with a prefix that no variable below the root has."""
-    taken = {str(n.params[0]) for n in topological(root) if n.name in _LEAVES}
+    taken = {str(n.params[0]) for n in topological(root) if n.primitive in _LEAVES}
     return _Names(prefix, taken)
 
 

@@ -22,8 +22,11 @@ from wengert.operations.algebra import (
     power,
     scale,
 )
+from wengert.operations.apply import apply
+from wengert.operations.build import mul
 from wengert.operations.labelling import Labels
 from wengert.operations.rebuild import with_operands
+from wengert.operations.scalar_functions import LOG, XLOGY
 from wengert.operations.structural import (
     ADD,
     CONTRACT,
@@ -104,6 +107,8 @@ class _Simplifier:
     def _transform(self, node: Expr, operands: tuple[Expr, ...]) -> Expr:
         if node.primitive is CONTRACT:
             shown = multiply_out(self._flatten(node, operands), self.kept, _TERM_CAP)
+        elif node.primitive is XLOGY:
+            shown = mul(operands[0], apply(LOG, operands[1]))
         elif node.primitive is SAFE_POWER:
             shown = power(operands[0], exponent_of(node))
         else:
