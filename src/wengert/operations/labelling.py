@@ -106,6 +106,9 @@ def _refine(
             numbers[label] = len(numbers)
         written = _write(order, factors, numbers, symmetric)
         return [(e.digest, labels) for e, labels in written], written
+    apart = _by_components(factors, fixed, symmetric, colours)
+    if apart is not None:
+        return [(e.digest, labels) for e, labels in apart], apart
     best: tuple[list[tuple[int, Labels]], list[Factor]] | None = None
     for label in _without_twins(tied, factors, symmetric):
         trial = {other: 2 * colour + 1 for other, colour in colours.items()}
@@ -115,6 +118,54 @@ def _refine(
             best = candidate
     assert best is not None
     return best
+
+
+def _by_components(
+    factors: Sequence[Factor],
+    fixed: dict[int, int],
+    symmetric: Sequence[bool],
+    colours: dict[int, int],
+) -> list[Factor] | None:
+    """The factors with each component ordered by itself, if the tied labels leave several.
+
+    Labels that are told apart already connect nothing: interchangeable branches need no trials.
+    """
+    classes = Counter(colours.values())
+    known = dict(fixed)
+    for label in sorted((x for x in colours if classes[colours[x]] == 1), key=colours.__getitem__):
+        known[label] = len(known)
+    groups = _connected(factors, known)
+    if len(groups) < 2:
+        return None
+    ordered: list[tuple[list[tuple[int, Labels]], list[Factor]]] = []
+    for group in groups:
+        own = {x: colours[x] for k in group for x in factors[k][1] if x not in known}
+        parts, loose = [factors[k] for k in group], [symmetric[k] for k in group]
+        ordered.append(_refine(parts, known, loose, own))
+    ordered.sort(key=lambda pair: pair[0])
+    written: list[Factor] = []
+    shift = 0
+    for _, parts in ordered:
+        top = max((x for _, axes in parts for x in axes), default=-1) + 1
+        written += [
+            (e, tuple(x + shift if x >= len(known) else x for x in axes)) for e, axes in parts
+        ]
+        shift += max(0, top - len(known))
+    return written
+
+
+def _connected(factors: Sequence[Factor], known: dict[int, int]) -> list[list[int]]:
+    """Indices of factors, grouped by the labels that are not known."""
+    group_of: dict[int, int] = {}
+    groups: dict[int, list[int]] = {}
+    for k, (_, axes) in enumerate(factors):
+        merged = [k]
+        for g in {group_of[x] for x in axes if x in group_of}:
+            merged += groups.pop(g)
+        groups[k] = sorted(merged)
+        for member in merged:
+            group_of.update({x: k for x in factors[member][1] if x not in known})
+    return list(groups.values())
 
 
 def _without_twins(

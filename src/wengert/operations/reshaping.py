@@ -170,11 +170,6 @@ def _rewrite(operands: tuple[Expr, ...], params: Params) -> Expr | None:
     groups = _groups(tail, target)
     if groups is not None and any(len(g) == 1 for g in groups):
         return _with_batch_leading(x, groups, target)
-    turned = _with_lead_in_order(x, tail, target)
-    if turned is not None:
-        return turned
-    if x.primitive is CONTRACT and not x.operands:
-        return _of_deltas(x, tail, target)
     if x.primitive is CONTRACT and x.operands:
         labels, out, _ = contraction_params(x)
         coefficient, rest = strip_coefficient(x)
@@ -185,6 +180,11 @@ def _rewrite(operands: tuple[Expr, ...], params: Params) -> Expr | None:
             core = contract([o for o, _ in arrays], [a for _, a in arrays], out, sizes=sizes)
             scalar = contract(scalars, [()] * len(scalars), (), coefficient=coefficient)
             return mul(scalar, apply(RESHAPE, core, tail=tail, target=target))
+    turned = _with_lead_in_order(x, tail, target)
+    if turned is not None:
+        return turned
+    if x.primitive is CONTRACT and not x.operands:
+        return _of_deltas(x, tail, target)
     return None
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import opt_einsum
@@ -155,11 +156,11 @@ class _Planner:
         for operand, coefficient in zip(node.operands, coefficients_of(node), strict=True):
             if operand in self.slot_of:
                 axes = tuple(range(len(shape)))
-                terms.append(Term(self.slot_of[operand], float(coefficient), axes, axes))
+                terms.append(Term(self.slot_of[operand], _as_float(coefficient), axes, axes))
             else:
                 slot, labels, factor = self._core(operand)
                 out = contraction_params(operand)[1]
-                terms.append(Term(slot, float(coefficient) * factor, labels, out))
+                terms.append(Term(slot, _as_float(coefficient) * factor, labels, out))
         return self._emit(Combine, shape, tuple(terms))
 
     # ------------------------------------------------------------ contractions
@@ -167,7 +168,7 @@ class _Planner:
     def _contraction(self, node: Expr, shape: tuple[int, ...]) -> int:
         out = contraction_params(node)[1]
         if not node.operands:
-            return self._emit(Fill, shape, float(contraction_params(node)[2]), out)
+            return self._emit(Fill, shape, _as_float(contraction_params(node)[2]), out)
         slot, labels, factor = self._core(node)
         if labels != out:
             return self._emit(Combine, shape, (Term(slot, factor, labels, out),))
@@ -178,7 +179,7 @@ class _Planner:
         _, out, coefficient = contraction_params(node)
         operands, labels, size = self._region(node)
         if not operands:
-            return self._emit(Fill, (), 1.0, ()), (), float(coefficient)
+            return self._emit(Fill, (), 1.0, ()), (), _as_float(coefficient)
         used = {x for axes in labels for x in axes}
         kept = tuple(x for x in dict.fromkeys(out) if x in used)
         slots = [self.slot_of[o] for o in operands]
@@ -193,7 +194,7 @@ class _Planner:
                 labels.append(axes)
         if labels[0] != kept:
             slots[0] = self._single(slots[0], labels[0], kept, size)
-        return slots[0], kept, float(coefficient)
+        return slots[0], kept, _as_float(coefficient)
 
     def _region(self, node: Expr) -> tuple[list[Expr], list[Labels], dict[int, int]]:
         """The operands of a contraction with its merged inner contractions flattened."""
@@ -250,6 +251,14 @@ class _Planner:
         shape = tuple(size[x] for x in out)
         volume = prod(size[x] for x in both)
         return self._emit(Pair, shape, left, right, left_axes, right_axes, out, volume), out
+
+
+def _as_float(value: Fraction) -> float:
+    """The nearest float; infinite beyond the largest, as IEEE has it."""
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
 
 
 def _has_pattern(node: Expr) -> bool:

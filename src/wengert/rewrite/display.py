@@ -63,8 +63,18 @@ def display(root: Expr, written: Iterable[Expr] = (), passed: Iterable[Expr] = (
     """
     if len(topological(root)) > _NODE_CAP:
         return root
+    root = rebuild(root, _on_paper, {})
     written = list(written)
     return _Simplifier(atomic_sums(written, [*written, *passed]), root).run(root)
+
+
+def _on_paper(node: Expr, operands: tuple[Expr, ...]) -> Expr:
+    """Functions that only mend a value at one point, as they are without: xᶻ log x, 1/‖x‖."""
+    if node.primitive is XLOGY:
+        return mul(operands[0], apply(LOG, operands[1]))
+    if node.primitive is SAFE_POWER:
+        return power(operands[0], exponent_of(node))
+    return with_operands(node, operands)
 
 
 def atomic_sums(written: Iterable[Expr], passed: Iterable[Expr]) -> set[Expr]:
@@ -107,10 +117,6 @@ class _Simplifier:
     def _transform(self, node: Expr, operands: tuple[Expr, ...]) -> Expr:
         if node.primitive is CONTRACT:
             shown = multiply_out(self._flatten(node, operands), self.kept, _TERM_CAP)
-        elif node.primitive is XLOGY:
-            shown = mul(operands[0], apply(LOG, operands[1]))
-        elif node.primitive is SAFE_POWER:
-            shown = power(operands[0], exponent_of(node))
         else:
             shown = with_operands(node, operands)
         atom = node.primitive is ADD and normalized_sum(node) in self.atoms
