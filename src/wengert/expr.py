@@ -148,10 +148,13 @@ def topological(*roots: Expr) -> list[Expr]:
 
 
 def depending(order: Iterable[Expr], leaves: set[Expr]) -> set[Expr]:
-    """The nodes of a topological order that depend on any of the leaves (leaves included)."""
+    """The real nodes of a topological order that depend on any of the leaves (leaves included).
+
+    What is discrete (indices, comparisons) passes no derivative on.
+    """
     found: set[Expr] = set()
     for node in order:
-        if node in leaves or any(o in found for o in node.operands):
+        if node in leaves or (node.dtype == "real" and any(o in found for o in node.operands)):
             found.add(node)
     return found
 

@@ -38,9 +38,10 @@ class Multilinear:
 
 @dataclass(frozen=True)
 class Linear:
-    """Linear in its only operand, on trailing axes: ``apply(node, tangent)`` and its transpose.
+    """Linear in its first operand, on trailing axes: ``apply(node, tangent)`` and its transpose.
 
-    ``rank(node)`` is the number of the operand's trailing axes that are acted on.
+    Further operands, if there are any, are discrete (indices). ``rank(node)`` is the number of
+    the operand's trailing axes that are acted on.
     """
 
     apply: Callable[[Expr, Expr], Expr]
@@ -53,6 +54,18 @@ class Pushforward:
     """``push(node, k, tangent)``, built from linear pieces; the pullback is its transpose."""
 
     push: Callable[[Expr, int, Expr], Expr]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Tangents of all operands at once, for operations that hold a program (loops, branches).
+
+    ``push(node, {k: tangent})`` is the node's tangent; ``pull(node, cotangent)`` gives the
+    cotangents by operand. Both carry extra leading axes.
+    """
+
+    push: Callable[[Expr, dict[int, Expr]], Expr]
+    pull: Callable[[Expr, Expr], dict[int, Expr]]
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,7 @@ class Undefined:
     reason: str
 
 
-Derivative = Partials | Multilinear | Linear | Pushforward | Constant | Undefined
+Derivative = Partials | Multilinear | Linear | Pushforward | Joint | Constant | Undefined
 
 # ---------------------------------------------------------------- notation
 
@@ -189,6 +202,9 @@ class Primitive:
         Where the mathematics is from.
     kind : Kind
         FUNCTION for all but the structural operations.
+    dtype : str
+        Of the result: ``"real"``, ``"int"``, ``"bool"``, or ``"same"`` as the first operand. What
+        is not real is discrete: no derivative passes through it.
     rule : str
         Name of the derivative's rule in derivation steps, with its number where a book has one.
         Steps write the rule of an elementwise operation from its partials if there is no name.
@@ -216,7 +232,12 @@ class Primitive:
     smooth: bool = True
     source: str = ""
     kind: Kind = Kind.FUNCTION
+    dtype: str = "real"
     rule: str = ""
+
+    def dtype_of(self, operands: tuple[Expr, ...]) -> str:
+        """The result's dtype: "real", "int" or "bool"."""
+        return operands[0].dtype if self.dtype == "same" else self.dtype
 
     def notation_of(self, node: Expr) -> Notation:
         """The notation for one node."""

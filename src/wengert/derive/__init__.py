@@ -1,5 +1,12 @@
 """Differentiation of expressions."""
 
-from wengert.derive.modes import cheapest_mode, derivative, resolve_mode
+from wengert.derive.modes import (
+    cheapest_mode,
+    deltas,
+    derivative,
+    pullback,
+    pushforward,
+    resolve_mode,
+)
 
-__all__ = ["cheapest_mode", "derivative", "resolve_mode"]
+__all__ = ["cheapest_mode", "deltas", "derivative", "pullback", "pushforward", "resolve_mode"]

@@ -12,7 +12,15 @@ from wengert.operations.algebra import (
     contract,
     variable,
 )
-from wengert.primitive import Constant, Linear, Multilinear, Partials, Pushforward, Undefined
+from wengert.primitive import (
+    Constant,
+    Joint,
+    Linear,
+    Multilinear,
+    Partials,
+    Pushforward,
+    Undefined,
+)
 
 _PLACEHOLDER = "·tangent"  # no formula or traced program can have this name
 
@@ -32,7 +40,19 @@ def push(node: Expr, k: int, tangent: Expr) -> Expr | None:
         return rule.push(node, k, tangent)
     if isinstance(rule, Linear):
         return rule.apply(node, tangent)
+    if isinstance(rule, Joint):
+        return rule.push(node, {k: tangent})
     return _without_derivative(node, rule)
+
+
+def push_all(node: Expr, tangents: dict[int, Expr]) -> Expr | None:
+    """The node's tangent, from those of its operands; None for zero."""
+    rule = node.primitive.derivative
+    if isinstance(rule, Joint):
+        return rule.push(node, tangents)
+    pushed = [push(node, k, tangent) for k, tangent in tangents.items()]
+    found = [p for p in pushed if p is not None]
+    return accumulate(found) if found else None
 
 
 def pull(node: Expr, k: int, cotangent: Expr) -> Expr | None:
@@ -53,6 +73,8 @@ def pull(node: Expr, k: int, cotangent: Expr) -> Expr | None:
     if isinstance(rule, Pushforward):
         placeholder = variable(_PLACEHOLDER, node.operands[k].shape)
         return transpose_linear(rule.push(node, k, placeholder), placeholder, cotangent)
+    if isinstance(rule, Joint):
+        return rule.pull(node, cotangent).get(k)
     return _without_derivative(node, rule)
 
 
@@ -83,7 +105,7 @@ def transpose_linear(linear: Expr, placeholder: Expr, cotangent: Expr) -> Expr |
         arrived = accumulate(cotangents.pop(node))
         for k, operand in enumerate(node.operands):
             if operand in active:
-                if not isinstance(node.primitive.derivative, Multilinear | Linear):
+                if not isinstance(node.primitive.derivative, Multilinear | Linear | Joint):
                     raise MissingRuleError(f"the rule of {node.name} is not linear in its tangent")
                 contribution = pull(node, k, arrived)
                 if contribution is not None:

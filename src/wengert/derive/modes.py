@@ -7,12 +7,12 @@ are multiplied; they give equal values and one printed form.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import prod
 
 from wengert.assumptions import Assumption
-from wengert.derive.linearize import accumulate, pull, push
+from wengert.derive.linearize import accumulate, pull, push_all
 from wengert.expr import Expr, depending, topological
 from wengert.operations.algebra import (
     add,
@@ -84,6 +84,71 @@ def cheapest_mode(root: Expr, leaf: Expr) -> str:
     return "forward" if more else "reverse"
 
 
+def pushforward(roots: Sequence[Expr], tangents: Mapping[Expr, Expr]) -> list[Expr | None]:
+    """The tangents of functions from those of their leaves, in one forward sweep.
+
+    Parameters
+    ----------
+    roots : sequence of Expr
+        The functions.
+    tangents : mapping of Expr to Expr
+        By leaf, of the leaf's shape behind any extra leading axes, the same for all leaves.
+
+    Returns
+    -------
+    list of (Expr or None)
+        One a root, with the same extra axes in front; None for zero.
+    """
+    order = topological(*roots)
+    active = depending(order, set(tangents))
+    found: dict[Expr, Expr] = dict(tangents)
+    for node in order:
+        if node not in active or node in tangents:
+            continue
+        arriving = {k: found[o] for k, o in enumerate(node.operands) if o in found}
+        pushed = push_all(node, arriving) if arriving else None
+        if pushed is not None:
+            found[node] = pushed
+    return [found.get(root) for root in roots]
+
+
+def pullback(
+    roots: Sequence[Expr], cotangents: Sequence[Expr], leaves: Sequence[Expr]
+) -> list[Expr | None]:
+    """The cotangents of leaves from those of functions, in one reverse sweep.
+
+    Parameters
+    ----------
+    roots : sequence of Expr
+        The functions.
+    cotangents : sequence of Expr
+        One a root, of its shape behind any extra leading axes, the same for all roots.
+    leaves : sequence of Expr
+        Variable leaves.
+
+    Returns
+    -------
+    list of (Expr or None)
+        One a leaf, with the same extra axes in front; None for zero.
+    """
+    order = topological(*roots)
+    active = depending(order, set(leaves))
+    arrived: dict[Expr, list[Expr]] = {}
+    for root, cotangent in zip(roots, cotangents, strict=True):
+        arrived.setdefault(root, []).append(cotangent)
+    ends = set(leaves)
+    for node in reversed(order):
+        if node not in active or node in ends or node not in arrived:
+            continue
+        total = accumulate(arrived.pop(node))
+        for k, operand in enumerate(node.operands):
+            if operand in active:
+                contribution = pull(node, k, total)
+                if contribution is not None:
+                    arrived.setdefault(operand, []).append(contribution)
+    return [accumulate(arrived[leaf]) if leaf in arrived else None for leaf in leaves]
+
+
 def forward(root: Expr, leaf: Expr) -> Expr:
     """Forward mode: ∂vᵢ/∂x for every node, operands first.
 
@@ -94,40 +159,18 @@ def forward(root: Expr, leaf: Expr) -> Expr:
     >>> forward(x, x).shape
     (3, 3)
     """
-    order = topological(root)
-    active = depending(order, {leaf})
-    tangents: dict[Expr, Expr] = {leaf: seed(leaf)}
-    for node in order:
-        if node not in active or node is leaf:
-            continue
-        pushed = [push(node, k, tangents[o]) for k, o in enumerate(node.operands) if o in tangents]
-        found = [p for p in pushed if p is not None]
-        if found:
-            tangents[node] = accumulate(found)
-    if root not in tangents:
+    (tangent,) = pushforward([root], {leaf: seed(leaf)})
+    if tangent is None:
         return zeros(root.shape + leaf.shape)
     n = leaf.ndim
     axes = tuple(range(n + root.ndim))
-    return contract([tangents[root]], [axes], axes[n:] + axes[:n])
+    return contract([tangent], [axes], axes[n:] + axes[:n])
 
 
 def reverse(root: Expr, leaf: Expr) -> Expr:
     """Reverse mode: ∂y/∂vᵢ for every node, summed over the nodes that vᵢ feeds."""
-    order = topological(root)
-    active = depending(order, {leaf})
-    cotangents: dict[Expr, list[Expr]] = {root: [deltas(root)]}
-    for node in reversed(order):
-        if node not in active or node is leaf or node not in cotangents:
-            continue
-        arrived = accumulate(cotangents.pop(node))
-        for k, operand in enumerate(node.operands):
-            if operand in active:
-                contribution = pull(node, k, arrived)
-                if contribution is not None:
-                    cotangents.setdefault(operand, []).append(contribution)
-    if leaf not in cotangents:
-        return zeros(root.shape + leaf.shape)
-    return _project(accumulate(cotangents[leaf]), leaf)
+    (gradient,) = pullback([root], [deltas(root)], [leaf])
+    return zeros(root.shape + leaf.shape) if gradient is None else _project(gradient, leaf)
 
 
 def cross_country(root: Expr, leaf: Expr) -> Expr:

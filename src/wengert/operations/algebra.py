@@ -716,9 +716,14 @@ def size_scalar(size: Size) -> Expr:
     return add(terms)
 
 
-def variable(name: str, shape: Shape, assumptions: frozenset[Assumption] = frozenset()) -> Expr:
+def variable(
+    name: str,
+    shape: Shape,
+    assumptions: frozenset[Assumption] = frozenset(),
+    dtype: str = "real",
+) -> Expr:
     """A variable; one assumed diagonal comes as its diagonal under a delta."""
-    leaf = make(registry["variable"], (), (name, tuple(sorted(assumptions))), shape)
+    leaf = make(registry["variable"], (), (name, tuple(sorted(assumptions))), shape, dtype)
     if Assumption.DIAGONAL in assumptions:
         return contract([leaf], [(0, 0)], (0, 0))
     return leaf

@@ -43,7 +43,7 @@ def apply(primitive: Primitive, *operands: Expr, **params: Hashable) -> Expr:
         floated = _float_pattern(primitive, operands[0], params)
         if floated is not None:
             return floated
-    return make(primitive, operands, values, shape)
+    return make(primitive, operands, values, shape, primitive.dtype_of(operands))
 
 
 def elementwise(name: str, *operands: Expr) -> Expr:
