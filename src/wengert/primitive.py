@@ -6,11 +6,11 @@ from which generated tests draw. Nothing outside a declaration branches on an op
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 from wengert.expr import Expr, Params
 from wengert.shapes import Shape
@@ -56,16 +56,33 @@ class Pushforward:
     push: Callable[[Expr, int, Expr], Expr]
 
 
+class Sweeps(Protocol):
+    """The two sweeps of differentiation, for rules of operations that hold a program."""
+
+    def pushforward(
+        self, roots: Sequence[Expr], tangents: Mapping[Expr, Expr]
+    ) -> list[Expr | None]:
+        """Tangents of the roots from those of leaves; None for zero."""
+        ...
+
+    def pullback(
+        self, roots: Sequence[Expr], cotangents: Sequence[Expr], leaves: Sequence[Expr]
+    ) -> list[Expr | None]:
+        """Cotangents of leaves from those of the roots; None for zero."""
+        ...
+
+
 @dataclass(frozen=True)
 class Joint:
     """Tangents of all operands at once, for operations that hold a program (loops, branches).
 
-    ``push(node, {k: tangent})`` is the node's tangent; ``pull(node, cotangent)`` gives the
-    cotangents by operand. Both carry extra leading axes.
+    ``push(node, {k: tangent}, sweeps)`` is the node's tangent; ``pull(node, cotangent, sweeps)``
+    gives the cotangents by operand. Both carry extra leading axes. ``sweeps`` differentiates the
+    program inside.
     """
 
-    push: Callable[[Expr, dict[int, Expr]], Expr]
-    pull: Callable[[Expr, Expr], dict[int, Expr]]
+    push: Callable[[Expr, dict[int, Expr], Sweeps], Expr | None]
+    pull: Callable[[Expr, Expr, Sweeps], dict[int, Expr]]
 
 
 @dataclass(frozen=True)
@@ -127,13 +144,23 @@ class Domain:
 
     ``low`` and ``high`` bound the entries; ``matrix`` is ``""``, ``"invertible"``, ``"spd"`` or
     ``"tall"`` (full column rank) for matrix operands; ``boundary`` lists special entries at which
-    value and derivative must be right too.
+    value and derivative must be right too. ``dtype`` is ``"int"`` for indices (from ``low`` up to
+    and including ``high``) and ``"bool"`` for masks.
     """
 
     low: float = -2.0
     high: float = 2.0
     matrix: str = ""
     boundary: tuple[float, ...] = ()
+    dtype: str = "real"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A call that generated tests make: operand shapes, and parameters in their declared order."""
+
+    shapes: tuple[tuple[int, ...], ...]
+    params: Params = ()
 
 
 # ---------------------------------------------------------------- declaration
@@ -196,6 +223,12 @@ class Primitive:
         such axis; ``unmerge(node, axis)``: the node with that axis split into them.
     domains : tuple of Domain
         One an operand, for generated tests.
+    samples : tuple of Sample
+        Calls for generated tests; without any they are made from the parameters' names.
+    batch : callable or None
+        ``batch(node, operands, batched) -> Expr``: the operation on operands of which those that
+        ``batched`` marks have one more leading axis. By default the others are spread along it and
+        the operation is applied with the same parameters, which suits trailing axes.
     smooth : bool
         False where a derivative jumps within the domain (abs, max): tests stay off the kinks.
     source : str
@@ -229,6 +262,8 @@ class Primitive:
     merged: Callable[[Expr, int], Shape | None] | None = None
     unmerge: Callable[[Expr, int], Expr] | None = None
     domains: tuple[Domain, ...] = field(default=(Domain(),))
+    samples: tuple[Sample, ...] = ()
+    batch: Callable[[Expr, tuple[Expr, ...], tuple[bool, ...]], Expr] | None = None
     smooth: bool = True
     source: str = ""
     kind: Kind = Kind.FUNCTION

@@ -48,15 +48,21 @@ def evaluate(
     lowered: bool = True,
 ) -> Any:
     """The value of an expression at named arrays."""
-    arrays = {k: np.asarray(v, dtype=dtype) for k, v in values.items()}
+    arrays = {k: _as_real(v, dtype) for k, v in values.items()}
     plan = make_plan([lower(root) if lowered else root], sizes or {})
     return compile_plan(plan, np.dtype(dtype))(arrays)[0]
+
+
+def _as_real(value: Any, dtype: Any) -> Any:
+    """Numbers in a precision; indices and masks as they are."""
+    array = np.asarray(value)
+    return array if array.dtype.kind in "ib" else array.astype(dtype)
 
 
 def function_of(root: Expr, values: Mapping[str, Any], name: str) -> Callable[[Any], Any]:
     """The expression as a NumPy function of one variable, the others fixed."""
     program = compile_plan(make_plan([lower(root)], {}), np.dtype(np.float64))
-    fixed = {k: np.asarray(v, dtype=np.float64) for k, v in values.items()}
+    fixed = {k: _as_real(v, np.float64) for k, v in values.items()}
     return lambda x: np.array(program({**fixed, name: np.asarray(x, dtype=np.float64)})[0])
 
 
@@ -95,8 +101,12 @@ class Call:
 
     def node(self, assumptions: frozenset[Assumption] = frozenset()) -> Expr:
         """The call on variables."""
-        leaves = [variable(n, s, assumptions) for n, s in zip(self.names, self.shapes, strict=True)]
-        return self.on(*leaves)
+        return self.on(
+            *(
+                variable(n, s, assumptions, dtype)
+                for n, s, dtype in zip(self.names, self.shapes, self.dtypes, strict=True)
+            )
+        )
 
     def on(self, *operands: Expr) -> Expr:
         """The call on these operands."""
@@ -104,8 +114,18 @@ class Call:
             return power(operands[0], dict(self.params)["exponent"])
         return apply(self.primitive, *operands, **dict(self.params))
 
+    @property
+    def dtypes(self) -> list[str]:
+        domains = self.primitive.domains
+        return [d.dtype for d in (*domains, *domains[-1:] * len(self.shapes))][: len(self.shapes)]
+
     def leaves(self) -> list[Expr]:
-        return [variable(n, s) for n, s in zip(self.names, self.shapes, strict=True)]
+        """The real operands, as variables: those to derive by."""
+        return [
+            variable(n, s)
+            for n, s, dtype in zip(self.names, self.shapes, self.dtypes, strict=True)
+            if dtype == "real"
+        ]
 
     def draw(self, rng: np.random.Generator) -> dict[str, Any]:
         """Operands from the declared domains, off the kinks."""
@@ -120,7 +140,14 @@ def draw_operands(
     total = sum(int(np.prod(s)) for s in shapes)
     places = rng.permutation((np.arange(total) + 0.32 + 0.1 * rng.random(total)) / max(total, 1))
     found = []
-    for domain, shape in zip(domains, shapes, strict=True):
+    padded = [*domains, *([domains[-1]] * (len(shapes) - len(domains)))]
+    for domain, shape in zip(padded, shapes, strict=True):
+        if domain.dtype == "int":
+            found.append(rng.integers(int(domain.low), int(domain.high) + 1, shape))
+            continue
+        if domain.dtype == "bool":
+            found.append(rng.random(shape) < 0.5)
+            continue
         count = int(np.prod(shape))
         mine, places = places[:count], places[count:]
         spread = (domain.low + (domain.high - domain.low) * mine).reshape(shape)
@@ -151,6 +178,11 @@ def own_rank(primitive: Primitive) -> int:
 
 def calls(primitive: Primitive, shapes: Sequence[tuple[int, ...]]) -> Iterator[Call]:
     """Every sampled call of a primitive on operands of one of the shapes."""
+    if primitive.samples:
+        for sample in primitive.samples:
+            pairs = tuple(zip(primitive.parameters, sample.params, strict=True))
+            yield Call(primitive, sample.shapes, pairs)
+        return
     for shape in shapes:
         choices = [[(name, v) for v in _values(name, shape)] for name in primitive.parameters]
         for params in itertools.product(*choices):
@@ -188,7 +220,7 @@ def batched_shapes(primitive: Primitive) -> list[tuple[int, ...]]:
 GENERAL = [p for p in registry.values() if p.name not in STRUCTURAL]
 ELEMENTWISE = [p for p in GENERAL if p.elementwise]
 SMALL = [c for p in GENERAL for c in calls(p, small_shapes(p))]
-BATCHED = [c for p in GENERAL for c in calls(p, batched_shapes(p))]
+BATCHED = [c for p in GENERAL if not p.samples for c in calls(p, batched_shapes(p))]
 
 
 def rng_for(call: Call) -> np.random.Generator:
@@ -218,7 +250,7 @@ def check_derivatives(
 ) -> None:
     """Each order in each operand against differences of the order before, in every mode."""
     leaves = call.leaves()
-    node = call.on(*leaves)
+    node = call.node()
     for leaf in leaves:
         check_derivatives_of(node, leaf, values, orders, modes, tolerance)
     if len(leaves) > 1 and orders > 1:
@@ -249,12 +281,12 @@ def check_derivatives_of(
 
 def check_adjoint(call: Call, values: Mapping[str, Any], rng: np.random.Generator) -> None:
     """⟨ct, push(t)⟩ = ⟨pull(ct), t⟩, and extra leading axes mean one tangent after another."""
-    leaves = call.leaves()
-    node = call.on(*leaves)
+    node = call.node()
     if node.primitive is not call.primitive:
         return
-    for k, leaf in enumerate(leaves):
-        _check_adjoint_of(node, k, leaf, values, rng)
+    for k, leaf in enumerate(node.operands):
+        if leaf.dtype == "real":
+            _check_adjoint_of(node, k, leaf, values, rng)
 
 
 def _check_adjoint_of(

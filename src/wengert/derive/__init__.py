@@ -1,12 +1,6 @@
 """Differentiation of expressions."""
 
-from wengert.derive.modes import (
-    cheapest_mode,
-    deltas,
-    derivative,
-    pullback,
-    pushforward,
-    resolve_mode,
-)
+from wengert.derive.linearize import pullback, pushforward
+from wengert.derive.modes import cheapest_mode, deltas, derivative, resolve_mode
 
 __all__ = ["cheapest_mode", "deltas", "derivative", "pullback", "pushforward", "resolve_mode"]

@@ -5,6 +5,9 @@ Tangents and cotangents may carry extra axes; they come first.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
 from wengert.errors import MissingRuleError
 from wengert.expr import Expr, depending, topological
 from wengert.operations.algebra import (
@@ -41,7 +44,7 @@ def push(node: Expr, k: int, tangent: Expr) -> Expr | None:
     if isinstance(rule, Linear):
         return rule.apply(node, tangent)
     if isinstance(rule, Joint):
-        return rule.push(node, {k: tangent})
+        return rule.push(node, {k: tangent}, SWEEPS)
     return _without_derivative(node, rule)
 
 
@@ -49,7 +52,7 @@ def push_all(node: Expr, tangents: dict[int, Expr]) -> Expr | None:
     """The node's tangent, from those of its operands; None for zero."""
     rule = node.primitive.derivative
     if isinstance(rule, Joint):
-        return rule.push(node, tangents)
+        return rule.push(node, tangents, SWEEPS)
     pushed = [push(node, k, tangent) for k, tangent in tangents.items()]
     found = [p for p in pushed if p is not None]
     return accumulate(found) if found else None
@@ -74,7 +77,7 @@ def pull(node: Expr, k: int, cotangent: Expr) -> Expr | None:
         placeholder = variable(_PLACEHOLDER, node.operands[k].shape)
         return transpose_linear(rule.push(node, k, placeholder), placeholder, cotangent)
     if isinstance(rule, Joint):
-        return rule.pull(node, cotangent).get(k)
+        return rule.pull(node, cotangent, SWEEPS).get(k)
     return _without_derivative(node, rule)
 
 
@@ -117,3 +120,82 @@ def transpose_linear(linear: Expr, placeholder: Expr, cotangent: Expr) -> Expr |
 def accumulate(contributions: list[Expr]) -> Expr:
     """The sum of what arrived at a node."""
     return contributions[0] if len(contributions) == 1 else add(contributions)
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+def pushforward(roots: Sequence[Expr], tangents: Mapping[Expr, Expr]) -> list[Expr | None]:
+    """The tangents of functions from those of their leaves, in one forward sweep.
+
+    Parameters
+    ----------
+    roots : sequence of Expr
+        The functions.
+    tangents : mapping of Expr to Expr
+        By leaf, of the leaf's shape behind any extra leading axes, the same for all leaves.
+
+    Returns
+    -------
+    list of (Expr or None)
+        One a root, with the same extra axes in front; None for zero.
+    """
+    order = topological(*roots)
+    active = depending(order, set(tangents))
+    found: dict[Expr, Expr] = dict(tangents)
+    for node in order:
+        if node not in active or node in tangents:
+            continue
+        arriving = {k: found[o] for k, o in enumerate(node.operands) if o in found}
+        pushed = push_all(node, arriving) if arriving else None
+        if pushed is not None:
+            found[node] = pushed
+    return [found.get(root) for root in roots]
+
+
+def pullback(
+    roots: Sequence[Expr], cotangents: Sequence[Expr], leaves: Sequence[Expr]
+) -> list[Expr | None]:
+    """The cotangents of leaves from those of functions, in one reverse sweep.
+
+    Parameters
+    ----------
+    roots : sequence of Expr
+        The functions.
+    cotangents : sequence of Expr
+        One a root, of its shape behind any extra leading axes, the same for all roots.
+    leaves : sequence of Expr
+        Variable leaves.
+
+    Returns
+    -------
+    list of (Expr or None)
+        One a leaf, with the same extra axes in front; None for zero.
+    """
+    order = topological(*roots)
+    active = depending(order, set(leaves))
+    arrived: dict[Expr, list[Expr]] = {}
+    for root, cotangent in zip(roots, cotangents, strict=True):
+        arrived.setdefault(root, []).append(cotangent)
+    ends = set(leaves)
+    for node in reversed(order):
+        if node not in active or node in ends or node not in arrived:
+            continue
+        total = accumulate(arrived.pop(node))
+        for k, operand in enumerate(node.operands):
+            if operand in active:
+                contribution = pull(node, k, total)
+                if contribution is not None:
+                    arrived.setdefault(operand, []).append(contribution)
+    return [accumulate(arrived[leaf]) if leaf in arrived else None for leaf in leaves]
+
+
+@dataclass(frozen=True)
+class _Sweeps:
+    """What rules of operations that hold a program are given."""
+
+    pushforward: Callable[[Sequence[Expr], Mapping[Expr, Expr]], list[Expr | None]]
+    pullback: Callable[[Sequence[Expr], Sequence[Expr], Sequence[Expr]], list[Expr | None]]
+
+
+SWEEPS = _Sweeps(pushforward, pullback)

@@ -7,12 +7,12 @@ are multiplied; they give equal values and one printed form.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from math import prod
 
 from wengert.assumptions import Assumption
-from wengert.derive.linearize import accumulate, pull, push_all
+from wengert.derive.linearize import accumulate, pull, pullback, pushforward
 from wengert.expr import Expr, depending, topological
 from wengert.operations.algebra import (
     add,
@@ -82,71 +82,6 @@ def cheapest_mode(root: Expr, leaf: Expr) -> str:
     else:
         more = len(outputs) > len(inputs)
     return "forward" if more else "reverse"
-
-
-def pushforward(roots: Sequence[Expr], tangents: Mapping[Expr, Expr]) -> list[Expr | None]:
-    """The tangents of functions from those of their leaves, in one forward sweep.
-
-    Parameters
-    ----------
-    roots : sequence of Expr
-        The functions.
-    tangents : mapping of Expr to Expr
-        By leaf, of the leaf's shape behind any extra leading axes, the same for all leaves.
-
-    Returns
-    -------
-    list of (Expr or None)
-        One a root, with the same extra axes in front; None for zero.
-    """
-    order = topological(*roots)
-    active = depending(order, set(tangents))
-    found: dict[Expr, Expr] = dict(tangents)
-    for node in order:
-        if node not in active or node in tangents:
-            continue
-        arriving = {k: found[o] for k, o in enumerate(node.operands) if o in found}
-        pushed = push_all(node, arriving) if arriving else None
-        if pushed is not None:
-            found[node] = pushed
-    return [found.get(root) for root in roots]
-
-
-def pullback(
-    roots: Sequence[Expr], cotangents: Sequence[Expr], leaves: Sequence[Expr]
-) -> list[Expr | None]:
-    """The cotangents of leaves from those of functions, in one reverse sweep.
-
-    Parameters
-    ----------
-    roots : sequence of Expr
-        The functions.
-    cotangents : sequence of Expr
-        One a root, of its shape behind any extra leading axes, the same for all roots.
-    leaves : sequence of Expr
-        Variable leaves.
-
-    Returns
-    -------
-    list of (Expr or None)
-        One a leaf, with the same extra axes in front; None for zero.
-    """
-    order = topological(*roots)
-    active = depending(order, set(leaves))
-    arrived: dict[Expr, list[Expr]] = {}
-    for root, cotangent in zip(roots, cotangents, strict=True):
-        arrived.setdefault(root, []).append(cotangent)
-    ends = set(leaves)
-    for node in reversed(order):
-        if node not in active or node in ends or node not in arrived:
-            continue
-        total = accumulate(arrived.pop(node))
-        for k, operand in enumerate(node.operands):
-            if operand in active:
-                contribution = pull(node, k, total)
-                if contribution is not None:
-                    arrived.setdefault(operand, []).append(contribution)
-    return [accumulate(arrived[leaf]) if leaf in arrived else None for leaf in leaves]
 
 
 def forward(root: Expr, leaf: Expr) -> Expr:
