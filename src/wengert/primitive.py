@@ -59,16 +59,16 @@ class Pushforward:
 class Sweeps(Protocol):
     """The two sweeps of differentiation, for rules of operations that hold a program."""
 
-    def pushforward(
-        self, roots: Sequence[Expr], tangents: Mapping[Expr, Expr]
-    ) -> list[Expr | None]:
-        """Tangents of the roots from those of leaves; None for zero."""
+    @property
+    def pushforward(self) -> Callable[[Sequence[Expr], Mapping[Expr, Expr]], list[Expr | None]]:
+        """``(roots, {leaf: tangent})`` to the tangents of the roots; None for zero."""
         ...
 
+    @property
     def pullback(
-        self, roots: Sequence[Expr], cotangents: Sequence[Expr], leaves: Sequence[Expr]
-    ) -> list[Expr | None]:
-        """Cotangents of leaves from those of the roots; None for zero."""
+        self,
+    ) -> Callable[[Sequence[Expr], Sequence[Expr], Sequence[Expr]], list[Expr | None]]:
+        """``(roots, cotangents, leaves)`` to the cotangents of the leaves; None for zero."""
         ...
 
 
