@@ -43,6 +43,50 @@ from wengert.operations.structure import (
 from wengert.plan import Plan, make_plan
 from wengert.rewrite import display, lower, recognise, with_written_signs, written_signs
 from wengert.shapes import Shape, format_space, symbols_of
+from wengert.transforms.reading import Traced, trace_function
+
+
+def trace(f: Callable[..., Any], *args: Any) -> Formula:
+    """The expression that a Python function computes, as a formula.
+
+    Parameters
+    ----------
+    f : callable
+        Written with NumPy; gives one array.
+    *args
+        Arguments to run it on. Real arrays and floats in them become variables, named after the
+        parameter or the key (``params["W1"]`` is ``W1``); everything else is taken as it is.
+        Arrays that the function captures are variables ``c0``, ``c1``, ... with known values.
+
+    Returns
+    -------
+    Formula
+        To read, derive, evaluate and turn into code. If the function branches on values, it is
+        the branch of these arguments.
+
+    Raises
+    ------
+    TracingError
+        If the function does not give one array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> f = trace(lambda X, w, y: np.sum((X @ w - y) ** 2), np.ones((3, 2)), np.ones(2), np.ones(3))
+    >>> print(f.derivative("w"))
+    2(Xw − y)ᵀX
+    """
+    expr, leaves, traced = trace_function(f, args)
+    variables = tuple(
+        Variable(str(v.params[0]), v.shape, frozenset(), _by_rank(v.ndim)) for v in leaves
+    )
+    return Formula(recognise(expr), variables, _by_rank(expr.ndim), None, traced=traced)
+
+
+def _by_rank(rank: int) -> Orientation:
+    if rank > 2:
+        return "tensor"
+    return ("scalar", "column", "matrix")[rank]  # type: ignore[return-value]
 
 
 def formula(
@@ -97,28 +141,47 @@ class Formula:
         Of the formula as it was written, in order of appearance.
     orientation : str
         ``"scalar"``, ``"column"``, ``"row"``, ``"matrix"`` or ``"tensor"``.
-    origin : Elaborated
-        The formula as it was read.
+    read : Elaborated or None
+        The formula as it was read; None for a traced function.
     source : Formula or None
         What this is the derivative of.
     wrt : str
         With respect to which variable.
     mode : str
         The mode of differentiation.
+    traced : Traced or None
+        The Python function that this was traced from, and the arrays that it captured.
     """
 
     expr: Expr
     variables: tuple[Variable, ...]
     orientation: Orientation
-    origin: Elaborated
+    read: Elaborated | None
     source: Formula | None = None
     wrt: str = ""
     mode: str = "auto"
+    traced: Traced | None = None
     _programs: dict[Any, Callable[[Any], Any]] = field(
         default_factory=dict[Any, Callable[[Any], Any]], repr=False
     )
 
     # ------------------------------------------------------------ facts
+
+    @property
+    def origin(self) -> Elaborated:
+        """The formula as it was read.
+
+        Raises
+        ------
+        WengertError
+            For a traced function: it was never read.
+        """
+        if self.read is None:
+            raise WengertError(
+                "derivation steps follow the parts of a formula's text; this was traced from a "
+                "Python function: write it with wg.formula to have them"
+            )
+        return self.read
 
     @property
     def shape(self) -> Shape:
@@ -161,7 +224,9 @@ class Formula:
             return {**written_signs([], [self.source.shown]), **self.source._signs}
         if self.source is not None:
             return self.source._signs
-        sums = [recognise(e) for e in build_all(self.origin).values() if e.primitive is ADD]
+        if self.read is None:
+            return {}
+        sums = [recognise(e) for e in build_all(self.read).values() if e.primitive is ADD]
         return written_signs([display(e, [e]) for e in sums], [self.shown])
 
     def _sources(self) -> list[Formula]:
@@ -215,7 +280,9 @@ class Formula:
             leaf = leaf_of(variable(name, *self._declared(name)))
             expr = derivative(result.expr, [leaf], mode)
             orientation = _orientation(result.orientation, len(leaf.shape), len(expr.shape))
-            result = Formula(expr, self.variables, orientation, self.origin, result, name, mode)
+            result = Formula(
+                expr, self.variables, orientation, self.read, result, name, mode, self.traced
+            )
         return result
 
     def _sequence(self, names: tuple[str, ...], order: int | None) -> tuple[str, ...]:
@@ -349,6 +416,8 @@ class Formula:
         return self._plan(self._bind(values))
 
     def _bind(self, values: Mapping[str, Any]) -> Arguments:
+        if self.traced is not None:
+            values = {**self.traced.captured, **values}
         arguments = bind(self.variables, self._needed, values)
         unknown = sorted(symbols_of(self.shape) - set(arguments.sizes))
         unknown += sorted(self._inner_symbols - set(arguments.sizes) - set(unknown))
@@ -394,13 +463,15 @@ class Formula:
             The largest of these errors, each relative to the largest entry compared; near 1e-10
             for smooth functions. NaN where the value or its differences are not finite.
         """
+        if self.traced is not None:
+            values = {**self.traced.captured, **values}
         arguments = bind(self.variables, [v.name for v in self.variables], values)
         arrays = {k: np.asarray(a, dtype=np.float64) for k, a in arguments.arrays.items()}
         return self._check(arrays)
 
     def _check(self, arrays: dict[str, Any]) -> float:
         if self.source is None:
-            return _relative_gap(self(**arrays), evaluate_directly(self.origin, arrays))
+            return _relative_gap(self(**arrays), self._directly(arrays))
         before = self.source._check(arrays)
         shape_and_assumptions = self._declared(self.wrt)
 
@@ -408,11 +479,17 @@ class Formula:
             moved = {**arrays, self.wrt: x}
             if self.source is not None and self.source.source is not None:
                 return self.source._unchecked(moved)
-            return evaluate_directly(self.origin, moved)
+            return self._directly(moved)
 
         project = _projection(shape_and_assumptions[1])
         error = largest_relative_error(function, arrays[self.wrt], self(**arrays), project)
         return max(before, error) if not np.isnan(before + error) else float("nan")
+
+    def _directly(self, arrays: dict[str, Any]) -> Any:
+        """The value without any rewriting: the formula step by step, or the Python function."""
+        if self.traced is not None:
+            return np.asarray(self.traced.call(arrays))
+        return evaluate_directly(self.origin, arrays)
 
     def _unchecked(self, arrays: dict[str, Any]) -> Any:
         """The value without checking assumptions (differences may step off them by rounding)."""

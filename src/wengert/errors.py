@@ -60,9 +60,37 @@ class DomainError(WengertError):
     """A value outside the domain on which the operation (or derivative) is defined."""
 
 
+class IndexRangeError(DomainError, IndexError):
+    """An index that the array's axis does not have."""
+
+
 class SingularMatrixError(DomainError):
     """A matrix that has to be inverted is singular."""
 
 
 class MissingRuleError(WengertError):
     """A derivative that wengert does not know; never silently zero."""
+
+
+class TracingError(WengertError):
+    """A Python function that cannot be traced as it is; the message names the line and remedy."""
+
+
+class UnknownValueError(TracingError):
+    """The number behind a traced value was asked for where it is not known (compiled code)."""
+
+
+class EscapedValueError(TracingError):
+    """A traced value was used after its trace had ended."""
+
+
+class InPlaceWriteError(TracingError, TypeError):
+    """A write into a traced array, which is a value and cannot change."""
+
+
+class UnsupportedFunctionError(TracingError, TypeError):
+    """A function, argument or dtype that is not supported; the message names the nearest way."""
+
+
+class DerivativeMismatchError(WengertError, AssertionError):
+    """A derivative differs from differences; the message is the report."""

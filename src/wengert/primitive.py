@@ -6,7 +6,7 @@ from which generated tests draw. Nothing outside a declaration branches on an op
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from fractions import Fraction
@@ -20,9 +20,18 @@ from wengert.shapes import Shape
 
 @dataclass(frozen=True)
 class Partials:
-    """Elementwise: ``partials[k](y, *operands)`` is ∂y/∂operand k, entry by entry."""
+    """Elementwise: ``partials[k](y, *operands)`` is ∂y/∂operand k, entry by entry.
 
-    partials: tuple[Callable[..., Expr], ...]
+    A partial may also be ``Constant(reason)``, zero, or ``Undefined(reason)``: a function that can
+    be differentiated in some of its operands only.
+    """
+
+    partials: tuple[Callable[..., Expr] | Constant | Undefined, ...]
+
+    @property
+    def functions(self) -> tuple[Callable[..., Expr], ...]:
+        """The partials that are functions."""
+        return tuple(p for p in self.partials if not isinstance(p, Constant | Undefined))
 
 
 @dataclass(frozen=True)
@@ -30,10 +39,13 @@ class Multilinear:
     """Linear in each operand apart: a tangent takes the operand's place.
 
     ``push(node, k, tangent)`` and ``pull(node, k, cotangent)`` carry extra leading axes.
+    ``together(node, {k: tangent})`` is the sum of the pushed tangents in one piece, where that is
+    cheaper than adding them; None where it is not.
     """
 
     push: Callable[[Expr, int, Expr], Expr]
     pull: Callable[[Expr, int, Expr], Expr]
+    together: Callable[[Expr, dict[int, Expr]], Expr | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,20 @@ class Pushforward:
     push: Callable[[Expr, int, Expr], Expr]
 
 
+@dataclass(frozen=True)
+class PartlyLinear:
+    """Linear in the operands that ``linear(k)`` marks, not linear in the others.
+
+    ``push(node, k, tangent)`` is built from linear pieces for every operand; ``pull(node, k,
+    cotangent)`` is given for the linear ones, so that rules may hold the operation as a linear
+    piece, and made by transposing ``push`` for the others. Both carry extra leading axes.
+    """
+
+    push: Callable[[Expr, int, Expr], Expr]
+    pull: Callable[[Expr, int, Expr], Expr]
+    linear: Callable[[int], bool]
+
+
 class Sweeps(Protocol):
     """The two sweeps of differentiation, for rules of operations that hold a program."""
 
@@ -76,13 +102,16 @@ class Sweeps(Protocol):
 class Joint:
     """Tangents of all operands at once, for operations that hold a program (loops, branches).
 
-    ``push(node, {k: tangent}, sweeps)`` is the node's tangent; ``pull(node, cotangent, sweeps)``
-    gives the cotangents by operand. Both carry extra leading axes. ``sweeps`` differentiates the
-    program inside.
+    Such an operation has several results; each is a node of its own, and nodes of one ``group``
+    are results of one run. ``push(node, {k: tangent}, sweeps)`` is a node's tangent;
+    ``pull({node: cotangent}, wanted, sweeps)`` takes the cotangents of all nodes of one group
+    together and gives those of the wanted operands, by number. Both carry extra leading axes.
+    ``sweeps`` differentiates the program inside.
     """
 
     push: Callable[[Expr, dict[int, Expr], Sweeps], Expr | None]
-    pull: Callable[[Expr, Expr, Sweeps], dict[int, Expr]]
+    pull: Callable[[Mapping[Expr, Expr], Sequence[int], Sweeps], dict[int, Expr]]
+    group: Callable[[Expr], Hashable]
 
 
 @dataclass(frozen=True)
@@ -99,7 +128,9 @@ class Undefined:
     reason: str
 
 
-Derivative = Partials | Multilinear | Linear | Pushforward | Joint | Constant | Undefined
+Derivative = (
+    Partials | Multilinear | Linear | Pushforward | PartlyLinear | Joint | Constant | Undefined
+)
 
 # ---------------------------------------------------------------- notation
 
@@ -109,9 +140,9 @@ class Notation:
     """How a node is written, as format templates over its operands and named parameters.
 
     ``{0}`` is the first operand as it stands, ``{0:a}`` the same in brackets unless it is an
-    atom. ``text`` is the formula language; ``numpy`` is Python code in which ``np`` is NumPy and
-    ``special`` is ``scipy.special``. ``level`` is ``"atom"`` for results that never need
-    brackets (``f(x)``, ``|x|``) and ``"power"`` for superscripts.
+    atom. ``text`` is the formula language; ``numpy`` is Python code in which ``np`` is NumPy,
+    ``special`` is ``scipy.special`` and ``linalg`` is ``scipy.linalg``. ``level`` is ``"atom"`` for
+    results that never need brackets (``f(x)``, ``|x|``) and ``"power"`` for superscripts.
     """
 
     text: str
@@ -126,7 +157,7 @@ class Notation:
     ) -> Notation:
         r"""``name(x)``, with ``\operatorname{name}`` in LaTeX unless given."""
         arguments = ", ".join(f"{{{k}}}" for k in range(arity))
-        head = latex or rf"\operatorname{{{name}}}".replace("{", "{{").replace("}", "}}")
+        head = (latex or rf"\operatorname{{{name}}}").replace("{", "{{").replace("}", "}}")
         return Notation(
             text=f"{name}({arguments})",
             unicode=f"{name}({arguments})",
@@ -144,8 +175,10 @@ class Domain:
 
     ``low`` and ``high`` bound the entries; ``matrix`` is ``""``, ``"invertible"``, ``"spd"`` or
     ``"tall"`` (full column rank) for matrix operands; ``boundary`` lists special entries at which
-    value and derivative must be right too. ``dtype`` is ``"int"`` for indices (from ``low`` up to
-    and including ``high``) and ``"bool"`` for masks.
+    value and derivative must be right too. ``"symmetric"`` (separated eigenvalues) and
+    ``"positive"`` (definite) matrices move within the symmetric ones, ``"full rank"`` ones have
+    separated singular values. ``dtype`` is ``"int"`` for indices (from ``low`` up to and including
+    ``high``) and ``"bool"`` for masks.
     """
 
     low: float = -2.0
@@ -175,6 +208,9 @@ class Kind(Enum):
     SAFE_POWER = auto()
     VARIABLE = auto()
     SIZE = auto()
+    BRANCH = auto()
+    SCAN = auto()
+    WHILE = auto()
     FUNCTION = auto()
 
 
@@ -221,6 +257,12 @@ class Primitive:
     merged, unmerge : callable or None
         ``merged(node, axis)``: the sizes of the axes that were merged into one, None if it is no
         such axis; ``unmerge(node, axis)``: the node with that axis split into them.
+    sliced : callable or None
+        ``sliced(node, slices) -> Expr | None``: a simpler node for a slice of the node (its
+        parameters are those of the operation ``slice``).
+    masking : bool
+        Zero where its last operand, a mask, is false, and its first operand elsewhere: products
+        with it are taken inside, so that 0 · ∞ is 0 where nothing is kept.
     domains : tuple of Domain
         One an operand, for generated tests.
     samples : tuple of Sample
@@ -231,11 +273,14 @@ class Primitive:
         the operation is applied with the same parameters, which suits trailing axes.
     smooth : bool
         False where a derivative jumps within the domain (abs, max): tests stay off the kinks.
+    ufuncs : tuple of callable
+        The functions of NumPy and SciPy that it equals on real arrays: ``ufunc(*params,
+        *operands)``. Tracing turns their calls into nodes.
     source : str
         Where the mathematics is from.
     kind : Kind
         FUNCTION for all but the structural operations.
-    dtype : str
+    dtype : str or callable(operands, params) -> str
         Of the result: ``"real"``, ``"int"``, ``"bool"``, or ``"same"`` as the first operand. What
         is not real is discrete: no derivative passes through it.
     rule : str
@@ -261,17 +306,22 @@ class Primitive:
     square: Callable[[Expr], Expr] | None = None
     merged: Callable[[Expr, int], Shape | None] | None = None
     unmerge: Callable[[Expr, int], Expr] | None = None
+    sliced: Callable[[Expr, Any], Expr | None] | None = None
+    masking: bool = False
     domains: tuple[Domain, ...] = field(default=(Domain(),))
     samples: tuple[Sample, ...] = ()
     batch: Callable[[Expr, tuple[Expr, ...], tuple[bool, ...]], Expr] | None = None
     smooth: bool = True
+    ufuncs: tuple[Callable[..., Any], ...] = ()
     source: str = ""
     kind: Kind = Kind.FUNCTION
-    dtype: str = "real"
+    dtype: str | Callable[[tuple[Expr, ...], Params], str] = "real"
     rule: str = ""
 
-    def dtype_of(self, operands: tuple[Expr, ...]) -> str:
+    def dtype_of(self, operands: tuple[Expr, ...], params: Params = ()) -> str:
         """The result's dtype: "real", "int" or "bool"."""
+        if not isinstance(self.dtype, str):
+            return self.dtype(operands, params)
         return operands[0].dtype if self.dtype == "same" else self.dtype
 
     def notation_of(self, node: Expr) -> Notation:

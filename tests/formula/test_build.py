@@ -13,6 +13,7 @@ from wengert.expr import Expr
 from wengert.formula import build, build_all, elaborate, evaluate_directly, function_names
 from wengert.formula.direct import sizes_of
 from wengert.plan.planner import make_plan
+from wengert.primitive import registry
 
 
 def evaluate(expr: Expr, values: dict[str, Any], sizes: dict[str, int]) -> Any:
@@ -68,7 +69,8 @@ def _sample(name: str) -> str:
         return f"{name}(A'*A)"
     if name in OF_TWO:
         return f"{name}(x, z)"
-    return f"{name}(x/3)"
+    arity = registry[name].arity if name in registry else 1
+    return f"{name}({', '.join(['x/3', 'z/4', 'x/5', 'z/6'][:arity])})"
 
 
 @pytest.mark.parametrize("name", function_names())

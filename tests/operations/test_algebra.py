@@ -426,3 +426,11 @@ def test_symmetry_is_found() -> None:
     assert mul(S, transpose(S)) is power(S, 2)
     left = contract([x, S, LEAVES["y"]], [(0,), (0, 1), (1,)], ())
     assert left is contract([x, S, LEAVES["y"]], [(0,), (1, 0), (1,)], ())
+
+
+def test_a_reshaped_multiple_of_a_scalar_keeps_the_scalar() -> None:
+    t, x = variable("t", ()), variable("x", (2,))
+    for scalar, value in ((scale(-1, t), -3.0), (scale(2, t), 6.0), (power(scale(2, t), 2), 36.0),
+                          (contract([t, x], [(), (0,)], (), coefficient=5), 75.0)):  # fmt: skip
+        found = evaluate(reshape(scalar, (1, 1)), {"t": 3.0, "x": np.array([1.0, 4.0])})
+        np.testing.assert_allclose(found, [[value]])

@@ -9,20 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from wengert.backends.numpy_programs import branch_step, item_step, loop_step
 from wengert.plan.instructions import (
     Apply,
+    Branch,
     Combine,
     Fill,
     Input,
     Instruction,
+    Item,
     Labels,
+    Loop,
     Pair,
+    Plan,
     Reshape,
     Scale,
     Single,
     Term,
 )
-from wengert.plan.planner import Plan
 
 Step = Callable[[list[Any]], Any]
 Program = Callable[[Mapping[str, Any]], tuple[Any, ...]]
@@ -257,12 +261,20 @@ def _apply(i: Apply, dtype: Any) -> Step:
     node, operands = i.node, i.operands
     evaluate = node.primitive.evaluate
     if not operands:
-        value = dtype.type(evaluate(node))
+        value = evaluate(node)
+        if node.dtype == "real":
+            value = dtype.type(value) if not node.shape else np.asarray(value, dtype)
         return lambda slots: value
+    if node.dtype == "real" and all(o.dtype != "real" for o in node.operands):
+        return lambda slots: np.asarray(evaluate(node, *(slots[o] for o in operands)), dtype)
     if len(operands) == 1:
         (only,) = operands
         return lambda slots: evaluate(node, slots[only])
     return lambda slots: evaluate(node, *(slots[o] for o in operands))
+
+
+def _step_of(i: Instruction, dtype: Any) -> Step:
+    return _STEPS[type(i)](i, dtype)
 
 
 _STEPS: dict[type[Instruction], Callable[[Any, Any], Step]] = {
@@ -273,4 +285,7 @@ _STEPS: dict[type[Instruction], Callable[[Any, Any], Step]] = {
     Scale: _scale,
     Reshape: _reshape,
     Apply: _apply,
+    Item: lambda i, dtype: item_step(i),
+    Loop: lambda i, dtype: loop_step(i, dtype, _step_of),
+    Branch: lambda i, dtype: branch_step(i, dtype, _step_of),
 }

@@ -1,6 +1,14 @@
 """Differentiation of expressions."""
 
 from wengert.derive.linearize import pullback, pushforward
-from wengert.derive.modes import cheapest_mode, deltas, derivative, resolve_mode
+from wengert.derive.modes import cheapest_mode, deltas, derivative, jacobians, resolve_mode
 
-__all__ = ["cheapest_mode", "deltas", "derivative", "pullback", "pushforward", "resolve_mode"]
+__all__ = [
+    "cheapest_mode",
+    "deltas",
+    "derivative",
+    "jacobians",
+    "pullback",
+    "pushforward",
+    "resolve_mode",
+]

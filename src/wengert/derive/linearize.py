@@ -5,7 +5,7 @@ Tangents and cotangents may carry extra axes; they come first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wengert.errors import MissingRuleError
@@ -21,6 +21,7 @@ from wengert.primitive import (
     Linear,
     Multilinear,
     Partials,
+    PartlyLinear,
     Pushforward,
     Undefined,
 )
@@ -38,8 +39,8 @@ def push(node: Expr, k: int, tangent: Expr) -> Expr | None:
     """
     rule = node.primitive.derivative
     if isinstance(rule, Partials):
-        return _scale_entries(rule.partials[k](node, *node.operands), tangent)
-    if isinstance(rule, Multilinear | Pushforward):
+        return _scale_entries(node, rule, k, tangent)
+    if isinstance(rule, Multilinear | Pushforward | PartlyLinear):
         return rule.push(node, k, tangent)
     if isinstance(rule, Linear):
         return rule.apply(node, tangent)
@@ -53,6 +54,10 @@ def push_all(node: Expr, tangents: dict[int, Expr]) -> Expr | None:
     rule = node.primitive.derivative
     if isinstance(rule, Joint):
         return rule.push(node, tangents, SWEEPS)
+    if isinstance(rule, Multilinear) and rule.together is not None:
+        found = rule.together(node, tangents)
+        if found is not None:
+            return found
     pushed = [push(node, k, tangent) for k, tangent in tangents.items()]
     found = [p for p in pushed if p is not None]
     return accumulate(found) if found else None
@@ -68,25 +73,29 @@ def pull(node: Expr, k: int, cotangent: Expr) -> Expr | None:
     """
     rule = node.primitive.derivative
     if isinstance(rule, Partials):
-        return _scale_entries(rule.partials[k](node, *node.operands), cotangent)
-    if isinstance(rule, Multilinear):
+        return _scale_entries(node, rule, k, cotangent)
+    if isinstance(rule, Multilinear) or (isinstance(rule, PartlyLinear) and rule.linear(k)):
         return rule.pull(node, k, cotangent)
     if isinstance(rule, Linear):
         return rule.transpose(node, cotangent)
-    if isinstance(rule, Pushforward):
+    if isinstance(rule, Pushforward | PartlyLinear):
         placeholder = variable(_PLACEHOLDER, node.operands[k].shape)
         return transpose_linear(rule.push(node, k, placeholder), placeholder, cotangent)
     if isinstance(rule, Joint):
-        return rule.pull(node, cotangent, SWEEPS).get(k)
+        return rule.pull({node: cotangent}, (k,), SWEEPS).get(k)
     return _without_derivative(node, rule)
 
 
-def _without_derivative(node: Expr, rule: Constant | Undefined) -> None:
+def _without_derivative(node: Expr, rule: Constant | Undefined, where: str = "") -> None:
     if isinstance(rule, Undefined):
-        raise MissingRuleError(f"{node.name} has no derivative: {rule.reason}")
+        raise MissingRuleError(f"{node.name} has no derivative{where}: {rule.reason}")
 
 
-def _scale_entries(partial: Expr, tangent: Expr) -> Expr:
+def _scale_entries(node: Expr, rule: Partials, k: int, tangent: Expr) -> Expr | None:
+    declared = rule.partials[k]
+    if isinstance(declared, Constant | Undefined):
+        return _without_derivative(node, declared, f" in its operand {k + 1}")
+    partial = declared(node, *node.operands)
     extra = tangent.ndim - partial.ndim
     labels = tuple(range(tangent.ndim))
     return contract([partial, tangent], [labels[extra:], labels], labels)
@@ -101,20 +110,23 @@ def transpose_linear(linear: Expr, placeholder: Expr, cotangent: Expr) -> Expr |
     active = depending(order, {placeholder})
     if linear not in active:
         return None
-    cotangents: dict[Expr, list[Expr]] = {linear: [cotangent]}
-    for node in reversed(order):
-        if node not in active or node is placeholder or node not in cotangents:
-            continue
-        arrived = accumulate(cotangents.pop(node))
-        for k, operand in enumerate(node.operands):
-            if operand in active:
-                if not isinstance(node.primitive.derivative, Multilinear | Linear | Joint):
-                    raise MissingRuleError(f"the rule of {node.name} is not linear in its tangent")
-                contribution = pull(node, k, arrived)
-                if contribution is not None:
-                    cotangents.setdefault(operand, []).append(contribution)
-    arrived_last = cotangents.get(placeholder)
+    arrived: dict[Expr, list[Expr]] = {linear: [cotangent]}
+    _sweep_back(order, active, {placeholder}, arrived, _pull_linear)
+    arrived_last = arrived.get(placeholder)
     return accumulate(arrived_last) if arrived_last else None
+
+
+def _pull_linear(node: Expr, k: int, cotangent: Expr) -> Expr | None:
+    if not _is_linear(node, k):
+        raise MissingRuleError(f"the rule of {node.name} is not linear in its tangent")
+    return pull(node, k, cotangent)
+
+
+def _is_linear(node: Expr, k: int) -> bool:
+    rule = node.primitive.derivative
+    if isinstance(rule, PartlyLinear):
+        return rule.linear(k)
+    return isinstance(rule, Multilinear | Linear | Joint)
 
 
 def accumulate(contributions: list[Expr]) -> Expr:
@@ -177,17 +189,50 @@ def pullback(
     arrived: dict[Expr, list[Expr]] = {}
     for root, cotangent in zip(roots, cotangents, strict=True):
         arrived.setdefault(root, []).append(cotangent)
-    ends = set(leaves)
+    _sweep_back(order, active, set(leaves), arrived, pull)
+    return [accumulate(arrived[leaf]) if leaf in arrived else None for leaf in leaves]
+
+
+def _sweep_back(
+    order: Sequence[Expr],
+    active: set[Expr],
+    ends: set[Expr],
+    arrived: dict[Expr, list[Expr]],
+    pull_one: Callable[[Expr, int, Expr], Expr | None],
+) -> None:
+    """Carry what has arrived back to the ends, users before operands.
+
+    The results of one run of a program are pulled back together, once: at the first of them in
+    the order, when the cotangents of all have arrived and no operand has been visited.
+    """
+    runs = _runs(node for node in order if node in active)
     for node in reversed(order):
-        if node not in active or node in ends or node not in arrived:
+        if node not in active or node in ends:
             continue
-        total = accumulate(arrived.pop(node))
-        for k, operand in enumerate(node.operands):
-            if operand in active:
-                contribution = pull(node, k, total)
+        rule = node.primitive.derivative
+        if isinstance(rule, Joint):
+            results = [v for v in runs.get(node, ()) if v in arrived]
+            together = {v: accumulate(arrived.pop(v)) for v in results}
+            wanted = [k for k, operand in enumerate(node.operands) if operand in active]
+            pulled = rule.pull(together, wanted, SWEEPS) if together else {}
+            for k, contribution in pulled.items():
+                arrived.setdefault(node.operands[k], []).append(contribution)
+        elif node in arrived:
+            total = accumulate(arrived.pop(node))
+            for k, operand in enumerate(node.operands):
+                contribution = pull_one(node, k, total) if operand in active else None
                 if contribution is not None:
                     arrived.setdefault(operand, []).append(contribution)
-    return [accumulate(arrived[leaf]) if leaf in arrived else None for leaf in leaves]
+
+
+def _runs(order: Iterable[Expr]) -> dict[Expr, list[Expr]]:
+    """The results of each run of a program, by the first of them in the order."""
+    runs: dict[Hashable, list[Expr]] = {}
+    for node in order:
+        rule = node.primitive.derivative
+        if isinstance(rule, Joint):
+            runs.setdefault(rule.group(node), []).append(node)
+    return {results[0]: results for results in runs.values()}
 
 
 @dataclass(frozen=True)

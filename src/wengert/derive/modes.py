@@ -18,6 +18,7 @@ from wengert.operations.algebra import (
     add,
     contract,
 )
+from wengert.operations.control.programs import unknown_length
 from wengert.operations.structural import (
     VARIABLE,
 )
@@ -84,6 +85,54 @@ def cheapest_mode(root: Expr, leaf: Expr) -> str:
     return "forward" if more else "reverse"
 
 
+def jacobians(roots: Sequence[Expr], leaves: Sequence[Expr], mode: str) -> list[list[Expr]]:
+    """The derivatives of several functions in several variables, with as few sweeps as can be.
+
+    Parameters
+    ----------
+    roots, leaves : sequence of Expr
+        The functions and the variable leaves.
+    mode : str
+        As in :func:`derivative`; ``"auto"`` compares all outputs with all inputs.
+
+    Returns
+    -------
+    list of list of Expr
+        ``[root][leaf]``, of shape ``root.shape + leaf.shape``.
+    """
+    mode = resolve_mode(mode)
+    if mode == "auto":
+        more = _entries(roots) > _entries(leaves)
+        mode = "forward" if more else "reverse"
+    if mode == "cross-country":
+        return [[cross_country(root, leaf) for leaf in leaves] for root in roots]
+    if mode == "forward":
+        columns = [pushforward(roots, {leaf: seed(leaf)}) for leaf in leaves]
+        return [
+            [_outputs_first(columns[j][i], root, leaf) for j, leaf in enumerate(leaves)]
+            for i, root in enumerate(roots)
+        ]
+    return [
+        [
+            zeros(root.shape + leaf.shape) if g is None else _project(g, leaf)
+            for g, leaf in zip(pullback([root], [deltas(root)], leaves), leaves, strict=True)
+        ]
+        for root in roots
+    ]
+
+
+def _entries(nodes: Sequence[Expr]) -> int:
+    return sum(prod(s for s in node.shape if isinstance(s, int)) for node in nodes)
+
+
+def _outputs_first(tangent: Expr | None, root: Expr, leaf: Expr) -> Expr:
+    if tangent is None:
+        return zeros(root.shape + leaf.shape)
+    n = leaf.ndim
+    axes = tuple(range(n + root.ndim))
+    return contract([tangent], [axes], axes[n:] + axes[:n])
+
+
 def forward(root: Expr, leaf: Expr) -> Expr:
     """Forward mode: ∂vᵢ/∂x for every node, operands first.
 
@@ -95,11 +144,7 @@ def forward(root: Expr, leaf: Expr) -> Expr:
     (3, 3)
     """
     (tangent,) = pushforward([root], {leaf: seed(leaf)})
-    if tangent is None:
-        return zeros(root.shape + leaf.shape)
-    n = leaf.ndim
-    axes = tuple(range(n + root.ndim))
-    return contract([tangent], [axes], axes[n:] + axes[:n])
+    return _outputs_first(tangent, root, leaf)
 
 
 def reverse(root: Expr, leaf: Expr) -> Expr:
@@ -117,6 +162,8 @@ def cross_country(root: Expr, leaf: Expr) -> Expr:
     order = [v for v in topological(root) if v in depending(topological(root), {leaf})]
     if root not in order:
         return zeros(root.shape + leaf.shape)
+    if any(unknown_length(v) for v in order):
+        return reverse(root, leaf)  # the record of a loop has no Jacobian of known size
     into: dict[Expr, dict[Expr, Expr]] = {v: _local_jacobians(v, order, leaf) for v in order}
     users: dict[Expr, set[Expr]] = {v: set() for v in order}
     for v, edges in into.items():

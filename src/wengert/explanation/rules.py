@@ -16,7 +16,7 @@ from wengert.operations.structure import (
     contraction_params,
     exponent_of,
 )
-from wengert.primitive import Constant, Partials, Primitive
+from wengert.primitive import Constant, Partials, Primitive, Undefined
 from wengert.printing import matrix_notation
 from wengert.rewrite import display
 
@@ -86,10 +86,13 @@ def _partial_rule(primitive: Primitive, params: Params, k: int) -> str:
     derivative = primitive.derivative
     if not isinstance(derivative, Partials):
         return ""
+    partial_of = derivative.partials[k]
+    if isinstance(partial_of, Constant | Undefined):
+        return partial_of.reason
     names = "t" if primitive.arity == 1 else "stuvw"[: primitive.arity]
     operands = [variable(name, ()) for name in names]
     value = apply(primitive, *operands, **dict(zip(primitive.parameters, params, strict=True)))
-    partial = display(derivative.partials[k](value, *operands), [value])
+    partial = display(partial_of(value, *operands), [value])
     left, right = matrix_notation(value), matrix_notation(partial)
     if primitive.arity == 1:
         return f"{left}′ = {right}"

@@ -35,7 +35,7 @@ from wengert.formula.types import (
     name_sizes,
     named,
 )
-from wengert.formula.vocabulary import lookup, suggest
+from wengert.formula.vocabulary import reserved, suggest
 from wengert.formula.words import Node, Word
 from wengert.shapes import Shape, Size, symbol
 
@@ -172,7 +172,7 @@ class _Elaborator:
     def define(self, statement: Statement) -> None:
         """Enter a definition."""
         name, place = str(statement.name), statement.span
-        if lookup(name) is not None:
+        if reserved(name) is not None:
             message = f"{name} is a word of the language; choose another name"
             raise FormulaError(message, self.text, *place)
         if name in self.definitions:
@@ -288,7 +288,7 @@ class _Elaborator:
         if known is not None:
             results.append(known[0])
             return None
-        word = lookup(name)
+        word = reserved(name)
         if word is None:
             results.append(self._variable(syntax))
             return None

@@ -161,7 +161,8 @@ def _registered(name: str) -> Word | None:
 def _is_plain(name: str) -> bool:
     primitive = registry[name]
     takes = (primitive.arity or 0) in (1, 2, 3, 4) and not primitive.parameters
-    return primitive.elementwise and takes and name.isidentifier()
+    real = primitive.dtype == "real" and all(d.dtype == "real" for d in primitive.domains)
+    return primitive.elementwise and takes and real and name.isidentifier()
 
 
 def lookup(name: str) -> Word | None:
@@ -169,6 +170,14 @@ def lookup(name: str) -> Word | None:
     plain = ALIASES.get(name, name)
     word = WORDS.get(plain)
     return word or (_registered(plain) if plain in registry else None)
+
+
+def reserved(name: str) -> Word | None:
+    """The word that the name has to itself: no variable can be called so.
+
+    The other functions of the registry (beta, gamma, zeta) are words only where they are called.
+    """
+    return WORDS.get(ALIASES.get(name, name))
 
 
 def function_names() -> list[str]:

@@ -17,6 +17,7 @@ from wengert.operations.algebra import (
     variable,
 )
 from wengert.operations.apply import apply, elementwise
+from wengert.operations.binary_functions import power_general
 from wengert.operations.build import (
     broadcast,
     constant,
@@ -39,8 +40,19 @@ from wengert.operations.build import (
 from wengert.operations.build import (
     matpow as _positive_matpow,
 )
+from wengert.operations.calling import CALL
+from wengert.operations.composed import clip, nan_to_num, operation_of
 from wengert.operations.constants import pi
-from wengert.operations.linalg import ADJ, DET, INV, LOGDET, PINV
+from wengert.operations.cumulative import cumsum
+from wengert.operations.discrete import arange, as_int, as_real, int_array
+from wengert.operations.factorisations import cholesky, eigh, eigvalsh, qr
+from wengert.operations.gathering import broadcast_shape, take, take_along
+from wengert.operations.indexing import embed, slice_
+from wengert.operations.joining import concatenate, stack
+from wengert.operations.linalg import ADJ, DET, INV, LOGABSDET, LOGDET, PINV, SIGNDET
+from wengert.operations.matrix_functions import expm, logm, matrix_power, sqrtm
+from wengert.operations.matrix_parts import block_diag, tril, triu
+from wengert.operations.norms import matrix_norm, vector_norm
 from wengert.operations.reductions import (
     LOGSUMEXP,
     MAX,
@@ -54,12 +66,25 @@ from wengert.operations.reductions import (
     SOFTMAX,
 )
 from wengert.operations.reshaping import kron, reshape, vec
-from wengert.operations.scalar_functions import ABS, power_general
+from wengert.operations.scalar_functions import ABS
+from wengert.operations.selection import (
+    argmax,
+    argmin,
+    argsort,
+    broadcast_to,
+    keep,
+    sort,
+    where,
+)
+from wengert.operations.singular_values import svd, svdvals
+from wengert.operations.solving import lstsq, solve, solve_sylvester
+from wengert.operations.special_functions import expn, lambertw, multigammaln, polygamma, zeta
 from wengert.operations.structure import (
     leaf_of,
     ones,
     zeros,
 )
+from wengert.operations.trailing import move_axis, rearrange
 from wengert.primitive import Primitive
 from wengert.shapes import total_size
 
@@ -169,6 +194,11 @@ def logdet(matrix: Expr) -> Expr:
     return apply(LOGDET, matrix)
 
 
+def slogdet(matrix: Expr) -> tuple[Expr, Expr]:
+    """The sign of the determinant of a square matrix, and the logarithm of its absolute value."""
+    return apply(SIGNDET, matrix), apply(LOGABSDET, matrix)
+
+
 def matpow(matrix: Expr, exponent: int) -> Expr:
     """An integer power of a square matrix."""
     base = inv(matrix) if exponent < 0 else matrix
@@ -176,54 +206,103 @@ def matpow(matrix: Expr, exponent: int) -> Expr:
 
 
 __all__ = [
+    "CALL",
     "add",
     "adj",
     "apply",
+    "arange",
+    "argmax",
+    "argmin",
+    "argsort",
+    "as_int",
+    "as_real",
+    "block_diag",
     "broadcast",
+    "broadcast_shape",
+    "broadcast_to",
+    "cholesky",
+    "clip",
+    "concatenate",
     "constant",
     "contract",
+    "cumsum",
     "det",
     "diag",
     "diagonal",
     "divide",
+    "eigh",
+    "eigvalsh",
     "einsum",
     "elementwise",
+    "embed",
+    "expm",
+    "expn",
     "identity",
+    "int_array",
     "inv",
+    "keep",
     "kron",
+    "lambertw",
     "leaf_of",
     "logdet",
+    "logm",
     "logsumexp",
+    "lstsq",
     "matmul",
     "matpow",
+    "matrix_norm",
+    "matrix_power",
     "max_",
     "maxmask",
     "mean",
     "min_",
     "minmask",
+    "move_axis",
     "mul",
+    "multigammaln",
+    "nan_to_num",
     "neg",
     "norm1",
     "norm2",
     "norminf",
     "ones",
+    "operation_of",
     "outer",
     "pi",
     "pinv",
     "plus",
+    "polygamma",
     "power",
     "power_general",
     "prod",
     "prodexcept",
+    "qr",
+    "rearrange",
     "reshape",
     "scale",
     "size",
+    "slice_",
+    "slogdet",
     "softmax",
+    "solve",
+    "solve_sylvester",
+    "sort",
+    "sqrtm",
+    "stack",
     "sub",
     "sum_",
+    "svd",
+    "svdvals",
+    "take",
+    "take_along",
     "trace",
     "transpose",
+    "tril",
+    "triu",
     "variable",
     "vec",
+    "vector_norm",
+    "where",
     "zeros",
+    "zeta",
 ]

@@ -87,7 +87,7 @@ def contract(
         return zeros(shape)
     network.resolve()
     network.split_merged_axes()
-    mapped = _through_linear_map(network)
+    mapped = _through_mask(network) or _through_linear_map(network)
     if mapped is not None:
         return mapped
     network.cancel_inverses()
@@ -396,33 +396,76 @@ def _finished(factors: Sequence[Factor], out: Labels, coefficient: Fraction, sha
 
 
 def _through_linear_map(network: _Network) -> Expr | None:
-    """A linear operation on deltas, met by other factors, is the operation on them.
+    """A linear operation on deltas, met by other factors or sums, is the operation on them.
 
     Without this, the Jacobian of a reshape would be a dense array of zeros and ones.
     """
-    if len(network.factors) < 2:
-        return None
     for k, (expr, axes) in enumerate(network.factors):
         rule = expr.primitive.derivative
-        if not isinstance(rule, Linear) or not has_delta(expr.operands[0]):
+        if not isinstance(rule, Linear):
+            continue
+        operand = expr.operands[0]
+        rank = rule.rank(expr)
+        whole = _is_delta(operand, rank)
+        if not (whole or has_delta(operand)):
             continue
         if len(set(axes)) < len(axes):
             continue  # a diagonal of the result
         rest = [f for j, f in enumerate(network.factors) if j != k]
         elsewhere = {x for _, a in rest for x in a}
-        if not elsewhere:
-            return None  # scalars only: they stay outside
-        rank = rule.rank(expr)
-        lead = axes[: expr.operands[0].ndim - rank]
+        met = elsewhere | {x for x in axes if x not in network.out}
+        if not met:
+            continue  # scalars only: they stay outside
+        lead = axes[: operand.ndim - rank]
         last = axes[len(lead) :]
-        if network.owns(last, elsewhere):
+        if _tied(operand, lead) & met and network.owns(last, elsewhere):
             inner_axes = tuple(range(network.fresh, network.fresh + rank))
-            moved = [(expr.operands[0], (*lead, *inner_axes)), *rest]
+            moved = [(operand, (*lead, *inner_axes)), *rest]
             return _mapped(
                 network, moved, last, inner_axes, lambda x, e=expr, r=rule: r.apply(e, x)
             )
-        if _is_delta(expr.operands[0], rank) and network.owns(lead, elsewhere):
+        joined = set(last) & met
+        apart = rank or not set(last) & set(network.out)  # v ⊙ eₖ is no smaller as an operation
+        if whole and joined and apart and network.owns(lead, elsewhere):
             return _mapped(network, rest, lead, last, lambda x, e=expr, r=rule: r.transpose(e, x))
+    return None
+
+
+def _tied(node: Expr, axes: Labels) -> set[int]:
+    """Of the labels of a node's leading axes, those on which it has a delta."""
+    if not is_contraction(node):
+        return set()
+    out = contraction_params(node)[1]
+    return {x for x, inner in zip(axes, out, strict=False) if out.count(inner) > 1}
+
+
+def _through_mask(network: _Network) -> Expr | None:
+    """A product with what is masked is masked as a whole: 0 · ∞ is 0 where nothing is kept."""
+    if len(network.factors) < 2:
+        return None
+    for k, (expr, axes) in enumerate(network.factors):
+        rule = expr.primitive.derivative
+        if not expr.primitive.masking or not isinstance(rule, Linear):
+            continue
+        last = axes[len(axes) - rule.rank(expr) :]
+        if len(set(last)) < len(last) or not set(last) <= set(network.out):
+            continue
+        rest = [f for j, f in enumerate(network.factors) if j != k]
+        used = {x for _, a in (*rest, (expr, axes)) for x in a}
+        kept = tuple(x for x in dict.fromkeys(network.out) if x in used and x not in last)
+        inner = contract(
+            [expr.operands[0], *(e for e, _ in rest)],
+            [axes, *(a for _, a in rest)],
+            (*kept, *last),
+            sizes={x: s for x, s in network.sizes.items() if x in used or x not in network.out},
+        )
+        return contract(
+            [rule.apply(expr, inner)],
+            [(*kept, *last)],
+            network.out,
+            sizes={x: network.sizes[x] for x in network.out},
+            coefficient=network.coefficient,
+        )
     return None
 
 
@@ -459,6 +502,14 @@ def _is_delta(node: Expr, rank: int) -> bool:
     )
 
 
+def _hides_delta(node: Expr) -> bool:
+    """Is a delta in the node, or in what linear operations of its factors act on?"""
+    factors = node.operands if is_contraction(node) else (node,)
+    return has_delta(node) or any(
+        isinstance(f.primitive.derivative, Linear) and has_delta(f.operands[0]) for f in factors
+    )
+
+
 def _distribute(network: _Network, shape: Shape, deep: bool) -> Expr | None:
     """Multiply out a factor that is a sum with delta terms, so that the deltas vanish."""
     if len(network.factors) == 1:
@@ -468,7 +519,7 @@ def _distribute(network: _Network, shape: Shape, deep: bool) -> Expr | None:
     for k, (expr, axes) in enumerate(network.factors):
         if not is_sum(expr) or len(expr.operands) > _DISTRIBUTION_CAP:
             continue
-        if not any(has_delta(t) for t in expr.operands):
+        if not any(map(_hides_delta, expr.operands)):
             continue
         rest = network.factors[:k] + network.factors[k + 1 :]
         terms = [

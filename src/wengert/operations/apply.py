@@ -39,11 +39,12 @@ def apply(primitive: Primitive, *operands: Expr, **params: Hashable) -> Expr:
         rewritten = primitive.rewrite(operands, values)
         if rewritten is not None:
             return rewritten
-    if primitive.elementwise and len(operands) == 1:
+    real = primitive.dtype_of(operands, values) == "real"  # patterns are products of real factors
+    if primitive.elementwise and len(operands) == 1 and real:
         floated = _float_pattern(primitive, operands[0], params)
         if floated is not None:
             return floated
-    return make(primitive, operands, values, shape, primitive.dtype_of(operands))
+    return make(primitive, operands, values, shape, primitive.dtype_of(operands, values))
 
 
 def elementwise(name: str, *operands: Expr) -> Expr:

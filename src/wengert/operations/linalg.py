@@ -23,7 +23,8 @@ from wengert.operations.algebra import (
     transpose,
 )
 from wengert.operations.apply import apply
-from wengert.operations.build import identity, mul, neg, sub, sum_
+from wengert.operations.build import mul, neg, sub, sum_
+from wengert.operations.matrix_parts import identities, product, swapped
 from wengert.operations.reductions import PROD
 from wengert.operations.scalar_functions import LOG
 from wengert.operations.structural import (
@@ -33,7 +34,7 @@ from wengert.operations.structural import (
 from wengert.operations.structure import (
     contraction_params,
 )
-from wengert.primitive import Domain, Notation, Primitive, Pushforward, register
+from wengert.primitive import Constant, Domain, Notation, Primitive, Pushforward, register
 from wengert.shapes import Shape, format_shape
 
 _INVERTIBLE = (Domain(matrix="invertible"),)
@@ -52,9 +53,9 @@ def _square_to_scalar(operands: tuple[Expr, ...], params: Params) -> Shape:
 
 def _turned(operands: tuple[Expr, ...], params: Params) -> Shape:
     a = operands[0]
-    if a.ndim != 2:
+    if a.ndim < 2:
         raise ShapeError(f"a matrix is needed; the shape is {format_shape(a.shape)}")
-    return a.shape[::-1]
+    return (*a.shape[:-2], a.shape[-1], a.shape[-2])
 
 
 def _sandwich(left: Expr, tangent: Expr, right: Expr, *, turned: bool = False) -> Expr:
@@ -151,7 +152,7 @@ def _evaluate_inverse(node: Expr, a: Any) -> Any:
     """The inverse; an error if the matrix is singular, or within rounding of a singular one."""
     with suppress(np.linalg.LinAlgError):
         inverse = cast("Any", np.linalg.inv(a))
-        if not _is_numerically_singular(a, inverse):
+        if not is_numerically_singular(a, inverse):
             return inverse
     raise SingularMatrixError(
         f"the {a.shape[-1]}×{a.shape[-1]} matrix to be inverted is singular "
@@ -159,7 +160,7 @@ def _evaluate_inverse(node: Expr, a: Any) -> Any:
     )
 
 
-def _is_numerically_singular(a: Any, inverse: Any) -> bool:
+def is_numerically_singular(a: Any, inverse: Any) -> bool:
     """Is a matrix so ill-conditioned that its computed inverse has no right digit?
 
     The condition number is that of the matrix with rows, then columns, scaled to a largest entry
@@ -183,6 +184,14 @@ def _evaluate_logdet(node: Expr, a: Any) -> Any:
     sign, value = np.linalg.slogdet(a)
     result: Any = np.where(sign < 0, np.nan, value)
     return result.astype(a.dtype)
+
+
+def _evaluate_logabsdet(node: Expr, a: Any) -> Any:
+    return np.asarray(np.linalg.slogdet(a)[1], dtype=a.dtype)
+
+
+def _evaluate_signdet(node: Expr, a: Any) -> Any:
+    return np.asarray(np.linalg.slogdet(a)[0], dtype=a.dtype)
 
 
 def _evaluate_adjugate(node: Expr, a: Any) -> Any:
@@ -219,11 +228,11 @@ def _push_adjugate(y: Expr, k: int, da: Expr) -> Expr:
 def _push_pseudo_inverse(p: Expr, k: int, da: Expr) -> Expr:
     """−P dA P + P Pᵀ dAᵀ (I − A P) + (I − P A) dAᵀ Pᵀ P, for locally constant rank."""
     a = p.operands[0]
-    pt = transpose(p)
-    left = contract([p, pt], [(0, 1), (1, 2)], (0, 2))
-    right = contract([pt, p], [(0, 1), (1, 2)], (0, 2))
-    onto_rows = sub(identity(p.shape[0]), contract([p, a], [(0, 1), (1, 2)], (0, 2)))
-    onto_columns = sub(identity(a.shape[0]), contract([a, p], [(0, 1), (1, 2)], (0, 2)))
+    pt = swapped(p)
+    left = product(p, pt)
+    right = product(pt, p)
+    onto_rows = sub(identities(p), product(p, a))
+    onto_columns = sub(identities(a), product(a, p))
     first = neg(_sandwich(p, da, p))
     second = _sandwich(left, da, onto_columns, turned=True)
     third = _sandwich(onto_rows, da, right, turned=True)
@@ -291,6 +300,42 @@ LOGDET = register(
         domains=(Domain(matrix="spd"),),
         source="Matrix Cookbook (57); through LU, NaN for a negative determinant",
         rule="log-determinant, Matrix Cookbook (57): d log det(X) = tr(X⁻¹ dX)",
+    )
+)
+LOGABSDET = register(
+    Primitive(
+        "logabsdet",
+        1,
+        _square_to_scalar,
+        _evaluate_logabsdet,
+        Pushforward(lambda y, k, da: _pairing(apply(INV, y.operands[0]), da)),
+        Notation(
+            "logabsdet({0})",
+            "log |det({0})|",
+            r"\log\left|\det\left({0}\right)\right|",
+            "np.linalg.slogdet({0})[1]",
+        ),
+        domains=_INVERTIBLE,
+        source="Matrix Cookbook (57); through LU, for either sign; −∞ for a singular matrix",
+        rule="log-determinant, Matrix Cookbook (57): d log |det(X)| = tr(X⁻¹ dX)",
+    )
+)
+SIGNDET = register(
+    Primitive(
+        "signdet",
+        1,
+        _square_to_scalar,
+        _evaluate_signdet,
+        Constant("the sign of a determinant is constant wherever it is not 0"),
+        Notation(
+            "signdet({0})",
+            "sign(det({0}))",
+            r"\operatorname{{sign}}\det\left({0}\right)",
+            "np.linalg.slogdet({0})[0]",
+        ),
+        domains=_INVERTIBLE,
+        smooth=False,
+        source="through LU",
     )
 )
 ADJ = register(

@@ -164,6 +164,8 @@ def _rewrite(operands: tuple[Expr, ...], params: Params) -> Expr | None:
         inner_tail, inner_target = x.params
         if inner_target == tail:
             return apply(RESHAPE, x.operands[0], tail=inner_tail, target=target)
+    if x.dtype != "real":
+        return None  # products are of real numbers
     if x.primitive is ADD:
         parts = [apply(RESHAPE, t, tail=tail, target=target) for t in x.operands]
         return add(parts, coefficients_of(x))
@@ -172,8 +174,8 @@ def _rewrite(operands: tuple[Expr, ...], params: Params) -> Expr | None:
         return _with_batch_leading(x, groups, target)
     if x.primitive is CONTRACT and x.operands:
         labels, out, _ = contraction_params(x)
-        coefficient, rest = strip_coefficient(x)
-        scalars = [o for o in rest.operands if o.ndim == 0] if rest.primitive is CONTRACT else []
+        coefficient = strip_coefficient(x)[0]
+        scalars = [o for o in x.operands if o.ndim == 0]
         if scalars or coefficient != 1:
             arrays = [(o, a) for o, a in zip(x.operands, labels, strict=True) if o.ndim]
             sizes = dict(zip(out, x.shape, strict=True))
@@ -210,5 +212,6 @@ RESHAPE = register(
         rewrite=_rewrite,
         source="vec isomorphism, lecture §1",
         rule="vec isomorphism: the entries move, and their derivatives with them",
+        dtype="same",
     )
 )

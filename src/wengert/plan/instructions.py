@@ -5,6 +5,7 @@ Values live in numbered slots. Labels are integers, one an axis, as in a contrac
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
@@ -23,6 +24,11 @@ class Instruction:
     @property
     def sources(self) -> tuple[int, ...]:
         """The slots that are read."""
+        return ()
+
+    @property
+    def bodies(self) -> tuple[Body, ...]:
+        """The programs that it runs."""
         return ()
 
     @property
@@ -164,3 +170,140 @@ class Apply(Instruction):
     @property
     def flops(self) -> int:
         return self.size
+
+
+# ---------------------------------------------------------------- programs
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Instructions in order, the slots of the outputs, and what each slot's last reader is.
+
+    Printing a plan shows its instructions with FLOPs, bytes and the largest intermediate.
+    """
+
+    instructions: tuple[Instruction, ...]
+    outputs: tuple[int, ...]
+    slots: int
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations in all."""
+        return sum(i.flops for i in self.instructions)
+
+    @property
+    def largest(self) -> int:
+        """Entries of the largest value that is computed."""
+        computed = [i for i in self.instructions if not isinstance(i, Input)]
+        inner = (b.plan.largest for i in computed for b in i.bodies)
+        return max((*(i.size for i in computed), *inner), default=0)
+
+    def __str__(self) -> str:
+        lines = [*self._lines("")]
+        lines.append(f"total {self.flops:,} FLOPs, largest intermediate {8 * self.largest:,} bytes")
+        return "\n".join(lines)
+
+    def _lines(self, indent: str) -> Iterator[str]:
+        for i in self.instructions:
+            yield (
+                f"{indent}{type(i).__name__:8} {'×'.join(map(str, i.shape)) or 'scalar':>16} "
+                f"{i.flops:>14,} FLOPs {8 * i.size:>14,} bytes"
+            )
+            for body in i.bodies:
+                yield from body.plan._lines(indent + "  ")
+
+
+@dataclass(frozen=True)
+class Body:
+    """The plan of a program and the names of its arguments, in order."""
+
+    plan: Plan
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One of the values that a loop gives: ``kind`` is "final", "output", "record" or "steps".
+
+    ``index`` counts carries or outputs; ``shape`` is that of one step.
+    """
+
+    kind: str
+    index: int
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Loop(Instruction):
+    """Steps of a program; the target is the tuple of its results.
+
+    ``body`` takes carries, items of the sequences and constants to the next carries and outputs;
+    ``decide`` takes carries and constants to whether to make the step. The steps are ``length``,
+    or those of ``count``, or as long as ``decide`` says, at most ``length``. What is stacked has
+    ``length`` entries, zeros after the last step, or one a step if there is no length.
+    """
+
+    body: Body
+    decide: Body | None
+    inits: tuple[int, ...]
+    sequences: tuple[int, ...]
+    constants: tuple[int, ...]
+    count: int | None
+    length: int | None
+    reverse: bool
+    results: tuple[Result, ...]
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        first = () if self.count is None else (self.count,)
+        return (*first, *self.inits, *self.sequences, *self.constants)
+
+    @property
+    def bodies(self) -> tuple[Body, ...]:
+        return (self.body,) if self.decide is None else (self.decide, self.body)
+
+    @property
+    def flops(self) -> int:
+        steps = 1 if self.length is None else self.length
+        return steps * sum(b.plan.flops for b in self.bodies)
+
+    @property
+    def size(self) -> int:
+        steps = 1 if self.length is None else self.length
+        return sum(
+            prod(r.shape) * (steps if r.kind in {"output", "record"} else 1) for r in self.results
+        )
+
+
+@dataclass(frozen=True)
+class Branch(Instruction):
+    """The program that an index chooses; the target is the tuple of its results."""
+
+    index: int
+    programs: tuple[Body, ...]
+    operands: tuple[int, ...]
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        return (self.index, *self.operands)
+
+    @property
+    def bodies(self) -> tuple[Body, ...]:
+        return self.programs
+
+    @property
+    def flops(self) -> int:
+        return max(b.plan.flops for b in self.programs)
+
+
+@dataclass(frozen=True)
+class Item(Instruction):
+    """One of the results of a loop or branch."""
+
+    source: int
+    index: int
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        return (self.source,)

@@ -7,8 +7,7 @@ products is chosen over the whole region; a shared one stays a boundary and is c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from math import inf, prod
@@ -16,7 +15,9 @@ from typing import Any
 
 import opt_einsum
 
+from wengert.errors import ShapeError
 from wengert.expr import Expr, topological
+from wengert.operations.control.programs import RUN_LENGTH, group_of, unknown_length
 from wengert.operations.reshaping import RESHAPE
 from wengert.operations.structural import (
     ADD,
@@ -30,52 +31,26 @@ from wengert.operations.structure import (
 )
 from wengert.plan.instructions import (
     Apply,
+    Body,
     Combine,
     Fill,
     Input,
     Instruction,
+    Item,
     Labels,
     Pair,
+    Plan,
     Reshape,
     Scale,
     Single,
     Term,
 )
+from wengert.plan.programs import branch_fields, live_nodes, loop_fields
+from wengert.primitive import Kind
 from wengert.shapes import concrete, substitute
 
 _REGION_CAP = 64  # operands of one merged contraction
 _EXACT_CAP = 9  # operands whose order is found exactly; beyond it greedily
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Instructions in order, the slots of the outputs, and what each slot's last reader is.
-
-    Printing a plan shows its instructions with FLOPs, bytes and the largest intermediate.
-    """
-
-    instructions: tuple[Instruction, ...]
-    outputs: tuple[int, ...]
-    slots: int
-
-    @property
-    def flops(self) -> int:
-        """Floating-point operations in all."""
-        return sum(i.flops for i in self.instructions)
-
-    @property
-    def largest(self) -> int:
-        """Entries of the largest value that is computed."""
-        return max((i.size for i in self.instructions if not isinstance(i, Input)), default=0)
-
-    def __str__(self) -> str:
-        lines = [
-            f"{type(i).__name__:8} {'×'.join(map(str, i.shape)) or 'scalar':>16} "
-            f"{i.flops:>14,} FLOPs {8 * i.size:>14,} bytes"
-            for i in self.instructions
-        ]
-        lines.append(f"total {self.flops:,} FLOPs, largest intermediate {8 * self.largest:,} bytes")
-        return "\n".join(lines)
 
 
 def make_plan(roots: Sequence[Expr], sizes: Mapping[str, int]) -> Plan:
@@ -88,7 +63,7 @@ def make_plan(roots: Sequence[Expr], sizes: Mapping[str, int]) -> Plan:
     sizes : mapping of str to int
         A value for every size symbol.
     """
-    return _Planner(roots, sizes).plan()
+    return _Planner(roots, {**sizes, RUN_LENGTH: 1}).plan()
 
 
 class _Planner:
@@ -98,7 +73,8 @@ class _Planner:
         self.instructions: list[Instruction] = []
         self.slot_of: dict[Expr, int] = {}
         self.next_slot = 0
-        self.order = topological(*roots)
+        self.runs: dict[Hashable, tuple[int, tuple[int, ...]]] = {}
+        self.order, self.parts = live_nodes(roots, topological(*roots))
         self.uses = Counter(o for node in self.order for o in node.operands)
         self.uses.update(roots)
 
@@ -141,13 +117,43 @@ class _Planner:
         if node.primitive is SIZE:
             return self._emit(Fill, shape, float(self.sizes[str(node.params[0])]), ())
         if node.primitive is CONTRACT:
+            if not node.operands or _has_pattern(node):
+                self._check_known(node)
             return self._contraction(node, shape)
         if node.primitive is ADD:
             return self._combination(node, shape)
+        if node.primitive.kind in {Kind.SCAN, Kind.WHILE, Kind.BRANCH}:
+            return self._result(node, shape)
         operands = tuple(self.slot_of[o] for o in node.operands)
         if node.primitive is RESHAPE:
+            self._check_known(node)
             return self._emit(Reshape, shape, operands[0])
         return self._emit(Apply, shape, node, operands)
+
+    # ------------------------------------------------------------ programs
+
+    def _result(self, node: Expr, shape: tuple[int, ...]) -> int:
+        """One result of a program; the first one met runs the program for all."""
+        key = group_of(node)
+        parts = self.parts[key]
+        if key not in self.runs:
+            fields = branch_fields if node.primitive.kind is Kind.BRANCH else loop_fields
+            kind, values = fields(node, parts, self)
+            self.runs[key] = self._emit(kind, (), *values), parts
+        run, parts = self.runs[key]
+        return self._emit(Item, shape, run, parts.index(node.param("part")))
+
+    def body(self, roots: Sequence[Expr], leaves: Sequence[Expr]) -> Body:
+        """The plan of a program with its arguments."""
+        plan = _Planner(roots, self.sizes).plan()
+        return Body(plan, tuple(x.param("name") for x in leaves))
+
+    def _check_known(self, node: Expr) -> None:
+        if unknown_length(node):
+            raise ShapeError(
+                f"{node.name} needs a size that is known only when the loop has run; "
+                "give the loop max_steps"
+            )
 
     # ------------------------------------------------------------ sums
 
@@ -158,6 +164,7 @@ class _Planner:
                 axes = tuple(range(len(shape)))
                 terms.append(Term(self.slot_of[operand], _as_float(coefficient), axes, axes))
             else:
+                self._check_known(operand)
                 slot, labels, factor = self._core(operand)
                 out = contraction_params(operand)[1]
                 terms.append(Term(slot, _as_float(coefficient) * factor, labels, out))

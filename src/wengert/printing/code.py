@@ -30,11 +30,16 @@ class Target:
 
     array: str
     special: str
+    linalg: str
 
 
 TARGETS = {
-    "numpy": Target("import numpy as np", "from scipy import special"),
-    "jax": Target("import jax.numpy as np", "from jax.scipy import special"),
+    "numpy": Target("import numpy as np", "from scipy import special", "from scipy import linalg"),
+    "jax": Target(
+        "import jax.numpy as np",
+        "from jax.scipy import special",
+        "from jax.scipy import linalg",
+    ),
 }
 
 
@@ -76,7 +81,7 @@ class _Writer:
     statements: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
-        reserved = {"np", "special", "dtype", self.name}
+        reserved = {"np", "special", "linalg", "dtype", self.name}
         self.arguments = {v: _argument(str(v.param("name")), reserved) for v in self.variables}
         self.size_names = self._size_names(reserved | set(self.arguments.values()))
         self.renderer = NumpyRenderer(self.size_names)
@@ -94,7 +99,8 @@ class _Writer:
         head = [*self._conversions(code), *self._sizes()]
         body = "\n".join(f"    {line}" for line in [*head, *self.statements, f"return {result}"])
         special = [target.special] if "special." in body else []
-        imports = "\n".join([target.array, *special])
+        linalg = [target.linalg] if re.search(r"(?<![.\w])linalg\.", body) else []
+        imports = "\n".join([target.array, *linalg, *special])
         signature = f"def {self.name}({', '.join(self.arguments.values())}):"
         return f"{imports}\n\n\n{signature}\n{self._docstring()}\n{body}\n"
 
@@ -123,7 +129,7 @@ class _Writer:
         return self.renderer.result(tree, self.expr.shape)
 
     def _conversions(self, code: str) -> list[str]:
-        arrays = [a for v, a in self.arguments.items() if v.ndim]
+        arrays = [a for v, a in self.arguments.items() if v.ndim and v.dtype == "real"]
         if not arrays:
             return ["dtype = float"] if re.search(r"\bdtype\b", code) else []
         joined = ", ".join(arrays)

@@ -23,10 +23,11 @@ from wengert.operations.algebra import (
     scale,
 )
 from wengert.operations.apply import apply
+from wengert.operations.binary_functions import XLOGY
 from wengert.operations.build import mul
 from wengert.operations.labelling import Labels
 from wengert.operations.rebuild import with_operands
-from wengert.operations.scalar_functions import LOG, XLOGY
+from wengert.operations.scalar_functions import LOG
 from wengert.operations.structural import (
     ADD,
     CONTRACT,
@@ -83,7 +84,7 @@ def atomic_sums(written: Iterable[Expr], passed: Iterable[Expr]) -> set[Expr]:
     for node in topological(*passed):
         rule = node.primitive.derivative
         if isinstance(rule, Partials) and node.primitive is not POWER:
-            for partial in rule.partials:
+            for partial in rule.functions:
                 local = topological(partial(node, *node.operands))
                 found.update(normalized_sum(n) for n in local if n.primitive is ADD)
     return found

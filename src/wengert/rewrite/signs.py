@@ -46,7 +46,7 @@ def written_signs(sums: Iterable[Expr], roots: Iterable[Expr]) -> dict[Expr, int
     for node in topological(*roots):
         rule = node.primitive.derivative
         if isinstance(rule, Partials) and node.primitive is not POWER:
-            local += [partial(node, *node.operands) for partial in rule.partials]
+            local += [partial(node, *node.operands) for partial in rule.functions]
     for node in (*sums, *topological(*local)):
         if node.primitive is ADD:
             core = orient(node)[0]

@@ -8,6 +8,7 @@ them. Every rule holds for all real inputs at which the left side is defined.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from wengert.expr import Expr, rebuild
 from wengert.operations.algebra import (
@@ -18,6 +19,7 @@ from wengert.operations.algebra import (
 )
 from wengert.operations.apply import apply
 from wengert.operations.build import broadcast, constant, neg, sub
+from wengert.operations.control import Program, map_programs
 from wengert.operations.linalg import ADJ, DET, INV, LOGDET
 from wengert.operations.rebuild import with_operands
 from wengert.operations.reductions import LOGSUMEXP, NORM2, SOFTMAX
@@ -33,6 +35,7 @@ from wengert.operations.structure import (
     contraction_params,
     exponent_of,
 )
+from wengert.primitive import Joint
 
 Rule = Callable[[Expr], Expr | None]
 
@@ -56,8 +59,20 @@ def lower(root: Expr) -> Expr:
 
 
 def _rewrite_all(root: Expr, rules: dict[object, tuple[Rule, ...]]) -> Expr:
+    programs: dict[Program, Program] = {}
+
+    def inside(program: Program) -> Program:
+        if program not in programs:
+            roots = tuple(_rewrite_all(r, rules) for r in program.roots)
+            programs[program] = (
+                program if roots == program.roots else replace(program, roots=roots, facts={})
+            )
+        return programs[program]
+
     def transform(node: Expr, operands: tuple[Expr, ...]) -> Expr:
         fresh = with_operands(node, operands)
+        if isinstance(fresh.primitive.derivative, Joint):
+            fresh = map_programs(fresh, inside)
         for rule in rules.get(fresh.primitive, ()):
             found = rule(fresh)
             if found is not None:

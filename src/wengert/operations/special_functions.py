@@ -1,0 +1,492 @@
+"""Special functions: errors, the normal distribution, Γ and its kin, integrals, quantiles.
+
+Every partial derivative is made of declared functions, so that derivatives of any order exist; a
+family of derivatives has its order as a parameter. Sources: Abramowitz and Stegun (AS), the
+Digital Library of Mathematical Functions (DLMF).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import factorial
+from typing import Any, cast
+
+import numpy as np
+from scipy import special
+
+from wengert.errors import DomainError
+from wengert.expr import Expr
+from wengert.operations.algebra import add, power, scale
+from wengert.operations.apply import apply
+from wengert.operations.binary_functions import XLOG1PY, XLOGY
+from wengert.operations.build import divide, mul, neg, ones_like, sub
+from wengert.operations.constants import pi
+from wengert.operations.declare import HALF, declare, in_double, one_minus, ordered, plus_one
+from wengert.operations.quotients import EXPREL, SINC, exprel_slope
+from wengert.operations.scalar_functions import (
+    COS,
+    EXP,
+    LOG,
+    NORMPDF,
+    SIGMOID,
+    SIN,
+)
+from wengert.operations.structure import constant_like
+from wengert.primitive import Domain, Notation, Sample, Undefined
+
+Array = Any
+
+# ---------------------------------------------------------------- error functions
+
+
+def _root_pi(x: Expr, factor: Fraction | int, exponent: Fraction = -HALF) -> Expr:
+    """factor · x · π ** exponent."""
+    return scale(factor, mul(x, power(pi(), exponent)))
+
+
+def _gaussian(x: Expr, factor: int) -> Expr:
+    """factor · exp(−x²)/√π."""
+    return _root_pi(apply(EXP, neg(power(x, 2))), factor)
+
+
+ERF = declare("erf", special.erf, lambda y, x: _gaussian(x, 2), at_zero=0, source="AS 7.1")
+ERFC = declare("erfc", special.erfc, lambda y, x: _gaussian(x, -2), at_zero=1, source="AS 7.1")
+ERFI = declare(
+    "erfi", special.erfi, lambda y, x: _root_pi(apply(EXP, power(x, 2)), 2), at_zero=0,
+    source="DLMF 7.2: −i erf(ix)",
+)  # fmt: skip
+ERFINV = declare(
+    "erfinv", special.erfinv, lambda y, x: _root_pi(apply(EXP, power(y, 2)), HALF, HALF),
+    at_zero=0, latex=r"\operatorname{erf}^{-1}", domains=(Domain(-0.8, 0.8),), source="DLMF 7.17",
+)  # fmt: skip
+ERFCINV = declare(
+    "erfcinv", special.erfcinv, lambda y, x: _root_pi(apply(EXP, power(y, 2)), -HALF, HALF),
+    latex=r"\operatorname{erfc}^{-1}", domains=(Domain(0.2, 1.8),),
+    values={Fraction(1): Fraction(0)}, source="DLMF 7.17",
+)  # fmt: skip
+
+
+def _repeated_ratio(order: int, x: Array) -> Array:
+    """iⁿerfc(x) / iⁿ⁻¹erfc(x) for x ≥ 1, by its continued fraction 1/(2x + 2(n + 1) r_{n+1})."""
+    steps = int((15 + order**0.5) ** 2)  # the error falls like exp(−2x √(2 steps))
+    ratio = np.zeros_like(x)
+    for k in range(steps, order - 1, -1):
+        ratio = 1 / (2 * x + 2 * (k + 1) * ratio)
+    return ratio
+
+
+def _repeated(order: int, x: Array) -> Array:
+    """exp(x²) iⁿerfc(x): upwards where that is stable, else by ratios, all positive."""
+    before, value = np.full_like(x, 2 / np.pi**0.5), special.erfcx(x)
+    ratios, large = value, np.maximum(x, 1)
+    for n in range(1, order + 1):
+        before, value = value, (before - 2 * x * value) / (2 * n)
+        ratios = ratios * _repeated_ratio(n, large)
+    return cast(Array, np.where(x < 1, value, ratios))
+
+
+IERFCX = declare(
+    "ierfcx", in_double(_repeated),
+    lambda y, x: scale(-2 * (y.param("order") + 1), _ierfcx(y.param("order") + 1, x)),
+    parameters=("order",), positive=True,
+    notation=ordered(
+        "ierfcx", "(np.exp({0:a} ** 2 / 2) / np.sqrt(2 ** ({order} - 1) * np.pi)"
+        " * special.pbdv(-{order} - 1, np.sqrt(2) * {0:a})[0])",
+    ), domains=(Domain(boundary=(0.0, 1.0, 3.0, 100.0, -2.0)),),
+    source="DLMF 7.18: exp(x²) iⁿerfc(x), the scaled repeated integral",
+)  # fmt: skip
+
+
+def _ierfcx(order: int, x: Expr) -> Expr:
+    return apply(IERFCX, x, order=order)
+
+
+ERFCX = declare(
+    "erfcx", special.erfcx, lambda y, x: scale(-2, _ierfcx(1, x)), at_zero=1, positive=True,
+    domains=(Domain(boundary=(0.0, 3.0, 100.0, -2.0)),), source="DLMF 7.18.5: exp(x²) erfc(x)",
+)  # fmt: skip
+
+
+def _dawson(order: int, x: Array) -> Array:
+    """F_{n+1} = −2x F_n − 2n F_{n−1} (DLMF 7.10), and far out the series in 1/x."""
+    before, value = special.dawsn(x), 1 - 2 * x * special.dawsn(x)
+    for n in range(1, order):
+        before, value = value, -2 * x * value - 2 * n * before
+    far = np.where(np.abs(x) > 6.5, x, 1e3)
+    coefficient, total = 0.5, np.zeros_like(far)
+    for j in range(30):
+        total += coefficient * special.poch(2 * j + 1, order) / far ** (2 * j + 1 + order)
+        coefficient *= j + 0.5
+    return cast(Array, np.where(np.abs(x) > 6.5, (-1) ** order * total, value))
+
+
+DDAWSN = declare(
+    "ddawsn", in_double(_dawson), lambda y, x: apply(DDAWSN, x, order=y.param("order") + 1),
+    parameters=("order",),
+    notation=ordered(
+        "ddawsn", "(lambda t, n: [f := [special.dawsn(t), 1 - 2 * t * special.dawsn(t)],"
+        " [f.append(-2 * t * f[-1] - 2 * k * f[-2]) for k in range(1, n)], f[n]][-1])"
+        "({0}, {order})",
+    ), source="DLMF 7.10, derivatives of Dawson's integral",
+)  # fmt: skip
+DAWSN = declare(
+    "dawsn", special.dawsn, lambda y, x: apply(DDAWSN, x, order=1), at_zero=0,
+    domains=(Domain(boundary=(0.0, 100.0)),), source="DLMF 7.2: Dawson's integral",
+)  # fmt: skip
+
+# ---------------------------------------------------------------- the normal distribution
+
+
+def _hazard(x: Array) -> Array:
+    below = (2 / np.pi) ** 0.5 / special.erfcx(-np.minimum(x, 0) / 2**0.5)
+    above = np.exp(-x * x / 2) / ((2 * np.pi) ** 0.5 * special.ndtr(np.maximum(x, 0)))
+    return cast(Array, np.where(x < 0, below, above))
+
+
+def _excess(x: Array) -> Array:
+    u = -x / 2**0.5
+    return cast(
+        Array, np.where(u > 1, 2**0.5 * _repeated_ratio(1, np.maximum(u, 1)), x + _hazard(x))
+    )
+
+
+INVMILLS = declare(
+    "invmills", in_double(_hazard), lambda y, x: neg(mul(y, apply(INVMILLSEXCESS, x))),
+    positive=True, numpy="(lambda t: np.sqrt(2 / np.pi) / special.erfcx(-t / np.sqrt(2)))",
+    domains=(Domain(boundary=(0.0, 30.0, -30.0)),),
+    source="φ(x)/Φ(x), the inverse Mills ratio; AS 26.2",
+)  # fmt: skip
+INVMILLSEXCESS = declare(
+    "invmillsexcess", in_double(_excess),
+    lambda y, x: one_minus(mul(apply(INVMILLS, x), y)), positive=True,
+    numpy="(lambda t: t + np.sqrt(2 / np.pi) / special.erfcx(-t / np.sqrt(2)))",
+    source="x + φ(x)/Φ(x), without cancellation for x → −∞",
+)  # fmt: skip
+LOG_NDTR = declare(
+    "log_ndtr", special.log_ndtr, lambda y, x: apply(INVMILLS, x), latex=r"\log\Phi",
+    domains=(Domain(boundary=(0.0, 30.0, -30.0, -1e4)),), source="AS 26.2",
+)  # fmt: skip
+NDTRI = declare(
+    "ndtri", special.ndtri, lambda y, x: power(apply(NORMPDF, y), -1), latex=r"\Phi^{-1}",
+    domains=(Domain(0.1, 0.9),), values={HALF: Fraction(0)}, source="AS 26.2",
+)  # fmt: skip
+NDTRI_EXP = declare(
+    "ndtri_exp", special.ndtri_exp, lambda y, x: power(apply(INVMILLS, y), -1),
+    domains=(Domain(-4.0, -0.1),), source="the inverse of log Φ",
+)  # fmt: skip
+OWENS_T = declare(
+    "owens_t", special.owens_t,
+    lambda y, h, a: scale(-HALF, mul(
+        apply(NORMPDF, h), apply(ERF, mul(power(constant_like(2, ()), -HALF), a, h)))),
+    lambda y, h, a: scale(HALF, mul(
+        apply(EXP, scale(-HALF, mul(power(h, 2), plus_one(power(a, 2))))),
+        power(mul(pi(), plus_one(power(a, 2))), -1))),
+    domains=(Domain(), Domain()), latex="T",
+    source="Owen 1956: (1/2π) ∫₀ᵃ exp(−h²(1 + t²)/2)/(1 + t²) dt",
+)  # fmt: skip
+
+# ---------------------------------------------------------------- logistic
+
+LOGIT = declare(
+    "logit", special.logit, lambda y, x: power(mul(x, one_minus(x)), -1),
+    domains=(Domain(0.1, 0.9),), values={HALF: Fraction(0)}, source="log(x/(1 − x))",
+)  # fmt: skip
+LOG_EXPIT = declare(
+    "log_expit", special.log_expit, lambda y, x: apply(SIGMOID, neg(x)),
+    latex=r"\log\sigma", domains=(Domain(boundary=(0.0, 800.0, -800.0)),),
+    source="−log(1 + exp(−x)), never overflowing",
+)  # fmt: skip
+ENTR = declare(
+    "entr", special.entr, lambda y, x: neg(plus_one(apply(LOG, x))), domains=(Domain(0.2, 2.0),),
+    at_zero=0, source="−x log x, 0 at 0, where its tangent is vertical",
+)  # fmt: skip
+BOXCOX = declare(
+    "boxcox", special.boxcox, lambda y, x, z: apply(EXP, apply(XLOGY, sub(z, ones_like(z)), x)),
+    lambda y, x, z: mul(power(apply(LOG, x), 2), exprel_slope(mul(z, apply(LOG, x)))),
+    domains=(Domain(0.3, 2.0), Domain()), source="(xᶻ − 1)/z, log x where z = 0",
+)  # fmt: skip
+WRIGHTOMEGA = declare(
+    "wrightomega", special.wrightomega, lambda y, x: mul(y, power(plus_one(y), -1)),
+    latex=r"\omega", positive=True, source="Corless and Jeffrey 2002: ω + log ω = x",
+)  # fmt: skip
+
+
+def _lambertw(branch: int, x: Array) -> Array:
+    """NaN where the branch is not real; at −1/e both are −1."""
+    real = x >= -np.exp(-1.0) if branch == 0 else (x >= -np.exp(-1.0)) & (x <= 0)
+    end = x == -np.exp(-1.0)
+    found = np.real(special.lambertw(np.where(end, 0, x), branch))
+    return np.where(end, -1, np.where(real, found, np.nan))
+
+
+LAMBERTW = declare(
+    "lambertw", in_double(_lambertw),
+    lambda y, x: mul(apply(EXP, neg(y)), power(plus_one(y), -1)), parameters=("branch",),
+    notation=Notation(
+        "lambertw({branch}, {0})", "W({branch}, {0})", r"W_{{{branch}}}\left({0}\right)",
+        "special.lambertw({0}, {branch}).real",
+    ), domains=(Domain(-0.2, 2.0),), samples=(Sample(((),), (0,)), Sample(((2,),), (0,))),
+    source="DLMF 4.13: the real branches 0 and −1",
+)  # fmt: skip
+
+# ---------------------------------------------------------------- Γ and its kin
+
+GAMMALN = declare(
+    "gammaln", special.gammaln, lambda y, x: apply(DIGAMMA, x), latex=r"\log\Gamma",
+    domains=(Domain(0.4, 4.0),), source="AS 6.1; log |Γ(x)|",
+)  # fmt: skip
+LOGGAMMA = declare(
+    "loggamma", special.loggamma, lambda y, x: apply(DIGAMMA, x), latex=r"\log\Gamma",
+    domains=(Domain(0.4, 4.0),), source="AS 6.1; log Γ(x), x > 0",
+)  # fmt: skip
+DIGAMMA = declare(
+    "digamma", special.digamma, lambda y, x: polygamma(1, x), latex=r"\psi",
+    domains=(Domain(0.4, 4.0),), source="AS 6.3",
+)  # fmt: skip
+POLYGAMMA = declare(
+    "polygamma", lambda order, x: special.polygamma(order, x).astype(x.dtype),
+    lambda y, x: polygamma(y.param("order") + 1, x), parameters=("order",),
+    notation=Notation(
+        "polygamma({order}, {0})", "ψ({order}, {0})", r"\psi^{{({order})}}\left({0}\right)",
+        "special.polygamma({order}, {0})",
+    ), domains=(Domain(0.5, 4.0),), ufuncs=(special.polygamma,), source="AS 6.4",
+)  # fmt: skip
+
+
+def polygamma(order: int, x: Expr) -> Expr:
+    """The derivative of order ``order`` of digamma."""
+    return apply(POLYGAMMA, x, order=order) if order else apply(DIGAMMA, x)
+
+
+GAMMA = declare(
+    "gamma", special.gamma, lambda y, x: mul(y, apply(DIGAMMA, x)), latex=r"\Gamma",
+    domains=(Domain(0.4, 4.0),), values={Fraction(1): Fraction(1), Fraction(2): Fraction(1)},
+    source="AS 6.1",
+)  # fmt: skip
+GAMMASGN = declare(
+    "gammasgn", special.gammasgn, reason="piecewise constant: the sign of Γ", smooth=False,
+    domains=(Domain(-1.9, -1.1),),
+)  # fmt: skip
+
+
+def _reciprocal_gamma(order: int, x: Array) -> Array:
+    """Cauchy's formula on a circle around x: 1/Γ is entire."""
+    count, radius = 32 + 2 * order, 0.5
+    turns = np.exp(2j * np.pi * np.arange(count) / count).reshape(-1, *[1] * np.ndim(x))
+    values = special.rgamma(x + radius * turns) * turns**-order
+    return factorial(order) / radius**order * values.real.mean(axis=0)
+
+
+DRGAMMA = declare(
+    "drgamma", in_double(_reciprocal_gamma),
+    lambda y, x: apply(DRGAMMA, x, order=y.param("order") + 1), parameters=("order",),
+    notation=ordered(
+        "drgamma", "(lambda t, n: special.gamma(n + 1) * 2.0**n * np.mean([(special.rgamma("
+        "t + 0.5 * u) * u**-n).real for u in np.exp(2j * np.pi * np.arange(64) / 64)], axis=0))"
+        "({0}, {order})",
+    ), source="derivatives of 1/Γ by Cauchy's formula",
+)  # fmt: skip
+RGAMMA = declare(
+    "rgamma", special.rgamma, lambda y, x: apply(DRGAMMA, x, order=1), at_zero=0,
+    notation=Notation(
+        "rgamma({0})", "rgamma({0})", r"\frac{{1}}{{\Gamma\left({0}\right)}}", "special.rgamma({0})"
+    ), domains=(Domain(boundary=(0.0, -1.0, -3.0, 2.0)),),
+    source="AS 6.1: 1/Γ(x), entire",
+)  # fmt: skip
+
+
+def _digamma_gap(x: Expr, z: Expr) -> Expr:
+    """ψ(x) − ψ(z)."""
+    return sub(apply(DIGAMMA, x), apply(DIGAMMA, z))
+
+
+def _sum_of(x: Expr, z: Expr) -> Expr:
+    return add([x, z])
+
+
+BETA = declare(
+    "beta", special.beta, lambda y, a, b: mul(y, _digamma_gap(a, _sum_of(a, b))),
+    lambda y, a, b: mul(y, _digamma_gap(b, _sum_of(a, b))), latex=r"\mathrm{B}",
+    domains=(Domain(0.5, 3.0), Domain(0.5, 3.0)), source="AS 6.2",
+)  # fmt: skip
+BETALN = declare(
+    "betaln", special.betaln, lambda y, a, b: _digamma_gap(a, _sum_of(a, b)),
+    lambda y, a, b: _digamma_gap(b, _sum_of(a, b)), latex=r"\log\mathrm{B}",
+    domains=(Domain(0.5, 3.0), Domain(0.5, 3.0)), source="AS 6.2",
+)  # fmt: skip
+BINOM = declare(
+    "binom", special.binom,
+    lambda y, n, k: mul(y, _digamma_gap(plus_one(n), plus_one(sub(n, k)))),
+    lambda y, n, k: mul(y, _digamma_gap(plus_one(sub(n, k)), plus_one(k))),
+    notation=Notation(
+        "binom({0}, {1})", "binom({0}, {1})", r"\binom{{{0}}}{{{1}}}", "special.binom({0}, {1})"
+    ), domains=(Domain(3.0, 5.0), Domain(0.5, 2.0)), source="Γ(n+1)/(Γ(k+1) Γ(n−k+1))",
+)  # fmt: skip
+POCH = declare(
+    "poch", special.poch, lambda y, x, m: mul(y, _digamma_gap(_sum_of(x, m), x)),
+    lambda y, x, m: mul(y, apply(DIGAMMA, _sum_of(x, m))),
+    domains=(Domain(0.5, 3.0), Domain(0.3, 2.0)), source="AS 6.1.22: Γ(x + m)/Γ(x)",
+)  # fmt: skip
+ZETA = declare(
+    "zeta", special.zeta, Undefined("the derivative of ζ(x, q) in x has no closed form"),
+    lambda y, x, q: neg(mul(x, apply(ZETA, plus_one(x), q))), numpy="special.zeta",
+    latex=r"\zeta", domains=(Domain(1.5, 4.0), Domain(0.5, 3.0)), ufuncs=(special.zeta,),
+    source="DLMF 25.11: Hurwitz's Σ (k + q)⁻ˣ",
+)  # fmt: skip
+
+# ---------------------------------------------------------------- incomplete Γ and B
+
+_NO_SHAPE_DERIVATIVE = Undefined("its derivative in a shape parameter has no closed form")
+
+
+def _gamma_density(a: Expr, x: Expr) -> Expr:
+    """xᵃ⁻¹ exp(−x)/Γ(a)."""
+    terms = [apply(XLOGY, sub(a, ones_like(a)), x), x, apply(GAMMALN, a)]
+    return apply(EXP, add(terms, [1, -1, -1]))
+
+
+def _beta_density(a: Expr, b: Expr, x: Expr) -> Expr:
+    """xᵃ⁻¹ (1 − x)ᵇ⁻¹/B(a, b)."""
+    terms = [
+        apply(XLOGY, sub(a, ones_like(a)), x),
+        apply(XLOG1PY, sub(b, ones_like(b)), neg(x)),
+        apply(BETALN, a, b),
+    ]
+    return apply(EXP, add(terms, [1, 1, -1]))
+
+
+_SHAPE = Domain(0.6, 3.0)
+GAMMAINC = declare(
+    "gammainc", special.gammainc, _NO_SHAPE_DERIVATIVE, lambda y, a, x: _gamma_density(a, x),
+    latex="P", domains=(_SHAPE, Domain(0.3, 4.0)), source="DLMF 8.2: γ(a, x)/Γ(a)",
+)  # fmt: skip
+GAMMAINCC = declare(
+    "gammaincc", special.gammaincc, _NO_SHAPE_DERIVATIVE,
+    lambda y, a, x: neg(_gamma_density(a, x)), latex="Q", domains=(_SHAPE, Domain(0.3, 4.0)),
+    source="DLMF 8.2: Γ(a, x)/Γ(a)",
+)  # fmt: skip
+GAMMAINCINV = declare(
+    "gammaincinv", special.gammaincinv, _NO_SHAPE_DERIVATIVE,
+    lambda y, a, p: power(_gamma_density(a, y), -1), latex="P^{-1}",
+    domains=(_SHAPE, Domain(0.1, 0.9)), source="the inverse of P(a, x) in x",
+)  # fmt: skip
+GAMMAINCCINV = declare(
+    "gammainccinv", special.gammainccinv, _NO_SHAPE_DERIVATIVE,
+    lambda y, a, p: neg(power(_gamma_density(a, y), -1)), latex="Q^{-1}",
+    domains=(_SHAPE, Domain(0.1, 0.9)), source="the inverse of Q(a, x) in x",
+)  # fmt: skip
+BETAINC = declare(
+    "betainc", special.betainc, _NO_SHAPE_DERIVATIVE, _NO_SHAPE_DERIVATIVE,
+    lambda y, a, b, x: _beta_density(a, b, x), latex="I",
+    domains=(_SHAPE, _SHAPE, Domain(0.1, 0.9)), source="DLMF 8.17: I_x(a, b)",
+)  # fmt: skip
+BETAINCC = declare(
+    "betaincc", special.betaincc, _NO_SHAPE_DERIVATIVE, _NO_SHAPE_DERIVATIVE,
+    lambda y, a, b, x: neg(_beta_density(a, b, x)),
+    domains=(_SHAPE, _SHAPE, Domain(0.1, 0.9)), source="DLMF 8.17: 1 − I_x(a, b)",
+)  # fmt: skip
+BETAINCINV = declare(
+    "betaincinv", special.betaincinv, _NO_SHAPE_DERIVATIVE, _NO_SHAPE_DERIVATIVE,
+    lambda y, a, b, p: power(_beta_density(a, b, y), -1), latex="I^{-1}",
+    domains=(_SHAPE, _SHAPE, Domain(0.1, 0.9)), source="the inverse of I_x(a, b) in x",
+)  # fmt: skip
+
+# ---------------------------------------------------------------- integrals of elementary functions
+
+EXPI = declare(
+    "expi", special.expi, lambda y, x: divide(apply(EXP, x), x), latex=r"\operatorname{Ei}",
+    domains=(Domain(0.3, 2.0),), source="AS 5.1",
+)  # fmt: skip
+
+
+def _expn_0(x: Expr) -> Expr:
+    return divide(apply(EXP, neg(x)), x)
+
+
+EXP1 = declare(
+    "exp1", special.exp1, lambda y, x: neg(_expn_0(x)), latex="E_1",
+    domains=(Domain(0.3, 2.0),), source="AS 5.1",
+)  # fmt: skip
+EXPN = declare(
+    "expn", lambda order, x: special.expn(order, x).astype(x.dtype),
+    lambda y, x: neg(expn(y.param("order") - 1, x)), parameters=("order",),
+    notation=ordered("expn", "special.expn({order}, {0})", "E"), domains=(Domain(0.3, 2.0),),
+    ufuncs=(special.expn,), source="AS 5.1: ∫₁^∞ exp(−xt) t⁻ⁿ dt",
+)  # fmt: skip
+
+
+def expn(order: int, x: Expr) -> Expr:
+    """The exponential integral E_n(x) of a whole order n ≥ 0."""
+    if order == 0:
+        return _expn_0(x)
+    return apply(EXP1, x) if order == 1 else apply(EXPN, x, order=order)
+
+
+SININT = declare(
+    "sinint", lambda x: special.sici(x)[0], lambda y, x: apply(SINC, mul(power(pi(), -1), x)),
+    at_zero=0, latex=r"\operatorname{Si}", numpy="(lambda t: special.sici(t)[0])",
+    domains=(Domain(boundary=(0.0,)),), source="AS 5.2: ∫₀ˣ sin(t)/t dt",
+)  # fmt: skip
+COSINT = declare(
+    "cosint", lambda x: special.sici(x)[1], lambda y, x: divide(apply(COS, x), x),
+    latex=r"\operatorname{Ci}", numpy="(lambda t: special.sici(t)[1])",
+    domains=(Domain(0.3, 2.0),), source="AS 5.2",
+)  # fmt: skip
+SINHINT = declare(
+    "sinhint", lambda x: special.shichi(x)[0],
+    lambda y, x: add([apply(EXPREL, x), apply(EXPREL, neg(x))], [HALF, HALF]), at_zero=0,
+    latex=r"\operatorname{Shi}", numpy="(lambda t: special.shichi(t)[0])",
+    domains=(Domain(boundary=(0.0,)),), source="AS 5.2: ∫₀ˣ sinh(t)/t dt",
+)  # fmt: skip
+
+
+def _quarter_square(x: Expr) -> Expr:
+    """πx²/2."""
+    return scale(HALF, mul(pi(), power(x, 2)))
+
+
+FRESNELS = declare(
+    "fresnels", lambda x: special.fresnel(x)[0], lambda y, x: apply(SIN, _quarter_square(x)),
+    at_zero=0, latex="S", numpy="(lambda t: special.fresnel(t)[0])", source="AS 7.3",
+)  # fmt: skip
+FRESNELC = declare(
+    "fresnelc", lambda x: special.fresnel(x)[1], lambda y, x: apply(COS, _quarter_square(x)),
+    at_zero=0, latex="C", numpy="(lambda t: special.fresnel(t)[1])", source="AS 7.3",
+)  # fmt: skip
+
+# ---------------------------------------------------------------- exact at zeros, degrees
+
+
+def _degree(x: Expr) -> Expr:
+    return scale(Fraction(1, 180), mul(pi(), x))
+
+
+COSM1 = declare("cosm1", special.cosm1, lambda y, x: neg(apply(SIN, x)), at_zero=0)
+SINDG = declare("sindg", special.sindg, lambda y, x: _degree(apply(COSDG, x)), at_zero=0)
+COSDG = declare("cosdg", special.cosdg, lambda y, x: neg(_degree(apply(SINDG, x))), at_zero=1)
+TANDG = declare(
+    "tandg", special.tandg, lambda y, x: _degree(plus_one(power(y, 2))), at_zero=0
+)  # fmt: skip
+
+
+def multigammaln(a: Expr, dimension: int) -> Expr:
+    """The logarithm of the multivariate gamma function, log Γ_d(a).
+
+    Source: log Γ_d(a) = d(d−1)/4 · log π + Σ_j log Γ(a − j/2), j from 0 to d − 1.
+    """
+    shifted = [sub(a, constant_like(Fraction(j, 2), a.shape)) for j in range(dimension)]
+    logs = [apply(GAMMALN, x) for x in shifted]
+    level = mul(apply(LOG, pi()), ones_like(a))
+    return add([*logs, level], [*[1] * dimension, Fraction(dimension * (dimension - 1), 4)])
+
+
+def zeta(x: Expr, q: Expr | None = None) -> Expr:
+    """Hurwitz's zeta function Σ (k + q)⁻ˣ, Riemann's by default (q = 1)."""
+    return apply(ZETA, x, ones_like(x) if q is None else q)
+
+
+def lambertw(x: Expr, branch: int = 0) -> Expr:
+    """Lambert's W, the inverse of w exp(w), on its real branch 0 or −1."""
+    if branch not in (0, -1):
+        raise DomainError(f"branch {branch} of lambertw is not real; the real ones are 0 and -1")
+    return apply(LAMBERTW, x, branch=branch)

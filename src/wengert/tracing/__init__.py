@@ -1,0 +1,32 @@
+"""Python functions to expressions, through NumPy's own protocols."""
+
+from wengert.tracing import elementwise, products, reducing, shaping
+from wengert.tracing.array import TracedArray
+from wengert.tracing.lifting import lift, stacked, trace_of
+from wengert.tracing.places import at
+from wengert.tracing.trace import (
+    Trace,
+    current_trace,
+    detached_trace,
+    kind_of,
+    new_trace,
+    where,
+)
+
+__all__ = [
+    "Trace",
+    "TracedArray",
+    "at",
+    "current_trace",
+    "detached_trace",
+    "elementwise",
+    "kind_of",
+    "lift",
+    "new_trace",
+    "products",
+    "reducing",
+    "shaping",
+    "stacked",
+    "trace_of",
+    "where",
+]

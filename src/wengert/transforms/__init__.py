@@ -1,0 +1,43 @@
+"""Derivatives of Python functions: what :mod:`wengert.tracing` writes down, derived and run."""
+
+from wengert.transforms.batching import vmap
+from wengert.transforms.checking import Report, check_derivatives
+from wengert.transforms.compiling import Compiled, compile
+from wengert.transforms.control import cond, fori_loop, scan, stop_gradient, while_loop
+from wengert.transforms.custom import custom_derivative, implicit
+from wengert.transforms.differentiate import (
+    derivative,
+    divergence,
+    grad,
+    hessian,
+    jacobian,
+    laplacian,
+    value_and_grad,
+)
+from wengert.transforms.directional import hvp, jvp, linearize, vjp
+
+__all__ = [
+    "Compiled",
+    "Report",
+    "check_derivatives",
+    "compile",
+    "cond",
+    "custom_derivative",
+    "derivative",
+    "divergence",
+    "fori_loop",
+    "grad",
+    "hessian",
+    "hvp",
+    "implicit",
+    "jacobian",
+    "jvp",
+    "laplacian",
+    "linearize",
+    "scan",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+    "while_loop",
+]

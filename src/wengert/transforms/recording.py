@@ -1,0 +1,271 @@
+"""A Python function's run on traced arguments, and results in terms of what is outside of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optree
+
+from wengert.errors import TracingError, UnsupportedFunctionError
+from wengert.expr import Expr, rebuild, topological
+from wengert.operations.rebuild import with_operands
+from wengert.primitive import Kind
+from wengert.tracing import Trace, TracedArray, kind_of, lift, new_trace, where
+from wengert.transforms.evaluation import evaluate_known, run
+
+Tree = Any
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a run on traced arguments gave.
+
+    Attributes
+    ----------
+    trace : Trace
+        The run, which has ended.
+    leaves : tuple of Expr
+        The traced arguments, flattened.
+    arguments : tuple
+        What they stand for: arrays, or traced arrays of an outer run.
+    structure : optree.PyTreeSpec
+        How the traced arguments were nested.
+    roots : tuple of Expr
+        The results, flattened.
+    dtypes : tuple of numpy.dtype
+        Of the results.
+    output : optree.PyTreeSpec
+        How the results were nested.
+    aux : object
+        What the function gave besides, with has_aux; still traced.
+    """
+
+    trace: Trace
+    leaves: tuple[Expr, ...]
+    arguments: tuple[Any, ...]
+    structure: Any
+    roots: tuple[Expr, ...]
+    dtypes: tuple[Any, ...]
+    output: Any
+    aux: Any = None
+
+    @property
+    def leaf_dtypes(self) -> list[Any]:
+        """dtypes of the traced arguments."""
+        return [np.dtype(float) if isinstance(a, float) else a.dtype for a in self.arguments]
+
+    def unflatten(self, flat: Sequence[Any]) -> Tree:
+        """Results nested as the function's own."""
+        return optree.tree_unflatten(self.output, flat)
+
+    def finish_aux(self) -> Any:
+        """What the function gave besides."""
+        flat, structure = optree.tree_flatten(self.aux)
+        placed = [
+            self.finish([a.expr], [a.dtype])[0] if isinstance(a, TracedArray) else a for a in flat
+        ]
+        return optree.tree_unflatten(structure, placed)
+
+    def finish(
+        self,
+        exprs: Sequence[Expr],
+        dtypes: Sequence[Any],
+        extra: Mapping[Expr, Any] | None = None,
+    ) -> list[Any]:
+        """Results over the leaves as arrays, or as traced arrays within an outer run.
+
+        Parameters
+        ----------
+        exprs : sequence of Expr
+            Expressions over the leaves, constants, and the leaves of ``extra``.
+        dtypes : sequence of numpy.dtype
+            Of the results.
+        extra : mapping of Expr to array, optional
+            Further leaves (tangents, cotangents) with what they stand for.
+        """
+        meant = {**dict(zip(self.leaves, self.arguments, strict=True)), **(extra or {})}
+        outer = self.trace.parent
+        if outer is None:
+            values = {**_known(self.trace), **meant}
+            arrays = run(tuple(exprs), values)
+            return [_owned(a, d, values) for a, d in zip(arrays, dtypes, strict=True)]
+        memo = {leaf: lift(outer, value, leaf.dtype) for leaf, value in meant.items()}
+        placed = [rebuild(e, with_operands, dict(memo)) for e in exprs]
+        return [settle(outer, e, d) for e, d in zip(placed, dtypes, strict=True)]
+
+
+def settle(trace: Trace, expr: Expr, dtype: Any) -> Any:
+    """A traced array of a run; a plain one if it does not depend on the run's arguments."""
+    constants = {leaf for _, leaf in trace.root.captured.values()}
+    free = [
+        n for n in topological(expr) if n.primitive.kind is Kind.VARIABLE and n not in constants
+    ]
+    if free:
+        return TracedArray(expr, trace, dtype)
+    value = evaluate_known(expr, trace.values, trace.known)
+    return np.asarray(value).astype(dtype, copy=False)[()]
+
+
+def _known(trace: Trace) -> dict[Expr, Any]:
+    """The arrays that a run captured."""
+    return {leaf: trace.values[leaf] for _, leaf in trace.root.captured.values()}
+
+
+def _owned(array: Any, dtype: Any, values: Mapping[Expr, Any]) -> Any:
+    """The result in its dtype, not an array of the user's."""
+    result = np.asarray(array).astype(dtype, copy=False)
+    if result.ndim == 0:
+        return result[()]
+    if result.base is not None or any(result is v for v in values.values()):
+        result = result.copy()
+    return result
+
+
+# ---------------------------------------------------------------- running
+
+
+def record(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    argnums: int | tuple[int, ...],
+    *,
+    has_aux: bool = False,
+    name: str = "grad",
+) -> Recorded:
+    """Run a function with some of its positional arguments traced.
+
+    Raises
+    ------
+    UnsupportedFunctionError
+        If a traced argument is no real array.
+    """
+    chosen = pick(args, argnums)
+    values, structure = optree.tree_flatten(chosen)
+    arguments = tuple(real_argument(v, name) for v in values)
+    with new_trace(evaluate_known) as trace:
+        traced = [TracedArray(_leaf(trace, a), trace, _dtype(a)) for a in arguments]
+        leaves = tuple(t.expr for t in traced)
+        result = function(*put(args, argnums, optree.tree_unflatten(structure, traced)), **kwargs)
+        aux = None
+        if has_aux:
+            result, aux = _with_aux(result, function)
+        outputs, output = optree.tree_flatten(result)
+        lifted = [output_of(trace, o, function) for o in outputs]
+    roots = tuple(expr for expr, _ in lifted)
+    dtypes = tuple(dtype for _, dtype in lifted)
+    return Recorded(trace, leaves, arguments, structure, roots, dtypes, output, aux)
+
+
+def pick(args: tuple[Any, ...], argnums: int | tuple[int, ...]) -> Tree:
+    """The chosen arguments: one as it is, several as a tuple.
+
+    Raises
+    ------
+    TracingError
+        If there are fewer arguments.
+    """
+    wanted = (argnums,) if isinstance(argnums, int) else argnums
+    for k in wanted:
+        if not -len(args) <= k < len(args):
+            raise TracingError(
+                f"argnums={argnums} asks for argument {k}, but {len(args)} positional arguments "
+                "are given (keyword arguments are not differentiated)"
+            )
+    return args[argnums] if isinstance(argnums, int) else tuple(args[k] for k in argnums)
+
+
+def put(args: tuple[Any, ...], argnums: int | tuple[int, ...], chosen: Tree) -> list[Any]:
+    """The arguments with the chosen ones replaced."""
+    full = list(args)
+    for k, value in (
+        [(argnums, chosen)] if isinstance(argnums, int) else zip(argnums, chosen, strict=True)
+    ):
+        full[k] = value
+    return full
+
+
+def real_argument(value: Any, name: str) -> Any:
+    """An argument to differentiate by: a float, a real array or a traced one.
+
+    Raises
+    ------
+    UnsupportedFunctionError
+        For integers, complex numbers, strings and so on, with the remedy.
+    """
+    if isinstance(value, TracedArray):
+        value.run.check_open()
+        dtype = value.dtype
+    elif isinstance(value, float) and not isinstance(value, np.generic):
+        return value
+    else:
+        value = (
+            value
+            if isinstance(value, np.ndarray | np.generic | int | bool | complex)
+            else (np.asarray(value))
+        )
+        dtype = np.asarray(value).dtype
+        value = np.asarray(value)
+    if dtype.kind in "iub":
+        raise UnsupportedFunctionError(
+            f"{where()}: {name} by an argument of dtype {dtype}: derivatives are by real numbers; "
+            "pass a float (3.0 instead of 3, x.astype(float)), or choose other arguments with "
+            "argnums"
+        )
+    if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
+        raise UnsupportedFunctionError(
+            f"{where()}: {name} by an argument of dtype {dtype} is not supported; use float64 or "
+            "float32"
+        )
+    return value
+
+
+def output_of(trace: Trace, value: Any, function: Any) -> tuple[Expr, Any]:
+    """A result as an expression, with its dtype.
+
+    Raises
+    ------
+    UnsupportedFunctionError
+        If it is no array.
+    """
+    try:
+        expr = lift(trace, value)
+    except (TypeError, ValueError, UnsupportedFunctionError):
+        raise UnsupportedFunctionError(
+            f"{describe(function)} returned a {type(value).__name__}; results are arrays, numbers, "
+            "and tuples, lists and dicts of them (other things go with has_aux=True)"
+        ) from None
+    if isinstance(value, TracedArray):
+        return expr, value.dtype
+    kinds = {"real": np.float64, "int": np.int64, "bool": np.bool_}
+    dtype = value.dtype if isinstance(value, np.ndarray | np.generic) else np.dtype(object)
+    return expr, dtype if kind_of(dtype) else np.dtype(kinds[expr.dtype])
+
+
+def describe(function: Any) -> str:
+    """The function's name for messages."""
+    return getattr(function, "__name__", None) or type(function).__name__
+
+
+def _leaf(trace: Trace, value: Any) -> Expr:
+    if isinstance(value, TracedArray):
+        known = value.run.is_concrete
+        return trace.leaf(
+            value.shape,
+            value.expr.dtype,
+            (lambda: value.run.value_of(value.expr)) if known else None,
+        )
+    return trace.leaf(np.shape(value), "real", value)
+
+
+def _dtype(value: Any) -> Any:
+    return np.dtype(float) if isinstance(value, float) else value.dtype
+
+
+def _with_aux(result: Any, function: Any) -> tuple[Any, Any]:
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TracingError(f"has_aux=True: {describe(function)} must return (result, aux)")
+    return result

@@ -1,0 +1,1 @@
+"""Tests of Python functions traced through NumPy's protocols."""

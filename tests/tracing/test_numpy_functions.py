@@ -1,0 +1,151 @@
+"""Each NumPy function with a traced version: values, derivatives, and the errors of the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tracing.support import Row, check_derivatives, check_value
+from tracing.table import TABLE
+from wengert.errors import (
+    InPlaceWriteError,
+    ShapeError,
+    TracingError,
+    UnsupportedFunctionError,
+)
+from wengert.tracing.dispatch import implementations, name_of
+from wengert.transforms.differentiate import derivative, grad
+
+each = pytest.mark.parametrize("row", TABLE, ids=[r.id for r in TABLE])
+
+
+def test_every_implementation_is_in_the_table() -> None:
+    tested = {r.key for r in TABLE}
+    assert [name_of(f) for f in implementations if f not in tested] == []
+
+
+@each
+def test_value(row: Row) -> None:
+    check_value(row)
+
+
+@each
+def test_derivatives(row: Row) -> None:
+    check_derivatives(row)
+
+
+def _error_of(call: Any, x: Any, kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        derivative(call)(x)
+
+
+V3, M23 = np.array([0.3, 1.2, 2.1]), np.arange(6.0).reshape(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda x: np.fft.fft(x), r"np\.fft\.fft"),
+        (lambda x: np.linalg.eig(np.outer(x, x)), r"np\.linalg\.eig"),
+        (lambda x: np.histogram(x), "stop_gradient"),
+        (lambda x: np.unique(x), "stop_gradient"),
+        (lambda x: np.apply_along_axis(np.sum, 0, x), "vmap"),
+        (lambda x: x + 1j, "real"),
+        (lambda x: np.average(x, returned=True), "returned"),
+        (lambda x: np.quantile(x, 0.5, method="weibull"), "weibull"),
+        (lambda x: np.pad(x, 1, mode="maximum"), "maximum"),
+        (lambda x: np.gradient(x, edge_order=2), "edge_order"),
+        (lambda x: np.linalg.qr(x[:, None], mode="complete"), "reduced"),
+        (lambda x: np.linalg.svd(x[:, None]), "full_matrices=False"),
+        (lambda x: np.interp(x, V3, V3, period=1.0), "period"),
+        (lambda x: np.add.reduceat(x, [0, 1]), "add"),
+        (lambda x: np.divide.accumulate(x), "accumulate"),
+    ],
+)
+def test_what_is_not_supported_says_so(call: Any, words: str) -> None:
+    _error_of(call, V3, UnsupportedFunctionError, words)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x + np.ones(2),
+        lambda x: x @ np.ones((2, 2)),
+        lambda x: np.reshape(x, (4,)),
+        lambda x: np.sum(x, axis=2),
+        lambda x: np.sum(x, axis=(0, 0)),
+        lambda x: np.transpose(x, (0, 0)),
+        lambda x: np.squeeze(x, 0),
+        lambda x: np.linalg.inv(x),
+        lambda x: np.cross(x[:, :2], x[:, :2]),
+        lambda x: np.tensordot(x, x, 1),
+        lambda x: np.concatenate([x[0, 0], x[0]]),
+    ],
+)
+def test_shapes_that_do_not_fit_are_named(call: Any) -> None:
+    _error_of(call, M23, ShapeError, r"test_numpy_functions\.py, line \d+")
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda x: np.exp(x, out=np.zeros(3)), InPlaceWriteError, "out="),
+        (lambda x: np.sum(x, out=np.zeros(())), InPlaceWriteError, "out="),
+        (lambda x: _written(x), InPlaceWriteError, r"wg\.at"),
+        (lambda x: float(x[0]), TracingError, r"float\(\)"),
+        (lambda x: np.mean([x[0], x[1]]), TracingError, r"np\.stack"),
+        (lambda x: x[5], IndexError, "5"),
+        (lambda x: x[0.5], IndexError, "integer"),
+        (lambda x: x[0, 0], IndexError, "2 indices"),
+    ],
+)
+def test_what_would_lose_the_derivative(call: Any, kind: type[Exception], words: str) -> None:
+    _error_of(call, V3, kind, words)
+
+
+def _written(x: Any) -> Any:
+    x[0] = 1.0
+    return x
+
+
+def _kept(x: Any) -> Any:
+    kept = np.zeros(3)
+    kept[0] = x[0]
+    return kept
+
+
+def test_an_entry_kept_in_a_plain_array_has_the_remedy_as_the_cause() -> None:
+    with pytest.raises(ValueError, match="sequence") as caught:  # NumPy's own error comes on top
+        derivative(_kept)(V3)
+    assert isinstance(caught.value.__cause__, TracingError)
+    assert "wg.at" in str(caught.value.__cause__)
+
+
+# ---------------------------------------------------------------- cases of their own
+
+
+def test_the_deviation_of_equal_entries_has_the_derivative_0() -> None:
+    assert np.array_equal(grad(np.std)(np.ones(3)), np.zeros(3))
+
+
+def test_einsum_stretches_size_1_to_an_empty_axis() -> None:
+    empty = np.zeros((0, 2))
+    found = derivative(lambda x: np.einsum("ij,ij->ij", x, empty), order=0)(np.ones((1, 2)))
+    assert found.shape == (0, 2)
+
+
+def test_a_function_of_entries_may_choose_plain_numbers() -> None:
+    found = derivative(lambda x: np.min(np.array([[x, 0.5], [x, x]]), axis=0))(1.0)
+    assert np.array_equal(found, [1.0, 0.0])
+
+
+def test_numbers_cut_to_integers_are_indices() -> None:
+    assert np.array_equal(grad(lambda x: x[np.int64(x[2])])(V3), [0.0, 0.0, 1.0])
+
+
+def test_float32_stays() -> None:
+    x = V3.astype(np.float32)
+    for call in (np.sum, np.std, np.mean, np.var, np.prod, np.max, np.median, np.linalg.norm):
+        assert grad(call)(x).dtype == np.float32, call.__name__

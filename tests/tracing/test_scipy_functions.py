@@ -1,0 +1,169 @@
+"""SciPy's Python functions on traced arrays: values, derivatives, and the replacement itself."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg as sl
+import scipy.special as sc
+import scipy.stats as st
+
+from tracing.support import Row, check_derivatives, check_value
+from wengert.errors import UnsupportedFunctionError
+from wengert.tracing.scipy_distributions import CONTINUOUS, DISCRETE
+from wengert.tracing.scipy_functions import install, versions
+from wengert.transforms.differentiate import derivative, grad
+
+install()
+
+V, M = (3,), (2, 3)
+SPD, SQUARE, POSITIVE, UNIT = ("spd", 2, 2), ("square", 2, 2), ("positive", 3), ("unit", 3)
+
+SPECIAL = [
+    Row("logsumexp", lambda x: sc.logsumexp(x, axis=1, keepdims=True), (M,)),
+    Row("logsumexp", lambda x, b: sc.logsumexp(x, b=b), (V, POSITIVE)),
+    Row("softmax", lambda x: sc.softmax(x, axis=0), (M,)),
+    Row("log_softmax", lambda x: sc.log_softmax(x, axis=1), (M,)),
+    Row("multigammaln", lambda x: sc.multigammaln(x + 2.0, 3), (POSITIVE,)),
+    Row("polygamma", lambda x: sc.polygamma(2, x), (POSITIVE,)),
+    Row("zeta", lambda q: sc.zeta(2.5, q), (POSITIVE,)),
+    Row("lambertw", lambda x: sc.lambertw(x).real, (POSITIVE,)),
+    Row("comb", lambda n: sc.comb(n + 3.0, 2.0), (POSITIVE,)),
+    Row("factorial", lambda n: sc.gamma(n + 1.0), (POSITIVE,)),
+    Row("softplus", lambda x: sc.softplus(x), (V,)),
+]
+LINALG = [
+    *(Row(n, lambda a, n=n: getattr(sl, n)(a), (SQUARE,))
+      for n in ("inv", "det", "pinv", "svdvals", "expm", "norm")),
+    Row("sqrtm", lambda a: sl.sqrtm(a @ a), (SQUARE,)),
+    Row("logm", lambda a: sl.logm(a @ a.T), (SQUARE,)),
+    Row("lstsq", lambda a, b: sl.lstsq(a @ a.T, b)[0], (SQUARE, (2,))),
+    Row("svd", lambda a: sl.svd(a, full_matrices=False), (SQUARE,)),
+    Row("eigh", lambda a: sl.eigh(a)[1] ** 2, (SPD,)),
+    Row("eigh", lambda a: sl.eigh(a, lower=False, eigvals_only=True), (SPD,)),
+    Row("eigvalsh", lambda a: sl.eigvalsh(a), (SPD,)),
+    Row("cholesky", lambda a: sl.cholesky(a + a.T), (SPD,)),
+    Row("cholesky", lambda a: sl.cholesky(a + a.T, lower=True), (SPD,)),
+    Row("cho_factor", lambda a: np.triu(sl.cho_factor(a + a.T)[0]), (SPD,)),
+    *(Row("cho_solve", lambda a, b, w=w: sl.cho_solve(sl.cho_factor(a + a.T, lower=w), b),
+          (SPD, (2,))) for w in (False, True)),
+    *(Row("solve_triangular", lambda a, b, kw=kw: sl.solve_triangular(a, b, **kw), (SQUARE, (2, 3)))
+      for kw in ({}, {"lower": True}, {"trans": 1}, {"unit_diagonal": True, "trans": "T"})),
+    Row("solve", lambda a, b: sl.solve(a, b), (SQUARE, (2,))),
+    Row("solve", lambda a, b: sl.solve(a, b, transposed=True), (SQUARE, (2,))),
+    Row("solve", lambda a, b: sl.solve(a + a.T, b, assume_a="pos"), (SPD, (2,))),
+    Row("solve_banded", lambda a, b: sl.solve_banded((1, 0), a, b), ((2, 3), V)),
+    Row("qr", lambda a: tuple(sl.qr(a)), (SQUARE,)),
+    Row("block_diag", lambda a, b: sl.block_diag(a, b, [[1.0]]), (SQUARE, M)),
+    Row("solve_sylvester", lambda a, b, c: sl.solve_sylvester(a, b, c), (SQUARE, SPD, (2, 2))),
+    Row("toeplitz", lambda c, r: sl.toeplitz(c, r), (V, (2,))),
+    Row("toeplitz", lambda c: sl.toeplitz(c), (V,)),
+    Row("circulant", lambda c: sl.circulant(c), (V,)),
+]  # fmt: skip
+
+DENSITIES = ("pdf", "logpdf", "cdf", "sf", "logcdf", "logsf")
+STATS = [
+    *(Row(f"norm.{n}", lambda x, m, s, n=n: getattr(st.norm, n)(x, m, s), (V, V, POSITIVE))
+      for n in DENSITIES),
+    *(Row(f"{d}.{n}", lambda x, d=d, n=n, p=p: getattr(getattr(st, d), n)(x, *p, loc=0.01), (UNIT,))
+      for d, p in {"t": (2.5,), "beta": (1.5, 2.5), "gamma": (2.5,), "chi2": (3.0,), "expon": (),
+                   "uniform": (), "laplace": (), "cauchy": (), "logistic": (),
+                   "lognorm": (0.7,)}.items() for n in DENSITIES),
+    Row("t.logpdf", lambda x, v, m, s: st.t.logpdf(x, v, m, s), (V, POSITIVE, V, POSITIVE)),
+    Row("t.cdf", lambda x: st.t.cdf(4.0 * x, 2.5), (V,)),
+    Row("beta.logpdf", lambda x, a, b: st.beta.logpdf(x, a, b), (UNIT, POSITIVE, POSITIVE)),
+    Row("gamma.logpdf", lambda x, a: st.gamma.logpdf(x, a, scale=2.0), (POSITIVE, POSITIVE)),
+    Row("lognorm.logpdf", lambda x, s: st.lognorm.logpdf(x, s), (POSITIVE, POSITIVE)),
+    Row("poisson.logpmf", lambda m: st.poisson.logpmf([0, 2, -1], m), (POSITIVE,)),
+    Row("poisson.pmf", lambda m: st.poisson.pmf(3, m), (POSITIVE,)),
+    Row("poisson.cdf", lambda m: st.poisson.cdf([0, 2, -1], m), (POSITIVE,)),
+    Row("bernoulli.logpmf", lambda p: st.bernoulli.logpmf([0, 1, 2], p), (UNIT,)),
+    Row("binom.logpmf", lambda p: st.binom.logpmf([0, 1, 4], 5, p), (UNIT,)),
+    Row("outside", lambda x: st.gamma.pdf(-x, 2.0) + st.beta.cdf(3.0 * x, 2.0, 2.0), (POSITIVE,)),
+    *(Row(f"multivariate_normal.{n}",
+          lambda x, m, c, n=n: getattr(st.multivariate_normal, n)(x, m, c + c.T),
+          ((3, 2), (2,), SPD)) for n in ("pdf", "logpdf")),
+    Row("multivariate_normal.logpdf", lambda x: st.multivariate_normal.logpdf(x, cov=2.0), (V,)),
+    Row("multivariate_normal.entropy",
+        lambda c: st.multivariate_normal.entropy(np.zeros(2), c + c.T), (SPD,)),
+    *(Row(f"dirichlet.{n}", lambda x, a, n=n: getattr(st.dirichlet, n)(x[:2] / np.sum(x), a),
+          (POSITIVE, POSITIVE)) for n in ("pdf", "logpdf")),
+    Row("frozen", lambda x: st.norm(0.5, 2.0).logpdf(x), (V,)),
+]  # fmt: skip
+
+ROWS = [*SPECIAL, *LINALG, *STATS]
+each = pytest.mark.parametrize("row", ROWS, ids=[f"{k}-{r.id}" for k, r in enumerate(ROWS)])
+
+
+def test_everything_is_in_the_table() -> None:
+    tested = {r.key for r in ROWS}
+    assert {n for table in versions.values() for n in table} <= tested
+    assert {*CONTINUOUS, *DISCRETE} <= {k.partition(".")[0] for k in tested}
+
+
+@each
+def test_value(row: Row) -> None:
+    check_value(row)
+
+
+@each
+def test_derivatives(row: Row) -> None:
+    check_derivatives(row)
+
+
+def test_plain_arguments_go_to_scipy() -> None:
+    assert sc.logsumexp([0.0, 0.0]) == np.log(2.0)
+    assert isinstance(st.norm.logpdf(0.0), float)
+    assert sl.expm(np.zeros((2, 2), complex)).dtype == complex
+
+
+def test_a_name_imported_before_is_replaced_too() -> None:
+    early = types.ModuleType("imported_before")
+    original = sc.logsumexp.__wengert_original__  # type: ignore[attr-defined]
+    early.log_sum = original  # type: ignore[attr-defined]
+    sys.modules["imported_before"] = early
+    kept = sc.logsumexp
+    try:
+        sc.logsumexp = original
+        install()
+        assert np.allclose(grad(lambda x: early.log_sum(x))(np.zeros(2)), [0.5, 0.5])
+    finally:
+        del sys.modules["imported_before"]
+    assert sc.logsumexp is not original
+    assert kept.__name__ == sc.logsumexp.__name__ == "logsumexp"
+
+
+def test_installing_again_changes_nothing() -> None:
+    before = (sc.logsumexp, sl.expm, st.rv_continuous.logpdf)
+    threads = [threading.Thread(target=install) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert (sc.logsumexp, sl.expm, st.rv_continuous.logpdf) == before
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda x: sl.eigh(np.outer(x, x), np.eye(2)), "cholesky"),
+        (lambda x: sl.qr(x[:, None]), "economic"),
+        (lambda x: sl.lstsq(np.outer(x, x), x, cond=0.1), "cond"),
+        (lambda x: st.pareto.logpdf(x, 2.0), "norm"),
+        (lambda x: st.binom.cdf(2, 3, x), "density"),
+        (lambda x: sc.logsumexp(x, return_sign=True), "return_sign"),
+        (lambda x: sc.polygamma(x, 1.0), "order"),
+        (
+            lambda x: st.multivariate_normal.logpdf(x, allow_singular=True),
+            "allow_singular",
+        ),
+    ],
+)
+def test_what_is_not_supported_says_so(call: Any, words: str) -> None:
+    with pytest.raises(UnsupportedFunctionError, match=words):
+        derivative(call)(np.array([0.3, 0.8]))
