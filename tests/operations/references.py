@@ -3,6 +3,7 @@ over NumPy arrays for the others. Nothing here looks at the library."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Mapping
@@ -502,6 +503,7 @@ def _entrywise(function: Callable[..., Any], params: Mapping[str, Any]) -> Calla
     return evaluate
 
 
+@functools.cache
 def scalar_derivative(name: str, x: float, times: int = 1, /, **params: Any) -> float:
     """The derivative of a function of one number, by differences with 400 digits."""
     with mp.workdps(400):

@@ -90,8 +90,7 @@ def check_value(row: Row) -> None:
     expected = optree.tree_leaves(row.call(*args))
     found = optree.tree_leaves(derivative(row.call, tuple(range(len(args))), order=0)(*args))
     assert len(found) == len(expected)
-    for f, e in zip(found, expected, strict=True):
-        f, e = np.asarray(f), np.asarray(e)
+    for f, e in zip(map(np.asarray, found), map(np.asarray, expected), strict=True):
         assert f.shape == e.shape
         assert f.dtype == e.dtype
         if e.dtype.kind == "f":

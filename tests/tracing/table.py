@@ -95,23 +95,23 @@ REDUCTIONS = [
     row(np.var, lambda x: np.var(x, ddof=1)),
     row(np.std, lambda x: np.std(x, axis=1, ddof=1, keepdims=True), M),
     row(np.average, lambda x, w: np.average(x, axis=1, weights=w), M, POSITIVE),
-    row(np.average, lambda x: np.average(x), M),
+    row(np.average, np.average, M),
     row(np.argmax, lambda x: x[0] * np.argmax(x, axis=1)[1], M),
     row(np.argmin, lambda x: x[0] * np.argmin(x), M),
     row(np.all, lambda x: x * np.all(x > -1.0, axis=0), M),
     row(np.any, lambda x: x * np.any(x > 0.5, axis=1, keepdims=True), M),
     row(np.count_nonzero, lambda x: x * np.count_nonzero(x > 0, axis=0), M),
     row(np.cumsum, lambda x: np.cumsum(x, axis=1), M),
-    row(np.cumsum, lambda x: np.cumsum(x), M),
+    row(np.cumsum, np.cumsum, M),
     row(np.cumprod, lambda x: np.cumprod(x, axis=1), M),
-    row(np.cumprod, lambda x: np.cumprod(x), (5,)),
+    row(np.cumprod, np.cumprod, (5,)),
     row(np.diff, lambda x: np.diff(x, n=2) ** 2, (2, 4)),
     row(np.diff, lambda x: np.diff(x, axis=0, prepend=0.0, append=1.0), M),
     row(np.ediff1d, lambda x: np.ediff1d(x, to_begin=0.5, to_end=[1.0, 2.0]), M),
-    row(np.trapezoid, lambda y, x: np.trapezoid(y, x), M, V),
+    row(np.trapezoid, np.trapezoid, M, V),
     row(np.trapezoid, lambda y: np.trapezoid(y, dx=0.5, axis=0), M),
     row(np.gradient, lambda x: np.gradient(x, 0.5)[0] ** 2, (3, 3)),
-    row(np.gradient, lambda x: np.gradient(x), (4,)),
+    row(np.gradient, np.gradient, (4,)),
     row(np.sort, lambda x: np.sort(x, axis=0), N),
     row(np.sort, lambda x: np.sort(x, axis=None), M),
     row(np.partition, lambda x: np.sum(np.partition(x, 1)[:2] ** 2)),
@@ -124,7 +124,10 @@ REDUCTIONS = [
 ]  # fmt: skip
 
 PRODUCTS = [
-    *(same(np.matmul, *o) for o in ((M, N), (V, N), (M, V), (V, V), (T, (2, 2)), ((2, 2), (2, 2, 1)))),
+    *(
+        same(np.matmul, *o)
+        for o in ((M, N), (V, N), (M, V), (V, V), (T, (2, 2)), ((2, 2), (2, 2, 1)))
+    ),
     same(np.matvec, M, V),
     same(np.vecmat, V, N),
     *(same(np.dot, *o) for o in ((M, N), (V, V), ((), V), (M, V), (M, (2, 3, 1)))),
@@ -151,8 +154,8 @@ PRODUCTS = [
     same(np.linalg.cross, M, M),
     *(same(f, SQUARE) for f in (np.linalg.inv, np.linalg.det, np.linalg.slogdet, np.linalg.cond)),
     same(np.linalg.pinv, SQUARE),
-    row(np.linalg.solve, lambda a, b: np.linalg.solve(a, b), SQUARE, (2,)),
-    row(np.linalg.solve, lambda a, b: np.linalg.solve(a, b), SQUARE, (2, 3)),
+    row(np.linalg.solve, np.linalg.solve, SQUARE, (2,)),
+    row(np.linalg.solve, np.linalg.solve, SQUARE, (2, 3)),
     row(np.linalg.lstsq, lambda a, b: np.linalg.lstsq(a @ a.T, b)[0], SQUARE, (2,)),
     row(np.linalg.cholesky, lambda a: np.linalg.cholesky(a + a.T), SPD),
     row(np.linalg.cholesky, lambda a: np.linalg.cholesky(a + a.T, upper=True), SPD),
@@ -166,7 +169,7 @@ PRODUCTS = [
     same(np.linalg.svdvals, SQUARE),
     row(np.linalg.matrix_power, lambda a: np.linalg.matrix_power(a, 3), SQUARE),
     row(np.linalg.multi_dot, lambda a, b: np.linalg.multi_dot([a, b, a]), M, N),
-    row(np.linalg.norm, lambda x: np.linalg.norm(x), M),
+    row(np.linalg.norm, np.linalg.norm, M),
     row(np.linalg.norm, lambda x: np.linalg.norm(x, 3, axis=1, keepdims=True), M),
     row(np.linalg.norm, lambda x: np.linalg.norm(x, "nuc"), SQUARE),
     row(np.linalg.vector_norm, lambda x: np.linalg.vector_norm(x, axis=0), M),
@@ -196,7 +199,7 @@ SHAPES = [
     row(np.hstack, lambda x, y: np.hstack([x, y]), M, M),
     row(np.dstack, lambda x, y: np.dstack([x, y]), M, M),
     row(np.column_stack, lambda x, y: np.column_stack([x, y]), (2,), M),
-    row(np.append, lambda x, y: np.append(x, y), M, V),
+    row(np.append, np.append, M, V),
     row(np.array_split, lambda x: tuple(np.array_split(x, 2)), (5,)),
     row(np.split, lambda x: tuple(np.split(x, [1], axis=1)), M),
     row(np.vsplit, lambda x: tuple(np.vsplit(x, 2)), M),
@@ -219,7 +222,7 @@ SHAPES = [
     row(np.diagonal, lambda x: np.diagonal(x, 1), M),
     row(np.linalg.diagonal, lambda x: np.linalg.diagonal(x, offset=1), (2, 2, 3)),
     row(np.diag, lambda x: np.diag(x, 1)),
-    row(np.diag, lambda x: np.diag(x), M),
+    row(np.diag, np.diag, M),
     same(np.diagflat, (2, 1)),
     row(np.tril, lambda x: np.tril(x, -1), (3, 3)),
     row(np.triu, lambda x: np.triu(x, 1), M),
@@ -233,16 +236,6 @@ SHAPES = [
       for f in (np.convolve, np.correlate) for m in ("full", "same", "valid")),
 ]  # fmt: skip
 
-METHODS = [
-    row("reduce", lambda x: np.add.reduce(x, axis=1) * np.maximum.reduce(x, axis=1), M),
-    row("reduce", lambda x: np.multiply.reduce(x) * np.minimum.reduce(x), M),
-    row("accumulate", lambda x: np.add.accumulate(x) * np.maximum.accumulate(x)),
-    row("accumulate", lambda x: np.multiply.accumulate(x, axis=1), M),
-    row("outer", lambda x, y: np.multiply.outer(x, y) + np.hypot.outer(x, y), V, (2,)),
-    row("in place", lambda x: _in_place(x)),
-    row("methods", lambda x: x.sum(0) * x.T.dot(x[:, 0]).reshape(3) * x.mean(), M),
-]
-
 
 def _in_place(x: Any) -> Any:
     total = np.zeros(3)
@@ -250,5 +243,15 @@ def _in_place(x: Any) -> Any:
     total *= x
     return total
 
+
+METHODS = [
+    row("reduce", lambda x: np.add.reduce(x, axis=1) * np.maximum.reduce(x, axis=1), M),
+    row("reduce", lambda x: np.multiply.reduce(x) * np.minimum.reduce(x), M),
+    row("accumulate", lambda x: np.add.accumulate(x) * np.maximum.accumulate(x)),
+    row("accumulate", lambda x: np.multiply.accumulate(x, axis=1), M),
+    row("outer", lambda x, y: np.multiply.outer(x, y) + np.hypot.outer(x, y), V, (2,)),
+    row("in place", _in_place),
+    row("methods", lambda x: x.sum(0) * x.T.dot(x[:, 0]).reshape(3) * x.mean(), M),
+]
 
 TABLE = [*BASIC, *INDEXING, *REDUCTIONS, *PRODUCTS, *SHAPES, *METHODS]

@@ -202,15 +202,36 @@ def _combine(i: Combine, dtype: Any) -> Step:
     shape = i.shape
     if not patterned:
         return _linear_combination(plain)
+    spread = [t for t in patterned if len(set(t.out)) == len(t.out)]
+    diagonal = [t for t in patterned if len(set(t.out)) < len(t.out)]
     base = _linear_combination(plain) if plain else None
+    parts = [_broadcast(t) for t in spread]
 
     def run(slots: list[Any]) -> Any:
-        result = np.zeros(shape, dtype) if base is None else np.array(base(slots), dtype=dtype)
-        for term in patterned:
+        total: Any = None if base is None else base(slots)
+        for part in parts:
+            total = part(slots) if total is None else total + part(slots)
+        if not diagonal and total.shape == shape and total.dtype == dtype:
+            return total
+        result = np.zeros(shape, dtype) if total is None else np.empty(shape, dtype)
+        if total is not None:
+            result[...] = total
+        for term in diagonal:
             _add_through_pattern(result, slots[term.source], term)
         return result
 
     return run
+
+
+def _broadcast(term: Term) -> Step:
+    """A term with axes of length 1 where its pattern is constant."""
+    source, factor = term.source, term.factor
+    order, index = _aligned(term.labels, term.out)
+    if not order:
+        return lambda slots: slots[source] * factor
+    if factor == 1:
+        return lambda slots: slots[source].transpose(order)[index]
+    return lambda slots: slots[source].transpose(order)[index] * factor
 
 
 def _add_through_pattern(result: Any, core: Any, term: Term) -> None:

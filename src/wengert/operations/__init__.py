@@ -77,13 +77,14 @@ from wengert.operations.selection import (
     where,
 )
 from wengert.operations.singular_values import svd, svdvals
-from wengert.operations.solving import lstsq, solve, solve_sylvester
+from wengert.operations.solving import lstsq, solve
 from wengert.operations.special_functions import expn, lambertw, multigammaln, polygamma, zeta
 from wengert.operations.structure import (
     leaf_of,
     ones,
     zeros,
 )
+from wengert.operations.sylvester import solve_sylvester
 from wengert.operations.trailing import move_axis, rearrange
 from wengert.primitive import Primitive
 from wengert.shapes import total_size

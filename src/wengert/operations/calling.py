@@ -11,11 +11,9 @@ from wengert.expr import Expr, Params
 from wengert.operations.apply import same_shape
 from wengert.primitive import (
     Constant,
-    Domain,
     Multilinear,
     Notation,
     Primitive,
-    Sample,
     register,
 )
 from wengert.shapes import Shape
@@ -100,10 +98,13 @@ STOP = register(
         same_shape,
         lambda node, x: x,
         Constant("taken as a constant"),
-        Notation.function("stop_gradient", numpy=""),
+        Notation(
+            "stop_gradient({0})",
+            "stop_gradient({0})",
+            r"\operatorname{{stop\_gradient}}\left({0}\right)",
+            "{0:a}",
+        ),
         elementwise=True,
         smooth=False,
-        domains=(Domain(),),
-        samples=(Sample(((),)), Sample(((2,),))),
     )
 )

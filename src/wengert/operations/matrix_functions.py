@@ -27,8 +27,13 @@ from wengert.operations.apply import apply
 from wengert.operations.build import broadcast
 from wengert.operations.factorisations import square
 from wengert.operations.linalg import INV
-from wengert.operations.matrix_parts import identities, moved_out, product, swapped
-from wengert.operations.solving import behind_extra_axes, solve_sylvester
+from wengert.operations.matrix_parts import (
+    behind_extra_axes,
+    identities,
+    moved_out,
+    product,
+    swapped,
+)
 from wengert.operations.structure import (
     contraction_params,
     fits,
@@ -36,6 +41,7 @@ from wengert.operations.structure import (
     is_zero,
     zeros,
 )
+from wengert.operations.sylvester import solve_sylvester
 from wengert.primitive import (
     Domain,
     Notation,

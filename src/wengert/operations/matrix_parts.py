@@ -29,7 +29,7 @@ from wengert.operations.structure import (
     zeros,
 )
 from wengert.primitive import Linear, Notation, Primitive, Sample, register
-from wengert.shapes import Shape, format_shape
+from wengert.shapes import Shape, Size, format_shape
 
 _DISTRIBUTION_CAP = 8  # terms; beyond it a sum with deltas stays an operand
 
@@ -158,6 +158,17 @@ def moved_out(x: Expr, rank: int, operation: Callable[[Expr], Expr], batch: int 
         sizes={a: s for a, s in sizes.items() if a in extra or a in own[:batch]},
         coefficient=coefficient,
     )
+
+
+def behind_extra_axes(x: Expr, leads: bool, size: Size, extra: int) -> tuple[Expr, tuple[int, ...]]:
+    """The array with a new axis behind its extra axes, and the labels that bring it to the front.
+
+    The axis is the leading one if ``leads``; otherwise the array is spread along it.
+    """
+    rank = x.ndim + (not leads)
+    axes = tuple(range(rank))
+    order = (*axes[1 : extra + 1], 0, *axes[extra + 1 :])
+    return contract([x], [axes if leads else axes[1:]], order, sizes={0: size}), order
 
 
 def _connected(labels: Sequence[tuple[int, ...]], acted: set[int], out: set[int]) -> list[int]:

@@ -1,16 +1,16 @@
-"""Linear systems: A x = b for general, triangular and positive definite A; Sylvester's equation.
+"""Linear systems: A x = b for general, triangular and positive definite A.
 
 The unknowns are on the trailing axis, so the columns of a matrix b are leading axes, which come in
 front of those that b shares with A. That is how LAPACK stores them, and one factorisation serves
 all of them.
 
-Source: Giles 2008, section 2.2.3 (dx = A⁻¹(db − dA x)); Bartels and Stewart 1972.
+Source: Giles 2008, section 2.2.3 (dx = A⁻¹(db − dA x)).
 """
 
 from __future__ import annotations
 
 from math import prod
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from scipy import linalg as scipy_linalg
@@ -19,9 +19,10 @@ from wengert.errors import DomainError, ShapeError, SingularMatrixError
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract, power
 from wengert.operations.apply import apply
-from wengert.operations.build import broadcast, neg
+from wengert.operations.build import neg
 from wengert.operations.linalg import INV, PINV, is_numerically_singular
 from wengert.operations.matrix_parts import (
+    behind_extra_axes,
     moved_out,
     product,
     swapped,
@@ -31,7 +32,7 @@ from wengert.operations.matrix_parts import (
 )
 from wengert.operations.structure import contraction_params, fits, is_contraction
 from wengert.primitive import Domain, Notation, PartlyLinear, Primitive, Sample, register
-from wengert.shapes import Shape, Size, format_shape
+from wengert.shapes import Shape, format_shape
 
 _TURNED = {
     "general": "general",
@@ -110,22 +111,6 @@ def lstsq(a: Expr, b: Expr) -> Expr:
         return product(inverse, b)
     lead = tuple(range(a.ndim - 2))
     return contract([inverse, b], [(*lead, a.ndim, a.ndim + 1), (a.ndim + 1,)], (*lead, a.ndim))
-
-
-def solve_sylvester(a: Expr, b: Expr, c: Expr) -> Expr:
-    """The solution X of A X + X B = C.
-
-    Parameters
-    ----------
-    a, b, c : Expr
-        Shapes ``(..., m, m)``, ``(..., n, n)`` and ``(..., m, n)``.
-
-    Raises
-    ------
-    SingularMatrixError
-        On evaluation: A and −B share an eigenvalue.
-    """
-    return apply(SYLVESTER, a, b, c)
 
 
 # ---------------------------------------------------------------- linear systems
@@ -242,17 +227,6 @@ def _spread_batch(node: Expr, operands: tuple[Expr, ...], batched: tuple[bool, .
     extra = node.ndim - (node.operands[0].ndim - 1)
     moved, order = behind_extra_axes(b, batched[1], a.shape[0], extra)
     return contract([solve_vectors(a, moved, kind)], [order], range(node.ndim + 1))
-
-
-def behind_extra_axes(x: Expr, leads: bool, size: Size, extra: int) -> tuple[Expr, tuple[int, ...]]:
-    """The array with a new axis behind its extra axes, and the labels that bring it to the front.
-
-    The axis is the leading one if ``leads``; otherwise the array is spread along it.
-    """
-    rank = x.ndim + (not leads)
-    axes = tuple(range(rank))
-    order = (*axes[1 : extra + 1], 0, *axes[extra + 1 :])
-    return contract([x], [axes if leads else axes[1:]], order, sizes={0: size}), order
 
 
 def _evaluate_solution(node: Expr, a: Any, b: Any) -> Any:
@@ -388,123 +362,11 @@ SOLVE = register(
     )
 )
 
-# ---------------------------------------------------------------- Sylvester's equation
-
-
-def _shape_of_sylvester(operands: tuple[Expr, ...], params: Params) -> Shape:
-    a, b, c = operands
-    batch = a.ndim - 2
-    matrices = batch >= 0 and a.ndim == b.ndim <= c.ndim
-    lead = c.shape[c.ndim - a.ndim : -2]
-    m, n = c.shape[-2:] if matrices else (0, 0)
-    if not matrices or not fits(a.shape, (*lead, m, m)) or not fits(b.shape, (*lead, n, n)):
-        shapes = ", ".join(format_shape(o.shape) for o in operands)
-        raise ShapeError(f"AX + XB = C needs matrices m×m, n×n and m×n; the shapes are {shapes}")
-    return c.shape
-
-
-def _evaluate_sylvester(node: Expr, a: Any, b: Any, c: Any) -> Any:
-    """By the real Schur forms of A and Bᵀ, each made once for all extra axes of C."""
-    result = np.empty_like(c)
-    if c.size:
-        for index in np.ndindex(a.shape[:-2]):
-            own = (..., *index, slice(None), slice(None))
-            result[own] = _bartels_stewart(a[index], b[index], c[own])
-    return result
-
-
-def _bartels_stewart(a: Any, b: Any, c: Any) -> Any:
-    schur = cast("Any", scipy_linalg.schur)
-    r, u = schur(a, output="real")
-    s, v = schur(b.T, output="real")
-    (trsyl,) = cast("Any", scipy_linalg.get_lapack_funcs)(("trsyl",), (r, s, c))
-    right = u.T @ c @ v
-    flat = right.reshape(-1, *c.shape[-2:])
-    for k, part in enumerate(flat):
-        found, factor, info = trsyl(r, s, part, tranb="C")
-        if info:
-            raise SingularMatrixError(
-                "AX + XB = C has no single solution: A and −B share an eigenvalue"
-            )
-        flat[k] = found / factor
-    return u @ flat.reshape(right.shape) @ v.T
-
-
-def _push_sylvester(x: Expr, k: int, tangent: Expr) -> Expr:
-    """dX solves A dX + dX B = dC − dA X − X dB."""
-    a, b, _ = x.operands
-    if k == 2:
-        return solve_sylvester(a, b, tangent)
-    batch = a.ndim - 2
-    extra = tangent.ndim - a.ndim
-    axes = tuple(range(extra + x.ndim - 2))
-    own = (*axes[:extra], *axes[len(axes) - batch :])
-    i, j, r = range(len(axes), len(axes) + 3)
-    if k == 0:
-        labels, out = [(*own, i, r), (*axes[extra:], r, j)], (*axes, i, j)
-    else:
-        labels, out = [(*own, r, j), (*axes[extra:], i, r)], (*axes, i, j)
-    return neg(solve_sylvester(a, b, contract([tangent, x], labels, out)))
-
-
-def _pull_sylvester(x: Expr, k: int, cotangent: Expr) -> Expr:
-    a, b, _ = x.operands
-    return solve_sylvester(swapped(a), swapped(b), cotangent)
-
-
-def _rewrite_sylvester(operands: tuple[Expr, ...], params: Params) -> Expr | None:
-    a, b, c = operands
-    return moved_out(c, 2, lambda part: solve_sylvester(a, b, part), a.ndim - 2)
-
-
-def _spread_sylvester(node: Expr, operands: tuple[Expr, ...], batched: tuple[bool, ...]) -> Expr:
-    """A new axis of A's or B's stands behind the extra axes of C."""
-    if not (batched[0] or batched[1]):
-        return apply(SYLVESTER, *operands)
-    size = operands[0 if batched[0] else 1].shape[0]
-    a, b = (
-        o if new else broadcast(o, (size, *o.shape))
-        for o, new in zip(operands[:2], batched[:2], strict=True)
-    )
-    moved, order = behind_extra_axes(operands[2], batched[2], size, node.ndim - a.ndim + 1)
-    return contract([solve_sylvester(a, b, moved)], [order], range(node.ndim + 1))
-
-
-SYLVESTER = register(
-    Primitive(
-        "solve_sylvester",
-        3,
-        _shape_of_sylvester,
-        _evaluate_sylvester,
-        PartlyLinear(_push_sylvester, _pull_sylvester, lambda k: k == 2),
-        Notation(
-            "solve_sylvester({0}, {1}, {2})",
-            "solve_sylvester({0}, {1}, {2})",
-            r"\operatorname{{sylvester}}\left({0}, {1}, {2}\right)",
-            "(lambda a, b, c: np.linalg.solve(np.kron(a, np.eye(len(b))) + "
-            "np.kron(np.eye(len(a)), b.T), c.ravel()).reshape(c.shape))({0}, {1}, {2})",
-        ),
-        rewrite=_rewrite_sylvester,
-        domains=(Domain(matrix="near the identity"),) * 2 + (Domain(),),
-        samples=(
-            Sample(((2, 2), (1, 1), (2, 1))),
-            Sample(((1, 1), (1, 1), (1, 1))),
-            Sample(((2, 1, 1), (2, 2, 2), (2, 1, 2))),
-            Sample(((1, 1), (1, 1), (2, 1, 1))),
-        ),
-        batch=_spread_sylvester,
-        source="Bartels and Stewart 1972; dX solves A dX + dX B = dC − dA X − X dB",
-        rule="Sylvester equation: A dX + dX B = dC − dA X − X dB",
-    )
-)
-
 __all__ = [
     "SOLVE",
-    "SYLVESTER",
     "lstsq",
     "not_positive",
     "solve",
     "solve_right",
-    "solve_sylvester",
     "solve_vectors",
 ]

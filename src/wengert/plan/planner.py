@@ -98,7 +98,7 @@ class _Planner:
                     o for o in node.operands if o.primitive is CONTRACT and self.uses[o] == 1
                 )
             elif node.primitive is ADD:
-                merged.update(o for o in node.operands if self.uses[o] == 1 and _has_pattern(o))
+                merged.update(o for o in node.operands if self.uses[o] == 1 and _is_spread(o))
         return merged
 
     def _new(self) -> int:
@@ -266,6 +266,13 @@ def _as_float(value: Fraction) -> float:
         return float(value)
     except OverflowError:
         return inf if value > 0 else -inf
+
+
+def _is_spread(node: Expr) -> bool:
+    """Does a sum add it through its pattern: one of a value, or of a constant?"""
+    return _has_pattern(node) or (
+        node.primitive is CONTRACT and not node.operands and node.ndim > 0
+    )
 
 
 def _has_pattern(node: Expr) -> bool:

@@ -4,12 +4,12 @@ from wengert.tracing import elementwise, products, reducing, shaping
 from wengert.tracing.array import TracedArray
 from wengert.tracing.lifting import lift, stacked, trace_of
 from wengert.tracing.places import at
+from wengert.tracing.starting import new_trace
 from wengert.tracing.trace import (
     Trace,
     current_trace,
     detached_trace,
     kind_of,
-    new_trace,
     where,
 )
 

@@ -77,5 +77,5 @@ def unsupported(function: Any, detail: str = "") -> UnsupportedFunctionError:
         remedy = f"use {remedy}"
     return UnsupportedFunctionError(
         f"{where()}: {name} is not supported on traced arrays; {remedy}. "
-        "docs/functions.md lists what is supported"
+        "docs/operations.md lists what is supported"
     )

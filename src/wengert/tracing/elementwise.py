@@ -243,7 +243,7 @@ def _astype(x: Any, dtype: Any) -> Any:
     if kind is None:
         raise UnsupportedFunctionError(f"{place()}: astype({target}) is not supported")
     own = x.expr.dtype
-    if kind == own or kind == "real":
+    if kind in (own, "real"):
         return TracedArray(lift(x.run, x, kind), x.run, target)
     if kind == "int":
         return TracedArray(registry_as_int(x.expr), x.run, target)

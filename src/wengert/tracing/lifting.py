@@ -147,7 +147,7 @@ def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
 def labels_in(
     shape: tuple[int, ...], target: tuple[int, ...], fresh: int
 ) -> tuple[tuple[int, ...], int]:
-    """Labels of an operand in a broadcast result with labels 0, 1, ...: stretched axes are summed."""
+    """Labels of an operand in a broadcast result labelled 0, 1, ...: stretched axes are summed."""
     lead = len(target) - len(shape)
     labels: list[int] = []
     for k, size in enumerate(shape):

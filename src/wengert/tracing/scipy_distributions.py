@@ -239,16 +239,16 @@ def _probability(self: Any, found: Distribution, name: str, y: Any, shapes: list
         raise unsupported(getattr(self, name), f"{self.name} has a density only")
     if inside is None:
         return value
-    ends = (0.0, 1.0) if name.endswith("cdf") else (1.0, 0.0)
-    below, above = np.log(ends) if name.startswith("log") else ends  # log 0 = -inf is meant
+    none, all_ = (-np.inf, 0.0) if name.startswith("log") else (0.0, 1.0)
+    below, above = (none, all_) if name.endswith("cdf") else (all_, none)
     return np.where(inside, value, np.where(y < found.support[0], below, above))
 
 
 # ---------------------------------------------------------------- several variables
 
 
-def _covariance(cov: Any, mean: Any, x: Any) -> Any:
-    size = max(np.shape(cov)[-1:] + np.shape(mean)[-1:], default=(np.shape(x) or (1,))[-1])
+def _covariance(cov: Any, mean: Any) -> Any:
+    size = max(np.shape(cov)[-1:] + np.shape(mean)[-1:], default=1)  # as SciPy: of one variable
     if np.ndim(cov) == 0:
         return _array(cov) * np.eye(size)
     return _array(cov) if np.ndim(cov) == 2 else np.diag(_array(cov))
@@ -258,7 +258,7 @@ def _normal_logpdf(self: Any, x: Any, mean: Any = None, cov: Any = 1,
                    allow_singular: bool = False) -> Any:  # fmt: skip
     if allow_singular:
         raise unsupported(self.logpdf, "allow_singular=True is not supported")
-    matrix = _covariance(cov, mean, x)
+    matrix = _covariance(cov, mean)
     low = np.linalg.cholesky(matrix)
     n = low.shape[-1]
     gap = _array(x) - (0.0 if mean is None else _array(mean))
@@ -271,7 +271,7 @@ def _normal_logpdf(self: Any, x: Any, mean: Any = None, cov: Any = 1,
 
 
 def _normal_entropy(self: Any, mean: Any = None, cov: Any = 1) -> Any:
-    low = np.linalg.cholesky(_covariance(cov, mean, 0.0 if mean is None else mean))
+    low = np.linalg.cholesky(_covariance(cov, mean))
     return np.sum(np.log(np.diagonal(low))) + low.shape[-1] * (0.5 + _LOG_ROOT_2PI)
 
 

@@ -180,7 +180,7 @@ _through_numpy("inv", lambda a: np.linalg.inv(traced(a)))
 _through_numpy("det", lambda a: np.linalg.det(traced(a)))
 _through_numpy("pinv", lambda a: np.linalg.pinv(traced(a)))
 _through_numpy("svdvals", lambda a: np.linalg.svd(traced(a), compute_uv=False))
-_through_numpy("lstsq", lambda a, b: np.linalg.lstsq(a, b))
+_through_numpy("lstsq", np.linalg.lstsq)
 _through_numpy(
     "norm",
     lambda a, ord=None, axis=None, keepdims=False: np.linalg.norm(traced(a), ord, axis, keepdims),
@@ -257,7 +257,8 @@ def _solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False,
 
 @version_of("scipy.linalg", "solve")
 def _solve(a: Any, b: Any, lower: bool = False, overwrite_a: Any = False, overwrite_b: Any = False,
-           check_finite: Any = True, assume_a: Any = None, transposed: bool = False) -> Any:  # fmt: skip
+           check_finite: Any = True, assume_a: Any = None,
+           transposed: bool = False) -> Any:  # fmt: skip
     trace, (x, y), dtype = _real(a, b)
     turned = bool(transposed)
     if assume_a in ("pos", "positive definite"):

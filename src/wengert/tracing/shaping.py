@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -224,7 +225,7 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     pieces = np.array_split(np.arange(x.shape[axis]), indices_or_sections)
     lead = (slice(None),) * axis
     starts = np.cumsum([0, *(len(p) for p in pieces)])
-    return [x[(*lead, slice(int(a), int(b)))] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    return [x[(*lead, slice(int(a), int(b)))] for a, b in pairwise(starts)]
 
 
 @implements(np.vsplit)

@@ -87,7 +87,7 @@ def jvp(f: Function, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tup
     """
     recorded = _run(f, primals, "jvp")
     given = _matching(tuple(tangents), recorded.structure, recorded.leaves, "a tangent")
-    seeds = _seeds("t", recorded.leaves)
+    seeds = _seeds("tangent", recorded.leaves)
     exprs = [*recorded.roots, *_pushed(recorded.roots, recorded.leaves, seeds)]
     extra = dict(zip(seeds, given, strict=True))
     flat = recorded.finish(exprs, recorded.dtypes * 2, extra)
@@ -118,7 +118,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
     """
     recorded = _run(f, primals, "vjp")
     value = recorded.unflatten(recorded.finish(recorded.roots, recorded.dtypes))
-    seeds = _seeds("c", recorded.roots)
+    seeds = _seeds("cotangent", recorded.roots)  # "·c0" is a captured array
     exprs = _pulled(recorded.roots, seeds, recorded.leaves)
 
     def pull(cotangent: Any) -> Any:
@@ -141,7 +141,7 @@ def linearize(f: Function, *primals: Any) -> tuple[Any, Function]:
     """
     recorded = _run(f, primals, "linearize")
     value = recorded.unflatten(recorded.finish(recorded.roots, recorded.dtypes))
-    seeds = _seeds("t", recorded.leaves)
+    seeds = _seeds("tangent", recorded.leaves)
     exprs = _pushed(recorded.roots, recorded.leaves, seeds)
 
     def linear(*tangents: Any) -> Any:
@@ -175,7 +175,7 @@ def hvp(f: Function, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any
     recorded = _run(f, primals, "hvp")
     check_scalar(recorded, f)
     given = _matching(tuple(tangents), recorded.structure, recorded.leaves, "a tangent")
-    seeds = _seeds("t", recorded.leaves)
+    seeds = _seeds("tangent", recorded.leaves)
     gradient = _pulled(recorded.roots, (ones(()),), recorded.leaves)
     exprs = _pushed(gradient, recorded.leaves, seeds)
     extra = dict(zip(seeds, given, strict=True))
