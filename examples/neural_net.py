@@ -5,7 +5,7 @@ Shows the gradient by a list of dicts of parameters: it has the structure of the
 
 from __future__ import annotations
 
-import itertools
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import wengert as wg
 
 def init_params(rng: np.random.Generator, sizes: list[int], scale: float = 0.3) -> list[Any]:
     """Weights and biases, one dict a layer."""
-    pairs = itertools.pairwise(sizes)
+    pairs = pairwise(sizes)
     return [{"W": scale * rng.normal(size=p), "b": scale * rng.normal(size=p[1])} for p in pairs]
 
 

@@ -239,6 +239,19 @@ def test_float32_stays() -> None:
     assert g.dtype == np.float32
 
 
+def test_long_python_loops() -> None:
+    def euler(x: Any) -> Any:
+        for _ in range(300):
+            x = x + 0.01 * np.sin(x)
+        return x
+
+    slope = 1.0
+    x = 1.0
+    for _ in range(300):
+        slope, x = slope * (1 + 0.01 * np.cos(x)), x + 0.01 * np.sin(x)
+    assert wg.grad(euler)(1.0) == pytest.approx(slope, rel=1e-12)
+
+
 # ------------------------------------------------------------------ mistakes
 
 leaked: list[Any] = []

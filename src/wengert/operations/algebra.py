@@ -46,6 +46,7 @@ from wengert.operations.structure import (
 from wengert.primitive import Linear, registry
 from wengert.shapes import Shape, Size, format_shape
 
+_INLINED_TERMS = 32  # a longer sum stays a term: x + h f(x), step by step, would grow and grow
 _DISTRIBUTION_CAP = 8  # terms; beyond it a sum with deltas stays a factor
 
 # ---------------------------------------------------------------- contraction: constructor
@@ -642,8 +643,11 @@ def add(terms: Sequence[Expr], coefficients: Sequence[Fraction | int] | None = N
         if not fits(term.shape, shape):
             raise ShapeError(f"cannot add {format_shape(shape)} and {format_shape(term.shape)}")
         scale_by = ONE if coefficients is None else Fraction(coefficients[k])
-        if is_sum(term):
+        if is_sum(term) and len(term.operands) <= _INLINED_TERMS:
             parts = zip(term.operands, coefficients_of(term), strict=True)
+        elif is_sum(term):
+            plainest = min(coefficients_of(term), key=lambda c: abs(c.numerator) * c.denominator)
+            parts = [(scaled_sum(term, 1 / plainest), plainest)]
         else:
             own, stripped = strip_coefficient(term)
             parts = [(stripped, own)]

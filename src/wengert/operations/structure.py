@@ -16,6 +16,7 @@ from wengert.primitive import Kind, registry
 from wengert.shapes import Shape
 
 ONE = Fraction(1)
+_LONG = 10**12  # a content with more digits stays inside: step after step it would grow and grow
 ZERO = Fraction(0)
 
 # ---------------------------------------------------------------- kinds
@@ -106,12 +107,15 @@ def strip_coefficient(node: Expr) -> tuple[Fraction, Expr]:
 
 
 def content_of(coefficients: Sequence[Fraction]) -> Fraction:
-    """The rational by which a sum is divided to have coprime integers, the first one positive."""
+    """The rational by which a sum is divided to have coprime integers, the first one positive.
+
+    Only its sign if it has many digits.
+    """
     numerator, denominator = 0, 1
     for c in coefficients:
         numerator = gcd(numerator, c.numerator)
         denominator = denominator * c.denominator // gcd(denominator, c.denominator)
-    content = Fraction(numerator, denominator)
+    content = Fraction(numerator, denominator) if max(numerator, denominator) < _LONG else ONE
     return -content if coefficients[0] < 0 else content
 
 

@@ -149,7 +149,13 @@ def record(
     with new_trace(evaluate_known) as trace:
         traced = [TracedArray(_leaf(trace, a), trace, _dtype(a)) for a in arguments]
         leaves = tuple(t.expr for t in traced)
-        result = function(*put(args, argnums, optree.tree_unflatten(structure, traced)), **kwargs)
+        given = put(args, argnums, optree.tree_unflatten(structure, traced))
+        try:
+            result = function(*given, **kwargs)
+        except ValueError as error:  # NumPy's, on top of ours: a write into a plain array
+            if isinstance(error.__cause__, TracingError):
+                raise error.__cause__ from None
+            raise
         aux = None
         if has_aux:
             result, aux = _with_aux(result, function)
