@@ -116,11 +116,14 @@ def _kept(x: Any) -> Any:
     return kept
 
 
-def test_an_entry_kept_in_a_plain_array_has_the_remedy_as_the_cause() -> None:
-    with pytest.raises(ValueError, match="sequence") as caught:  # NumPy's own error comes on top
-        derivative(_kept)(V3)
-    assert isinstance(caught.value.__cause__, TracingError)
-    assert "wg.at" in str(caught.value.__cause__)
+def test_an_entry_kept_in_a_plain_array_has_the_remedy() -> None:
+    def keeping(x: Any) -> Any:
+        kept = np.zeros(2)
+        kept[0] = x[0]
+        return kept.sum()
+
+    with pytest.raises(TracingError, match=r"wg\.at"):
+        grad(keeping)(np.ones(2))
 
 
 # ---------------------------------------------------------------- cases of their own
