@@ -110,12 +110,6 @@ def test_what_would_lose_the_derivative(call: Any, kind: type[Exception], words:
     _error_of(call, V3, kind, words)
 
 
-def _kept(x: Any) -> Any:
-    kept = np.zeros(3)
-    kept[0] = x[0]
-    return kept
-
-
 def test_an_entry_kept_in_a_plain_array_has_the_remedy() -> None:
     def keeping(x: Any) -> Any:
         kept = np.zeros(2)
