@@ -7,7 +7,7 @@ to the matrix, are the batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -28,6 +28,7 @@ from wengert.operations.structure import (
     ones,
     zeros,
 )
+from wengert.operations.trailing import tied_factors
 from wengert.primitive import Linear, Notation, Primitive, Sample, register
 from wengert.shapes import Shape, Size, format_shape
 
@@ -137,7 +138,7 @@ def moved_out(x: Expr, rank: int, operation: Callable[[Expr], Expr], batch: int 
     own = out[x.ndim - batch - rank :]
     extra = out[: len(out) - len(own)]
     acted = own[batch:]
-    inside = _connected(labels, set(acted), set(out))
+    inside = sorted(tied_factors(labels, out, set(acted)))
     used = {a for k in inside for a in labels[k]} | set(acted)
     kept = tuple(dict.fromkeys(a for a in extra if a in used and a not in own[:batch]))
     rest = [k for k in range(len(labels)) if k not in inside]
@@ -169,17 +170,6 @@ def behind_extra_axes(x: Expr, leads: bool, size: Size, extra: int) -> tuple[Exp
     axes = tuple(range(rank))
     order = (*axes[1 : extra + 1], 0, *axes[extra + 1 :])
     return contract([x], [axes if leads else axes[1:]], order, sizes={0: size}), order
-
-
-def _connected(labels: Sequence[tuple[int, ...]], acted: set[int], out: set[int]) -> list[int]:
-    """The factors that touch the acted axes, or are summed with one that does."""
-    reached, inside = set(acted), set[int]()
-    while True:
-        found = {k for k, axes in enumerate(labels) if k not in inside and reached & set(axes)}
-        if not found:
-            return sorted(inside)
-        inside |= found
-        reached |= {a for k in found for a in labels[k] if a not in out}
 
 
 def _same(operands: tuple[Expr, ...], params: Params) -> Shape:

@@ -154,7 +154,7 @@ def float_out(x: Expr, rank: int, operation: Operation, *, factors: bool = True)
     cut = x.ndim - rank
     lead, last = out[:cut], out[cut:]
     pairs = list(zip(x.operands, labels, strict=True))
-    inside = _touching(labels, out, set(last)) if factors else set(range(len(pairs)))
+    inside = tied_factors(labels, out, set(last)) if factors else set(range(len(pairs)))
     inner = [pairs[k] for k in sorted(inside)]
     outer = [pair for k, pair in enumerate(pairs) if k not in inside]
     used = {a for _, axes in inner for a in axes} | set(last)
@@ -188,7 +188,7 @@ def _through_sum(x: Expr, operation: Operation) -> Expr | None:
     return None
 
 
-def _touching(labels: Sequence[Labels], out: Labels, last: set[int]) -> set[int]:
+def tied_factors(labels: Sequence[Labels], out: Labels, last: set[int]) -> set[int]:
     """The factors on the given labels, and those that summed labels tie to these."""
     reached = set(last)
     found: set[int] = set()
@@ -220,7 +220,7 @@ def separable(x: Expr, acted: Sequence[int], passive: Sequence[int]) -> bool:
     if not is_contraction(x) or not passive:
         return False
     labels, out, _ = contraction_params(x)
-    inside = _touching(labels, out, {out[k] for k in acted})
+    inside = tied_factors(labels, out, {out[k] for k in acted})
     reached = {a for k in inside for a in labels[k]} | {out[k] for k in acted}
     return any(out[k] not in reached for k in passive)
 

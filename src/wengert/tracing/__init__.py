@@ -9,6 +9,7 @@ from wengert.tracing.trace import (
     Trace,
     current_trace,
     detached_trace,
+    dtype_of_kind,
     kind_of,
     where,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "at",
     "current_trace",
     "detached_trace",
+    "dtype_of_kind",
     "elementwise",
     "kind_of",
     "lift",

@@ -13,6 +13,7 @@ from wengert.expr import Expr
 from wengert.operations import (
     add,
     apply,
+    as_int,
     clip,
     int_array,
     nan_to_num,
@@ -215,11 +216,6 @@ def _angle(z: Any, deg: bool = False) -> Any:
     return np.where(z < 0, 180.0 if deg else np.pi, 0.0)  # of real numbers, by their sign
 
 
-@implements(np.sinc, np.i0)
-def _no_ufunc(x: Any) -> Any:
-    raise unsupported(np.sinc)
-
-
 def _other(function: Any) -> None:
     operation = operation_of(function)
     if operation is not None:
@@ -246,13 +242,8 @@ def _astype(x: Any, dtype: Any) -> Any:
     if kind in (own, "real"):
         return TracedArray(lift(x.run, x, kind), x.run, target)
     if kind == "int":
-        return TracedArray(registry_as_int(x.expr), x.run, target)
+        return TracedArray(as_int(x.expr), x.run, target)
     return x != 0
-
-
-def registry_as_int(x: Expr) -> Expr:
-    """Numbers cut to integers."""
-    return apply(registry["as_int"], x)
 
 
 @implements(np.zeros_like, np.empty_like)

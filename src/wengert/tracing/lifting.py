@@ -12,7 +12,6 @@ import numpy as np
 from wengert.errors import ShapeError, UnsupportedFunctionError
 from wengert.expr import Expr
 from wengert.operations import (
-    apply,
     as_real,
     constant,
     contract,
@@ -181,19 +180,3 @@ def spread(*operands: Expr) -> list[Expr]:
     shapes: list[Any] = [o.shape for o in operands]
     shape = broadcast_shapes(*shapes)
     return [broadcast_to(o, shape) for o in operands]
-
-
-__all__ = [
-    "apply",
-    "broadcast_shapes",
-    "broadcast_to",
-    "converted",
-    "holds_traced",
-    "labels_in",
-    "lift",
-    "product",
-    "rational",
-    "spread",
-    "stacked",
-    "trace_of",
-]

@@ -11,6 +11,7 @@ from wengert.errors import ShapeError, UnknownValueError
 from wengert.expr import Expr
 from wengert.operations import add, apply, int_array, rearrange, reshape, slice_, take, where
 from wengert.primitive import registry
+from wengert.shapes import total_size
 from wengert.tracing.array import TracedArray
 from wengert.tracing.dispatch import implements
 from wengert.tracing.lifting import broadcast_to, lift, spread, stacked, trace_of
@@ -39,7 +40,8 @@ def _getitem(x: TracedArray, index: Any) -> Any:
     x.run.check_open()
     entries = _entries(x, index if isinstance(index, tuple) else (index,))
     advanced = any(isinstance(e, Expr | np.ndarray) for e in entries)
-    trace = trace_of(x, *(i for i in entries if isinstance(i, TracedArray)))
+    parts = index if isinstance(index, tuple) else (index,)
+    trace = trace_of(x, *parts)
     expr = _advanced(x, entries) if advanced else _basic(x.expr, entries)
     return TracedArray(expr, trace, x.dtype)
 
@@ -233,7 +235,7 @@ def _updated(array: Any, index: Any, values: Any, how: str) -> Any:
     x = lift(trace, array)
     dtype = array.dtype if array.dtype.kind == "f" else np.dtype(float)
     x = lift(trace, array, "real")
-    numbers = np.arange(x_size(x)).reshape(x.shape)  # pyright: ignore
+    numbers = np.arange(total_size(x.shape)).reshape(x.shape)  # pyright: ignore
     if index_traced:
         base = TracedArray(int_array(numbers), trace, np.dtype(int))
         chosen = base[index].expr
@@ -244,7 +246,7 @@ def _updated(array: Any, index: Any, values: Any, how: str) -> Any:
         chosen = int_array(np.asarray(known))
     v = lift(trace, values, "real")
     v = broadcast_to(v, chosen.shape) if v.shape != chosen.shape else v
-    flat_v, places = reshape(v, (x_size(v),)), _flat(chosen)
+    flat_v, places = reshape(v, (total_size(v.shape),)), _flat(chosen)
     if how == "set" and known is not None:
         flat_v, places = _without_repeats(flat_v, np.asarray(known))
     sent = _scattered(flat_v, places, x)
@@ -260,21 +262,13 @@ def _updated(array: Any, index: Any, values: Any, how: str) -> Any:
     return TracedArray(where(mask, sent, x), trace, dtype)
 
 
-def x_size(x: Expr) -> int:
-    """The number of entries."""
-    total = 1
-    for s in x.shape:
-        total *= int(s)  # pyright: ignore
-    return total
-
-
 def _flat(x: Expr) -> Expr:
-    return reshape(x, (x_size(x),))
+    return reshape(x, (total_size(x.shape),))
 
 
 def _scattered(values: Expr, places: Expr, x: Expr) -> Expr:
     primitive = registry["scatter"]
-    size = x_size(x)
+    size = total_size(x.shape)
     (name,) = primitive.parameters
     sent = apply(primitive, values, places, **{name: (size,)})
     return reshape(sent, x.shape) if x.ndim != 1 else sent

@@ -28,7 +28,7 @@ from wengert.primitive import registry
 from wengert.tracing.array import TracedArray
 from wengert.tracing.dispatch import implements, ufunc_methods, unsupported
 from wengert.tracing.lifting import lift, stacked, trace_of
-from wengert.tracing.places import with_axes, x_size
+from wengert.tracing.places import with_axes
 from wengert.tracing.trace import where as place
 
 Axis = Any
@@ -470,8 +470,3 @@ def soft_max(x: Any, axis: Axis = None) -> Any:
 def log_soft_max(x: Any, axis: Axis = None) -> Any:
     """``scipy.special.log_softmax``."""
     return x - log_sum_exp(x, axis=axis, keepdims=True)
-
-
-def size_of(x: Expr) -> int:
-    """The number of entries."""
-    return x_size(x)

@@ -22,6 +22,7 @@ import numpy as np
 from wengert.errors import EscapedValueError, UnknownValueError
 from wengert.expr import Expr, topological
 from wengert.operations import variable
+from wengert.operations.structure import is_variable
 
 Evaluator = Callable[[Expr, Mapping[Expr, Any], MutableMapping[Expr, Any]], Any]
 
@@ -91,9 +92,7 @@ class Trace:
         """
         if expr in self.known:
             return self.known[expr]
-        unknown = [
-            n for n in topological(expr) if n.primitive.name == "variable" and n not in self.values
-        ]
+        unknown = [n for n in topological(expr) if is_variable(n) and n not in self.values]
         evaluator = self.root.evaluator
         if unknown or evaluator is None:
             raise UnknownValueError(
@@ -132,14 +131,8 @@ def _within(outer: ChainMap[Expr, Any] | None) -> ChainMap[Expr, Any]:
 @contextmanager
 def new_trace(evaluator: Evaluator | None) -> Iterator[Trace]:
     """A trace inside the one that is running, if any."""
-    stack = _active.get()
-    trace = Trace(stack[-1] if stack else None, evaluator)
-    token = _active.set((*stack, trace))
-    try:
+    with _running(Trace(current_trace(), evaluator)) as trace:
         yield trace
-    finally:
-        trace.closed = True
-        _active.reset(token)
 
 
 @contextmanager
@@ -148,9 +141,14 @@ def detached_trace() -> Iterator[Trace]:
 
     Its leaves' names are those of no other trace that may be running or have run.
     """
-    stack = _active.get()
-    trace = Trace(None, None, (stack[-1].level if stack else 0) + _APART)
-    token = _active.set((*stack, trace))
+    outer = current_trace()
+    with _running(Trace(None, None, (outer.level if outer else 0) + _APART)) as trace:
+        yield trace
+
+
+@contextmanager
+def _running(trace: Trace) -> Iterator[Trace]:
+    token = _active.set((*_active.get(), trace))
     try:
         yield trace
     finally:
@@ -167,6 +165,11 @@ def current_trace() -> Trace | None:
 def kind_of(dtype: Any) -> str | None:
     """The dtype of expressions for a NumPy dtype; None if it is none of theirs."""
     return _KINDS.get(np.dtype(dtype).kind)
+
+
+def dtype_of_kind(kind: str) -> Any:
+    """The NumPy dtype that expressions of a dtype have by default."""
+    return np.dtype({"real": float, "int": int, "bool": bool}[kind])
 
 
 def user_frame() -> Any:

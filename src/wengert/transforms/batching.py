@@ -12,7 +12,7 @@ import optree
 from wengert.errors import ShapeError
 from wengert.expr import Expr
 from wengert.operations import move_axis, variable
-from wengert.operations.batching import batch, batch_dependent
+from wengert.operations.batching import batch_dependent, spread
 from wengert.tracing import TracedArray, kind_of, new_trace
 from wengert.transforms.evaluation import evaluate_known
 from wengert.transforms.recording import Recorded, output_of
@@ -114,15 +114,14 @@ def _apply(
         lifted = [output_of(trace, o, f) for o in outputs]
     roots = [e for e, _ in lifted]
     outs = _prefix(out_axes, result)
-    every = batch(roots, wide)
-    dependent = batch_dependent(roots, wide)
     exprs: list[Expr] = []
-    for root, all_, own, axis in zip(roots, every, dependent, outs, strict=True):
+    for root, own, axis in zip(roots, batch_dependent(roots, wide), outs, strict=True):
         if axis is None:
             if own is not None:
                 raise ShapeError("vmap: a result with out_axes=None depends on the examples")
             exprs.append(root)
         else:
-            exprs.append(move_axis(all_, 0, axis) if axis % all_.ndim else all_)
+            every = spread(root, size) if own is None else own
+            exprs.append(move_axis(every, 0, axis) if axis % every.ndim else every)
     recorded = Recorded(trace, (), (), structure, tuple(roots), tuple(d for _, d in lifted), output)
     return recorded.unflatten(recorded.finish(exprs, recorded.dtypes, meant))

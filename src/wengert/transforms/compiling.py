@@ -16,7 +16,7 @@ from wengert.expr import Expr
 from wengert.plan import Plan
 from wengert.rewrite import recognise
 from wengert.tracing import TracedArray, current_trace, kind_of, new_trace
-from wengert.transforms.evaluation import Program, bound, common_dtype, plan_of, program_of
+from wengert.transforms.evaluation import Program, bound, common_dtype, owned, plan_of, program_of
 from wengert.transforms.recording import output_of
 
 
@@ -36,19 +36,8 @@ class _Entry:
         values = dict(zip(self.names, flat, strict=True))
         values.update(self.captured)
         arrays = self.program(bound(values, self.precision))
-        results = [_result(a, d, values) for a, d in zip(arrays, self.dtypes, strict=True)]
+        results = [owned(a, d, values.values()) for a, d in zip(arrays, self.dtypes, strict=True)]
         return optree.tree_unflatten(self.output, results)
-
-
-def _result(array: Any, dtype: Any, values: dict[str, Any]) -> Any:
-    found = np.asarray(array)
-    if found.dtype != dtype:
-        found = found.astype(dtype)
-    if found.ndim == 0:
-        return found[()]
-    if found.base is not None or any(found is v for v in values.values()):
-        return found.copy()
-    return found
 
 
 class Compiled:

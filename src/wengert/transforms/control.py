@@ -12,7 +12,7 @@ from wengert import operations
 from wengert.errors import TracingError
 from wengert.expr import Expr
 from wengert.operations import control
-from wengert.tracing import Trace, TracedArray, current_trace, lift, new_trace
+from wengert.tracing import Trace, TracedArray, current_trace, dtype_of_kind, lift, new_trace
 from wengert.transforms.evaluation import evaluate_known, run
 from wengert.transforms.recording import describe, output_of, settle
 
@@ -62,9 +62,8 @@ class _Body:
 def _flat(trace: Trace, tree: Any) -> tuple[list[Expr], list[Any], Any]:
     flat, structure = optree.tree_flatten(tree)
     exprs = [lift(trace, v) for v in flat]
-    kinds = {"real": np.dtype(float), "int": np.dtype(int), "bool": np.dtype(bool)}
     dtypes = [
-        v.dtype if hasattr(v, "dtype") and v.dtype != object else kinds[e.dtype]
+        v.dtype if hasattr(v, "dtype") and v.dtype != object else dtype_of_kind(e.dtype)
         for v, e in zip(flat, exprs, strict=True)
     ]
     return exprs, dtypes, structure
@@ -157,8 +156,7 @@ def scan(
         carry, dtypes, structure = _flat(trace, init)
         items, item_dtypes, item_structure = _flat(trace, xs)
         count = len(carry)
-        types = [_floating(d) for d in dtypes]
-        body = _Body(f, [structure, item_structure], [types, item_dtypes])
+        body = _Body(f, [structure, item_structure], [dtypes, item_dtypes])
 
         def step(c: list[Expr], x: list[Expr]) -> tuple[list[Expr], list[Expr]]:
             found = body(c, x)
@@ -174,13 +172,9 @@ def scan(
         finals, outputs = control.scan(
             step, carry, items, length, reverse=reverse, checkpoint=checkpoint
         )
-        return [*finals, *outputs], [*types, *body.output_dtypes[count:]], body.output
+        return [*finals, *outputs], [*dtypes, *body.output_dtypes[count:]], body.output
 
     return _settled(build)
-
-
-def _floating(dtype: Any) -> Any:
-    return dtype
 
 
 def fori_loop(

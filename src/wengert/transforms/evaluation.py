@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any
 
@@ -49,6 +49,16 @@ def common_dtype(values: Any) -> Any:
 def bound(named: Mapping[str, Any], dtype: Any) -> dict[str, Any]:
     """Python's floats in the program's precision."""
     return {k: dtype.type(v) if isinstance(v, float) else v for k, v in named.items()}
+
+
+def owned(array: Any, dtype: Any, values: Iterable[Any]) -> Any:
+    """A result in its dtype, not an array of the user's; a number if it has no axes."""
+    result = np.asarray(array).astype(dtype, copy=False)
+    if result.ndim == 0:
+        return result[()]
+    if result.base is not None or any(result is v for v in values):
+        return result.copy()
+    return result
 
 
 # ---------------------------------------------------------------- node by node

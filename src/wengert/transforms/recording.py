@@ -12,9 +12,9 @@ import optree
 from wengert.errors import TracingError, UnsupportedFunctionError
 from wengert.expr import Expr, rebuild, topological
 from wengert.operations.rebuild import with_operands
-from wengert.primitive import Kind
-from wengert.tracing import Trace, TracedArray, kind_of, lift, new_trace, where
-from wengert.transforms.evaluation import evaluate_known, run
+from wengert.operations.structure import is_variable
+from wengert.tracing import Trace, TracedArray, dtype_of_kind, kind_of, lift, new_trace, where
+from wengert.transforms.evaluation import evaluate_known, owned, run
 
 Tree = Any
 
@@ -55,7 +55,7 @@ class Recorded:
     @property
     def leaf_dtypes(self) -> list[Any]:
         """dtypes of the traced arguments."""
-        return [np.dtype(float) if isinstance(a, float) else a.dtype for a in self.arguments]
+        return [_dtype(a) for a in self.arguments]
 
     def unflatten(self, flat: Sequence[Any]) -> Tree:
         """Results nested as the function's own."""
@@ -91,7 +91,7 @@ class Recorded:
         if outer is None:
             values = {**_known(self.trace), **meant}
             arrays = run(tuple(exprs), values)
-            return [_owned(a, d, values) for a, d in zip(arrays, dtypes, strict=True)]
+            return [owned(a, d, values.values()) for a, d in zip(arrays, dtypes, strict=True)]
         memo = {leaf: lift(outer, value, leaf.dtype) for leaf, value in meant.items()}
         placed = [rebuild(e, with_operands, dict(memo)) for e in exprs]
         return [settle(outer, e, d) for e, d in zip(placed, dtypes, strict=True)]
@@ -100,10 +100,7 @@ class Recorded:
 def settle(trace: Trace, expr: Expr, dtype: Any) -> Any:
     """A traced array of a run; a plain one if it does not depend on the run's arguments."""
     constants = {leaf for _, leaf in trace.root.captured.values()}
-    free = [
-        n for n in topological(expr) if n.primitive.kind is Kind.VARIABLE and n not in constants
-    ]
-    if free:
+    if any(is_variable(n) and n not in constants for n in topological(expr)):
         return TracedArray(expr, trace, dtype)
     value = evaluate_known(expr, trace.values, trace.known)
     return np.asarray(value).astype(dtype, copy=False)[()]
@@ -112,16 +109,6 @@ def settle(trace: Trace, expr: Expr, dtype: Any) -> Any:
 def _known(trace: Trace) -> dict[Expr, Any]:
     """The arrays that a run captured."""
     return {leaf: trace.values[leaf] for _, leaf in trace.root.captured.values()}
-
-
-def _owned(array: Any, dtype: Any, values: Mapping[Expr, Any]) -> Any:
-    """The result in its dtype, not an array of the user's."""
-    result = np.asarray(array).astype(dtype, copy=False)
-    if result.ndim == 0:
-        return result[()]
-    if result.base is not None or any(result is v for v in values.values()):
-        result = result.copy()
-    return result
 
 
 # ---------------------------------------------------------------- running
@@ -208,13 +195,8 @@ def real_argument(value: Any, name: str) -> Any:
     elif isinstance(value, float) and not isinstance(value, np.generic):
         return value
     else:
-        value = (
-            value
-            if isinstance(value, np.ndarray | np.generic | int | bool | complex)
-            else (np.asarray(value))
-        )
-        dtype = np.asarray(value).dtype
         value = np.asarray(value)
+        dtype = value.dtype
     if dtype.kind in "iub":
         raise UnsupportedFunctionError(
             f"{where()}: {name} by an argument of dtype {dtype}: derivatives are by real numbers; "
@@ -246,9 +228,8 @@ def output_of(trace: Trace, value: Any, function: Any) -> tuple[Expr, Any]:
         ) from None
     if isinstance(value, TracedArray):
         return expr, value.dtype
-    kinds = {"real": np.float64, "int": np.int64, "bool": np.bool_}
     dtype = value.dtype if isinstance(value, np.ndarray | np.generic) else np.dtype(object)
-    return expr, dtype if kind_of(dtype) else np.dtype(kinds[expr.dtype])
+    return expr, dtype if kind_of(dtype) else dtype_of_kind(expr.dtype)
 
 
 def describe(function: Any) -> str:
