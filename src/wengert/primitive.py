@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from wengert.expr import Expr, Params
-from wengert.shapes import Shape
+from wengert.shapes import Shape, Size
 
 # ---------------------------------------------------------------- derivatives
 
@@ -131,6 +131,39 @@ class Undefined:
 Derivative = (
     Partials | Multilinear | Linear | Pushforward | PartlyLinear | Joint | Constant | Undefined
 )
+
+# ---------------------------------------------------------------- entries that move
+
+
+@dataclass(frozen=True)
+class Place:
+    """The index on one axis as a function of labels: ``at[labels]``, or their place in row order.
+
+    ``at`` is an expression of integers whose axes are the labels; without it a single label is
+    the index itself, several are the index of a merged axis, and none is index 0.
+    """
+
+    labels: tuple[int, ...]
+    at: Expr | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Is the index a label as it is?"""
+        return self.at is None and len(self.labels) == 1
+
+
+@dataclass(frozen=True)
+class Route:
+    """How an operation moves entries: ``result[places] += operand[places]`` for all labels.
+
+    ``sizes[k]`` is how far label k runs. The places are those of trailing axes; leading ones are
+    carried along.
+    """
+
+    sizes: tuple[Size, ...]
+    result: tuple[Place, ...]
+    operand: tuple[Place, ...]
+
 
 # ---------------------------------------------------------------- notation
 
@@ -260,6 +293,9 @@ class Primitive:
     sliced : callable or None
         ``sliced(node, slices) -> Expr | None``: a simpler node for a slice of the node (its
         parameters are those of the operation ``slice``).
+    route : callable or None
+        ``route(node, k) -> Route | None``: how the entries of operand k move, if the node is the
+        sum of its operands' moved entries; None where the places are not known in advance.
     masking : bool
         Zero where its last operand, a mask, is false, and its first operand elsewhere: products
         with it are taken inside, so that 0 · ∞ is 0 where nothing is kept.
@@ -307,6 +343,7 @@ class Primitive:
     merged: Callable[[Expr, int], Shape | None] | None = None
     unmerge: Callable[[Expr, int], Expr] | None = None
     sliced: Callable[[Expr, Any], Expr | None] | None = None
+    route: Callable[[Expr, int], Route | None] | None = None
     masking: bool = False
     domains: tuple[Domain, ...] = field(default=(Domain(),))
     samples: tuple[Sample, ...] = ()

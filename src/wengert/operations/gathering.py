@@ -17,7 +17,7 @@ from wengert.errors import IndexRangeError, ShapeError
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract
 from wengert.operations.apply import apply
-from wengert.operations.discrete import arange
+from wengert.operations.discrete import arange, int_array, known_values
 from wengert.operations.structure import contraction_params, is_contraction, is_zero, zeros
 from wengert.operations.trailing import (
     float_out,
@@ -26,7 +26,16 @@ from wengert.operations.trailing import (
     separable,
     with_axes_leading,
 )
-from wengert.primitive import Domain, Linear, Notation, Primitive, Sample, register
+from wengert.primitive import (
+    Domain,
+    Linear,
+    Notation,
+    Place,
+    Primitive,
+    Route,
+    Sample,
+    register,
+)
 from wengert.shapes import Shape, Size, format_shape
 
 _WIDE = 4  # columns from which on a sparse product beats counting
@@ -122,6 +131,39 @@ def _add_up(values: Any, places: Any, count: int) -> Any:
         places = (places[:, None] * width + np.arange(width)).ravel()
     total = np.bincount(places, values.ravel(), count * width)
     return total.reshape(count, width).astype(values.dtype, copy=False)
+
+
+# ---------------------------------------------------------------- how the entries move
+
+
+def _route(indices: Sequence[Expr], sizes: Shape) -> Route | None:
+    """From the indexed axes, and whole ones behind them, to the entries that are taken."""
+    known = [known_values(i) for i in indices]
+    count = len(indices)
+    if any(values is None for values in known):
+        return None
+    wrapped = [_wrapped(i, n) for i, n in zip(known, sizes[:count], strict=True)]
+    shape = _check_indices(indices)
+    inner = tuple(range(len(shape)))
+    rest = tuple(Place((len(shape) + k,)) for k in range(len(sizes) - count))
+    at = [Place(inner, int_array(np.broadcast_to(i, shape))) for i in wrapped]
+    taken = tuple(Place((k,)) for k in inner)
+    return Route((*shape, *sizes[count:]), (*taken, *rest), (*at, *rest))
+
+
+def _route_along(index: Expr, size: Size) -> Route | None:
+    """From lines along the last axis to the entries that are taken from each."""
+    known = known_values(index)
+    if known is None:
+        return None
+    labels = tuple(range(index.ndim))
+    lines = tuple(Place((k,)) for k in labels[:-1])
+    at = Place(labels, int_array(_wrapped(known, size)))
+    return Route(index.shape, (*lines, Place(labels[-1:])), (*lines, at))
+
+
+def _back(route: Route | None) -> Route | None:
+    return route and Route(route.sizes, route.operand, route.result)
 
 
 # ---------------------------------------------------------------- taking
@@ -287,6 +329,9 @@ TAKE = register(
         ),
         batch=_batch_take,
         source="entries are copied: a linear map of zeros and ones",
+        route=lambda node, k: _route(
+            node.operands[1:], node.operands[0].shape[node.operands[0].ndim - node.params[0] :]
+        ),
         rule="indexing: the entries move, and their derivatives with them",
         dtype="same",
     )
@@ -413,6 +458,7 @@ SCATTER = register(
         ),
         batch=_batch_scatter,
         source="the transpose of taking entries",
+        route=lambda node, k: _back(_route(node.operands[1:], node.params[0])),
         rule="scattering: the entries move, and their derivatives with them",
     )
 )
@@ -493,6 +539,7 @@ TAKE_ALONG = register(
         ),
         batch=batch_along,
         source="entries are copied: a linear map of zeros and ones",
+        route=lambda node, k: _route_along(node.operands[1], node.operands[0].shape[-1]),
         rule="indexing: the entries move, and their derivatives with them",
         dtype="same",
     )
@@ -558,6 +605,7 @@ SCATTER_ALONG = register(
         ),
         batch=batch_along,
         source="the transpose of taking entries along an axis",
+        route=lambda node, k: _back(_route_along(node.operands[1], node.params[0])),
         rule="scattering: the entries move, and their derivatives with them",
     )
 )

@@ -17,6 +17,7 @@ from wengert.errors import ShapeError
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract
 from wengert.operations.apply import apply
+from wengert.operations.discrete import int_array
 from wengert.operations.places import (
     Spec,
     Specs,
@@ -39,7 +40,7 @@ from wengert.operations.structure import (
     zeros,
 )
 from wengert.operations.trailing import float_out, separable, with_axes_leading
-from wengert.primitive import Linear, Notation, Primitive, Sample, register
+from wengert.primitive import Linear, Notation, Place, Primitive, Route, Sample, register
 from wengert.shapes import Shape, Size, format_shape
 
 # ---------------------------------------------------------------- builders
@@ -68,6 +69,35 @@ def slice_(x: Expr, slices: Sequence[slice | int | None]) -> Expr:
 def embed(x: Expr, slices: Sequence[slice | int | None], shape: Shape) -> Expr:
     """Zeros of the trailing ``shape`` with x written at the places of the slices."""
     return apply(EMBED, x, slices=given_specs(slices, shape), sizes=tuple(shape))
+
+
+# ---------------------------------------------------------------- how the entries move
+
+
+def route_of_slice(specs: Specs, sizes: Shape) -> Route:
+    """From the named places of axes of some sizes to an array of these entries only."""
+    lengths: list[Size] = []
+    wide: list[Place] = []
+    for spec, size in zip(specs, sizes, strict=True):
+        if isinstance(spec, int):
+            wide.append(Place((), int_array(spec)))
+            continue
+        at = None if spec is None else int_array(np.array(places_of(spec), np.int64))
+        wide.append(Place((len(lengths),), at))
+        lengths.append(length_of(spec, size))
+    kept = tuple(Place((k,)) for k in range(len(lengths)))
+    return Route(tuple(lengths), kept, tuple(wide))
+
+
+def _route_of_slice(node: Expr, k: int) -> Route:
+    (specs,) = node.params
+    return route_of_slice(specs, node.operands[0].shape[node.operands[0].ndim - len(specs) :])
+
+
+def route_of_embedding(specs: Specs, sizes: Shape) -> Route:
+    """From an array of the named places' entries to these places."""
+    back = route_of_slice(specs, sizes)
+    return Route(back.sizes, back.operand, back.result)
 
 
 # ---------------------------------------------------------------- slices
@@ -280,6 +310,7 @@ SLICE = register(
             Sample(((3,),), (((0, 0, 1),),)),
         ),
         source="entries are copied: a linear map of zeros and ones",
+        route=_route_of_slice,
         rule="slice: the entries move, and their derivatives with them",
         dtype="same",
     )
@@ -400,6 +431,7 @@ EMBED = register(
             Sample(((2, 0),), (((0, 0, 1),), (2,))),
         ),
         source="the transpose of a slice",
+        route=lambda node, k: route_of_embedding(*node.params),
         rule="embedding: the entries move, and their derivatives with them",
         dtype="same",
     )

@@ -15,7 +15,7 @@ import numpy as np
 from wengert.errors import ShapeError
 from wengert.expr import Expr, Params
 from wengert.operations.apply import apply
-from wengert.operations.indexing import EMBED, SLICE
+from wengert.operations.indexing import EMBED, SLICE, route_of_embedding
 from wengert.operations.places import Spec, Specs, kept_axes, padded, places_of, spec_for
 from wengert.operations.structure import constant_like, constant_value, is_zero, zeros
 from wengert.operations.trailing import rearrange
@@ -328,6 +328,7 @@ CONCATENATE = register(
         ),
         source="the entries of each part move",
         sliced=_slice_of_parts,
+        route=lambda node, k: route_of_embedding(_place(node, k), node.shape[node.params[0] :]),
         rule="concatenation: each part's derivative in its place",
         dtype="same",
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import permutations
 from typing import Any
 
+import numpy as np
+
 from wengert.errors import ShapeError
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import (
@@ -14,6 +16,7 @@ from wengert.operations.algebra import (
 )
 from wengert.operations.apply import apply
 from wengert.operations.build import mul
+from wengert.operations.discrete import int_array
 from wengert.operations.structural import (
     ADD,
     CONTRACT,
@@ -23,8 +26,8 @@ from wengert.operations.structure import (
     contraction_params,
     strip_coefficient,
 )
-from wengert.primitive import Linear, Notation, Primitive, register
-from wengert.shapes import Shape, format_shape, total_size
+from wengert.primitive import Linear, Notation, Place, Primitive, Route, register
+from wengert.shapes import Shape, Size, format_shape, total_size
 
 
 def reshape(x: Expr, target: Shape, axes: int | None = None) -> Expr:
@@ -190,6 +193,48 @@ def _rewrite(operands: tuple[Expr, ...], params: Params) -> Expr | None:
     return None
 
 
+def _route(node: Expr, k: int) -> Route | None:
+    """Runs of axes that hold the same entries before and after share the labels of the longer."""
+    tail, target = node.params
+    runs = _runs(tail, target)
+    if runs is None:
+        return None
+    sizes: list[Size] = []
+    before: list[Place] = []
+    after: list[Place] = []
+    for old, new in runs:
+        finer, coarser = (old, new) if len(old) >= len(new) else (new, old)
+        labels = tuple(range(len(sizes), len(sizes) + len(finer)))
+        sizes += finer
+        split = [Place((x,)) for x in labels]
+        if len(coarser) == 1:
+            merged = [Place(labels)]
+        else:
+            places = np.unravel_index(np.arange(total_size(finer)), coarser)
+            merged = [Place(labels, int_array(p.reshape(finer))) for p in places]
+        before += split if finer is old else merged
+        after += merged if finer is old else split
+    return Route(tuple(sizes), tuple(after), tuple(before))
+
+
+def _runs(tail: Shape, target: Shape) -> list[tuple[Shape, Shape]] | None:
+    """The shortest runs of axes with equal numbers of entries; None for unknown sizes."""
+    if not all(isinstance(s, int) and s for s in (*tail, *target)):
+        return None
+    runs: list[tuple[Shape, Shape]] = []
+    i = j = 0
+    while i < len(tail) or j < len(target):
+        a, b = min(i + 1, len(tail)), min(j + 1, len(target))
+        while total_size(tail[i:a]) != total_size(target[j:b]):
+            if total_size(tail[i:a]) < total_size(target[j:b]):
+                a += 1
+            else:
+                b += 1
+        runs.append((tail[i:a], target[j:b]))
+        i, j = a, b
+    return runs
+
+
 def _evaluate(node: Expr, x: Any) -> Any:
     raise NotImplementedError("the plan reshapes with the real sizes")
 
@@ -211,6 +256,7 @@ RESHAPE = register(
         unmerge=_unmerge,
         rewrite=_rewrite,
         source="vec isomorphism, lecture §1",
+        route=_route,
         rule="vec isomorphism: the entries move, and their derivatives with them",
         dtype="same",
     )

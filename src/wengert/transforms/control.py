@@ -13,7 +13,8 @@ from wengert.errors import TracingError
 from wengert.expr import Expr
 from wengert.operations import control
 from wengert.tracing import Trace, TracedArray, current_trace, dtype_of_kind, lift, new_trace
-from wengert.transforms.evaluation import evaluate_known, run
+from wengert.backends import run
+from wengert.transforms.evaluation import evaluate_known
 from wengert.transforms.recording import describe, output_of, settle
 
 Function = Callable[..., Any]

@@ -1,0 +1,58 @@
+"""Programs of expressions, compiled once and kept, and their arrays at given values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from wengert.backends.numpy_backend import compile_plan
+from wengert.expr import Expr
+from wengert.plan import Plan, make_plan
+from wengert.rewrite import lower
+
+Program = Callable[[Mapping[str, Any]], tuple[Any, ...]]
+
+_CACHED = 1024  # programs that are kept
+
+
+@lru_cache(maxsize=_CACHED)
+def plan_of(roots: tuple[Expr, ...]) -> Plan:
+    """The plan that computes expressions together."""
+    return make_plan([lower(root) for root in roots], {})
+
+
+@lru_cache(maxsize=_CACHED)
+def program_of(roots: tuple[Expr, ...], dtype: Any) -> Program:
+    """The program that computes expressions together; the same ones are compiled once."""
+    return compile_plan(plan_of(roots), dtype)
+
+
+def run(roots: tuple[Expr, ...], values: Mapping[Expr, Any]) -> tuple[Any, ...]:
+    """The arrays of expressions at values of their leaves (those that they depend on, at least)."""
+    named = {str(leaf.params[0]): value for leaf, value in values.items()}
+    dtype = common_dtype(named.values())
+    return program_of(roots, dtype)(bound(named, dtype))
+
+
+def common_dtype(values: Any) -> Any:
+    """float32 if all real arrays are; Python's floats go along with either."""
+    found = {v.dtype for v in values if not isinstance(v, float) and v.dtype.kind == "f"}
+    return np.dtype(np.float32 if found == {np.dtype(np.float32)} else np.float64)
+
+
+def bound(named: Mapping[str, Any], dtype: Any) -> dict[str, Any]:
+    """Python's floats in the program's precision."""
+    return {k: dtype.type(v) if isinstance(v, float) else v for k, v in named.items()}
+
+
+def owned(array: Any, dtype: Any, values: Iterable[Any]) -> Any:
+    """A result in its dtype, not an array of the user's; a number if it has no axes."""
+    result = np.asarray(array).astype(dtype, copy=False)
+    if result.ndim == 0:
+        return result[()]
+    if result.base is not None or any(result is v for v in values):
+        return result.copy()
+    return result
