@@ -3,6 +3,7 @@
 from wengert.api import Formula, formula, trace
 from wengert.errors import (
     AssumptionError,
+    ConvergenceError,
     DerivativeMismatchError,
     DomainError,
     EscapedValueError,
@@ -17,6 +18,7 @@ from wengert.errors import (
     UnsupportedFunctionError,
     WengertError,
 )
+from wengert.structured import StructuredArray, StructuredBlocks
 from wengert.tracing import at
 from wengert.transforms import (
     check_derivatives,
@@ -25,9 +27,14 @@ from wengert.transforms import (
     custom_derivative,
     derivative,
     divergence,
+    fisher,
     fori_loop,
+    gauss_newton,
     grad,
+    gradient_moments,
     hessian,
+    hessian_diagonal,
+    hessian_trace,
     hvp,
     implicit,
     jacobian,
@@ -46,6 +53,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AssumptionError",
+    "ConvergenceError",
     "DerivativeMismatchError",
     "DomainError",
     "EscapedValueError",
@@ -56,6 +64,8 @@ __all__ = [
     "NameClashError",
     "ShapeError",
     "SingularMatrixError",
+    "StructuredArray",
+    "StructuredBlocks",
     "TracingError",
     "UnknownValueError",
     "UnsupportedFunctionError",
@@ -67,10 +77,15 @@ __all__ = [
     "custom_derivative",
     "derivative",
     "divergence",
+    "fisher",
     "fori_loop",
     "formula",
+    "gauss_newton",
     "grad",
+    "gradient_moments",
     "hessian",
+    "hessian_diagonal",
+    "hessian_trace",
     "hvp",
     "implicit",
     "jacobian",

@@ -68,6 +68,10 @@ class SingularMatrixError(DomainError):
     """A matrix that has to be inverted is singular."""
 
 
+class ConvergenceError(WengertError):
+    """An iteration that did not reach its tolerance; the message has the remedy."""
+
+
 class MissingRuleError(WengertError):
     """A derivative that wengert does not know; never silently zero."""
 

@@ -36,7 +36,7 @@ from wengert.primitive import (
     Sample,
     register,
 )
-from wengert.shapes import Shape, Size, format_shape
+from wengert.shapes import Shape, Size, concrete, format_shape
 
 _WIDE = 4  # columns from which on a sparse product beats counting
 
@@ -140,10 +140,11 @@ def _route(indices: Sequence[Expr], sizes: Shape) -> Route | None:
     """From the indexed axes, and whole ones behind them, to the entries that are taken."""
     known = [known_values(i) for i in indices]
     count = len(indices)
-    if any(values is None for values in known):
+    if any(values is None for values in known) or not all(isinstance(n, int) for n in sizes):
         return None
-    wrapped = [_wrapped(i, n) for i, n in zip(known, sizes[:count], strict=True)]
-    shape = _check_indices(indices)
+    acted = concrete(sizes[:count])
+    wrapped = [_wrapped(i, n) for i, n in zip(known, acted, strict=True)]
+    shape = concrete(_check_indices(indices))
     inner = tuple(range(len(shape)))
     rest = tuple(Place((len(shape) + k,)) for k in range(len(sizes) - count))
     at = [Place(inner, int_array(np.broadcast_to(i, shape))) for i in wrapped]
@@ -154,7 +155,7 @@ def _route(indices: Sequence[Expr], sizes: Shape) -> Route | None:
 def _route_along(index: Expr, size: Size) -> Route | None:
     """From lines along the last axis to the entries that are taken from each."""
     known = known_values(index)
-    if known is None:
+    if known is None or not isinstance(size, int):
         return None
     labels = tuple(range(index.ndim))
     lines = tuple(Place((k,)) for k in labels[:-1])

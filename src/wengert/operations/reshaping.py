@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from wengert.operations.structure import (
     strip_coefficient,
 )
 from wengert.primitive import Linear, Notation, Place, Primitive, Route, register
-from wengert.shapes import Shape, Size, format_shape, total_size
+from wengert.shapes import Shape, concrete, format_shape, total_size
 
 
 def reshape(x: Expr, target: Shape, axes: int | None = None) -> Expr:
@@ -196,10 +197,10 @@ def _rewrite(operands: tuple[Expr, ...], params: Params) -> Expr | None:
 def _route(node: Expr, k: int) -> Route | None:
     """Runs of axes that hold the same entries before and after share the labels of the longer."""
     tail, target = node.params
-    runs = _runs(tail, target)
-    if runs is None:
+    if not all(isinstance(s, int) and s for s in (*tail, *target)):
         return None
-    sizes: list[Size] = []
+    runs = _runs(concrete(tail), concrete(target))
+    sizes: list[int] = []
     before: list[Place] = []
     after: list[Place] = []
     for old, new in runs:
@@ -210,23 +211,23 @@ def _route(node: Expr, k: int) -> Route | None:
         if len(coarser) == 1:
             merged = [Place(labels)]
         else:
-            places = np.unravel_index(np.arange(total_size(finer)), coarser)
+            places = np.unravel_index(np.arange(prod(finer)), coarser)
             merged = [Place(labels, int_array(p.reshape(finer))) for p in places]
         before += split if finer is old else merged
         after += merged if finer is old else split
     return Route(tuple(sizes), tuple(after), tuple(before))
 
 
-def _runs(tail: Shape, target: Shape) -> list[tuple[Shape, Shape]] | None:
-    """The shortest runs of axes with equal numbers of entries; None for unknown sizes."""
-    if not all(isinstance(s, int) and s for s in (*tail, *target)):
-        return None
-    runs: list[tuple[Shape, Shape]] = []
+def _runs(
+    tail: tuple[int, ...], target: tuple[int, ...]
+) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """The shortest runs of axes with equal numbers of entries."""
+    runs: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
     i = j = 0
     while i < len(tail) or j < len(target):
         a, b = min(i + 1, len(tail)), min(j + 1, len(target))
-        while total_size(tail[i:a]) != total_size(target[j:b]):
-            if total_size(tail[i:a]) < total_size(target[j:b]):
+        while prod(tail[i:a]) != prod(target[j:b]):
+            if prod(tail[i:a]) < prod(target[j:b]):
                 a += 1
             else:
                 b += 1

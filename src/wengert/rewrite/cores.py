@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from wengert.expr import Expr
 from wengert.operations.algebra import add, contract, scale
+from wengert.operations.apply import apply
 from wengert.operations.discrete import int_array, known_values
 from wengert.operations.gathering import SCATTER
-from wengert.operations.apply import apply
 from wengert.operations.labelling import Factor, Labels
 from wengert.operations.structure import (
     ONE,
@@ -28,7 +29,7 @@ from wengert.operations.structure import (
 )
 from wengert.primitive import Place
 from wengert.rewrite.pieces import Piece
-from wengert.shapes import Shape
+from wengert.shapes import Shape, concrete
 
 
 def with_cores(pieces: Iterable[Piece], shape: Shape) -> list[Piece]:
@@ -48,7 +49,7 @@ def with_cores(pieces: Iterable[Piece], shape: Shape) -> list[Piece]:
         are on no place. Empty for zero.
     """
     found = [_with_cores(part) for piece in pieces for part in _opened(piece)]
-    return _gathered(_merged([_added_up(piece, shape) for piece in found]))
+    return _gathered([_numbered(_added_up(piece, shape)) for piece in found])
 
 
 # ---------------------------------------------------------------- factors to cores
@@ -154,16 +155,18 @@ def _added_up(piece: Piece, shape: Shape) -> Piece:
             continue
         if any(t is None for t in tables):
             continue
+        sizes = concrete(tuple(shape[k] for k in touched))
         rows, inverse = np.unique(np.stack(tables), axis=1, return_inverse=True)
-        sizes = [int(shape[k]) for k in touched]
+        same = len(set(sizes)) == 1 and all(np.array_equal(rows[0], row) for row in rows)
+        if same and sizes[0] <= 2 * rows.shape[1]:  # one index, most of whose values occur
+            inverse = rows[0][inverse.ravel()]
+            rows = np.tile(np.arange(sizes[0]), (len(touched), 1))
         whole = [np.array_equal(r, np.arange(n)) for r, n in zip(rows, sizes, strict=True)]
         if rows.shape[1] == piece.sizes[label] and not any(whole):
             continue
         ((core, axes),) = piece.factors
         rest = tuple(x for x in axes if x != label)
-        last = contract(
-            [core], [axes], (*rest, label), sizes={label: piece.sizes[label]}
-        )
+        last = contract([core], [axes], (*rest, label), sizes={label: piece.sizes[label]})
         summed = apply(SCATTER, last, int_array(inverse.ravel()), sizes=(rows.shape[1],))
         places = list(piece.places)
         for k, row, full in zip(touched, rows, whole, strict=True):
@@ -183,45 +186,44 @@ def _added_up(piece: Piece, shape: Shape) -> Piece:
 # ---------------------------------------------------------------- pieces at equal places
 
 
-def _merged(pieces: list[Piece]) -> list[Piece]:
-    """Pieces of one core at equal places as one, where that takes no more room."""
+def _gathered(pieces: list[Piece]) -> list[Piece]:
+    """Where a core stores all entries at some places, others that lie there are added into it."""
     found: list[Piece] = []
-    for piece in map(_numbered, pieces):
-        if len(piece.factors) == 1:
-            twin = next((k for k, other in enumerate(found) if _fits(piece, other)), None)
-            if twin is not None:
-                found[twin] = _sum(found[twin], piece)
-                continue
-        found.append(piece)
+    left = sorted(pieces, key=lambda p: (len(p.factors) > 1, -_stored(p)))
+    while left:
+        piece, *others = left
+        inside = [p for p in others if _lies_within(p, piece)]
+        left = [p for p in others if not any(p is q for q in inside)]
+        found.append(_with_terms(piece, inside) if inside else piece)
     return found
 
 
-def _gathered(pieces: list[Piece]) -> list[Piece]:
-    """Where a piece stores every entry, deltas and low ranks are added into it."""
-    whole = next((k for k, p in enumerate(pieces) if _is_whole(p)), None)
-    if whole is None:
-        return pieces
-    axes = tuple(range(len(pieces[whole].places)))
-    loose = [k for k, p in enumerate(pieces) if all(place.plain for place in p.places)]
-    terms = [
-        contract(
-            [e for e, _ in pieces[k].factors],
-            [own for _, own in pieces[k].factors],
-            tuple(place.labels[0] for place in pieces[k].places),
-            sizes=pieces[k].sizes,
-        )
-        for k in loose
-    ]
-    places = pieces[whole].places
-    dense = Piece(ONE, ((add(terms), axes),), places, pieces[whole].sizes)
-    return [dense, *(p for k, p in enumerate(pieces) if k not in loose)]
+def _stored(piece: Piece) -> int:
+    return len({x for _, axes in piece.factors for x in axes})
 
 
-def _is_whole(piece: Piece) -> bool:
-    labels = [place.labels for place in piece.places]
-    if not all(place.plain for place in piece.places) or len(set(labels)) < len(labels):
+def _lies_within(piece: Piece, other: Piece) -> bool:
+    """Does the other one's only core have room for it?"""
+    if len(other.factors) != 1:
         return False
-    return len(piece.factors) == 1 and len(piece.factors[0][1]) == len(labels) > 0
+    if piece.places == other.places:
+        placed = {x for place in piece.places for x in place.labels}
+        return {x for _, axes in piece.factors for x in axes} & placed <= set(other.factors[0][1])
+    plain = all(place.plain for p in (piece, other) for place in p.places)
+    return plain and _stored(other) == len(other.places) > 0
+
+
+def _with_terms(piece: Piece, inside: list[Piece]) -> Piece:
+    ((_, axes),) = piece.factors
+    same = all(p.places == piece.places for p in inside)
+    terms: list[Expr] = []
+    for p in (piece, *inside):
+        out = axes if same else tuple(place.labels[0] for place in p.places)
+        sizes = {x: p.sizes[x] for x in out}
+        cores, labels = [e for e, _ in p.factors], [own for _, own in p.factors]
+        terms.append(contract(cores, labels, out, sizes=sizes))
+    out = axes if same else tuple(place.labels[0] for place in piece.places)
+    return Piece(ONE, ((add(terms), out),), piece.places, piece.sizes)
 
 
 def _numbered(piece: Piece) -> Piece:
@@ -236,18 +238,3 @@ def _numbered(piece: Piece) -> Piece:
         factors.append((turned, tuple(name[x] for x in order)))
     places = tuple(Place(tuple(name[x] for x in p.labels), p.at) for p in piece.places)
     return Piece(ONE, tuple(factors), places, {name[x]: piece.sizes[x] for x in used})
-
-
-def _fits(one: Piece, other: Piece) -> bool:
-    if one.places != other.places or len(other.factors) != 1 or one.sizes != other.sizes:
-        return False
-    mine, theirs = set(one.factors[0][1]), set(other.factors[0][1])
-    return mine <= theirs or theirs <= mine
-
-
-def _sum(one: Piece, other: Piece) -> Piece:
-    (a, mine), (b, theirs) = one.factors[0], other.factors[0]
-    wide = mine if len(mine) >= len(theirs) else theirs
-    sizes = {x: one.sizes[x] for x in wide}
-    terms = [contract([e], [axes], wide, sizes=sizes) for e, axes in ((a, mine), (b, theirs))]
-    return Piece(ONE, ((add(terms), wide),), one.places, one.sizes)

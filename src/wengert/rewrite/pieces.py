@@ -33,6 +33,7 @@ from wengert.operations.structure import (
     is_sum,
     is_zero,
 )
+from wengert.operations.tables import agreements, count_matches, counts_up, distinct, over
 from wengert.operations.trailing import move_axis
 from wengert.primitive import Place, Route
 from wengert.shapes import Size
@@ -272,7 +273,7 @@ class _Network:
         sizes = [[self.sizes[x] for x in place.labels] for place in (one, other)]
         if one.at is not other.at or sizes[0] != sizes[1]:
             return False
-        return one.at is None or _distinct(self._table(one))
+        return one.at is None or distinct(self._table(one))
 
     def _unify(self, ones: Labels, others: Labels) -> None:
         same: dict[int, int] = {}
@@ -287,26 +288,18 @@ class _Network:
         """One label over all ways in which two places agree."""
         mine, theirs = self._table(one), self._table(other)
         if set(one.labels) & set(other.labels):
-            labels = tuple(dict.fromkeys((*one.labels, *other.labels)))
-            shape = self._shape(labels)
-            _check_table(prod(shape))
-            agree = _over(mine, one.labels, labels) == _over(theirs, other.labels, labels)
-            found = np.nonzero(np.broadcast_to(agree, shape))
+            _check_table(prod(self._shape(tuple({*one.labels, *other.labels}))))
         else:
-            labels = (*one.labels, *other.labels)
-            rows, columns = _matches(mine.ravel(), theirs.ravel())
-            found = (
-                *(np.unravel_index(rows, mine.shape) if mine.ndim else ()),
-                *(np.unravel_index(columns, theirs.shape) if theirs.ndim else ()),
-            )
-            if not labels:
-                self.empty |= not len(rows)
-                return
+            _check_table(count_matches(mine, theirs))
+        labels, found = agreements(mine, theirs, one.labels, other.labels, self.sizes)
         count = len(found[0])
         self.empty |= count == 0
-        label = self._new(count)
-        table = {x: at for x, at in zip(labels, found, strict=True)}
-        self._substitute({x: self._placed((label,), at, self.sizes[x]) for x, at in table.items()})
+        if labels:
+            label = self._new(count)
+            places = [
+                _placed((label,), at, self.sizes[x]) for x, at in zip(labels, found, strict=True)
+            ]
+            self._substitute(dict(zip(labels, places, strict=True)))
 
     # ------------------------------------------------------------ labels as functions of others
 
@@ -354,21 +347,14 @@ class _Network:
         labels = tuple(dict.fromkeys(x for p in inner for x in p.labels))
         shape = self._shape(labels)
         _check_table(prod(shape))
-        index = tuple(_over(self._table(p), p.labels, labels) for p in inner)
+        index = tuple(over(self._table(p), p.labels, labels) for p in inner)
         table = np.broadcast_to(self._table_before(place, places)[index], shape)
-        return self._placed(labels, table, None)
+        return Place(labels, int_array(table))
 
     def _table_before(self, place: Place, places: Mapping[int, Place]) -> Any:
         if place.at is not None:
             return self._table(place)
         return np.arange(prod(s := self._shape(place.labels))).reshape(s)
-
-    def _placed(self, labels: Labels, at: Any, size: Size | None) -> Place:
-        """A place with a table, or without one where the table counts."""
-        counts = at.size and at.size == (size if size is not None else at.size)
-        if counts and size is not None and np.array_equal(at.ravel(), np.arange(at.size)):
-            return Place(labels)
-        return Place(labels, int_array(at))
 
     def _shape(self, labels: Labels) -> tuple[int, ...]:
         sizes = [self.sizes[x] for x in labels]
@@ -392,32 +378,11 @@ def _renamed(place: Place, renamed: Mapping[int, int]) -> Place:
     return Place(tuple(renamed[x] for x in place.labels), place.at)
 
 
+def _placed(labels: Labels, at: Any, size: Size) -> Place:
+    """A place with a table, or without one where the table counts."""
+    return Place(labels) if counts_up(at, size) else Place(labels, int_array(at))
+
+
 def _check_table(count: int) -> None:
     if count > _TABLE_CAP:
         raise NotInPiecesError
-
-
-def _distinct(table: Any) -> bool:
-    return len(np.unique(table)) == table.size
-
-
-def _over(table: Any, own: Labels, labels: Labels) -> Any:
-    """A table over some labels, lined up with all of them for broadcasting."""
-    order = [own.index(x) for x in labels if x in own]
-    index = tuple(slice(None) if x in own else None for x in labels)
-    return np.transpose(table, order)[index]
-
-
-def _matches(one: Any, other: Any) -> tuple[Any, Any]:
-    """All pairs of positions at which two lists of integers agree."""
-    order = np.argsort(other, kind="stable")
-    ranked = other[order]
-    first, last = np.searchsorted(ranked, one, "left"), np.searchsorted(ranked, one, "right")
-    counts = last - first
-    total = int(counts.sum())
-    _check_table(total)
-    rows = np.repeat(np.arange(len(one)), counts)
-    within = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
-    return rows, order[np.repeat(first, counts) + within]
-
-

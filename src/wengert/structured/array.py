@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cached_property
 from math import prod
 from numbers import Real
 from typing import Any, final
@@ -17,19 +18,23 @@ from wengert.expr import Expr, rebuild
 from wengert.operations import variable
 from wengert.operations.places import given_specs
 from wengert.operations.rebuild import with_operands
-from wengert.rewrite.pieces import NotInPiecesError
+from wengert.operations.structure import ONE
+from wengert.primitive import Place
+from wengert.rewrite.pieces import NotInPiecesError, Piece
 from wengert.structured import assembly
 from wengert.structured.describe import describe, kind_of
+from wengert.structured.factorize import Factorization, conjugate_gradients, factorize
 from wengert.structured.layout import (
     Layout,
-    layout_of,
     layout_of_product,
     layout_of_slice,
     layout_of_sum,
     name_of,
+    written_out,
 )
+from wengert.structured.pytrees import as_pytree
+from wengert.structured.spectra import cholesky, eigenvalues, inverse, mapped
 from wengert.tracing import TracedArray, lift
-
 
 Shape = tuple[int, ...]
 Labels = tuple[int, ...]
@@ -125,14 +130,18 @@ class StructuredArray:
 
     def to_dense(self) -> Any:
         """All entries as a NumPy array of the same shape."""
-        return assembly.dense(self.layout, self.values, self.dtype)
+        traced = next((v for v in self.values if isinstance(v, TracedArray)), None)
+        if traced is not None:
+            stored = [lift(traced.run, v, "real") for v in self.values]
+            return TracedArray(written_out(self.layout, stored), traced.run, self.dtype)
+        return assembly.dense(self.shape, self.layout.terms, self.values, self.dtype)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return self.to_dense().astype(dtype or self.dtype, copy=False)
 
     def to_scipy_sparse(self) -> Any:
         """The matrix of rows times columns as a ``scipy.sparse`` array in CSR form."""
-        return assembly.sparse_matrix(self.layout, self.values, self.dtype)
+        return assembly.sparse_matrix(self.layout, self.layout.terms, self.values, self.dtype)
 
     # ------------------------------------------------------------ contraction
 
@@ -294,6 +303,16 @@ class StructuredArray:
             raise ShapeError("a structured array is divided by numbers only; see solve")
         return self * (1 / np.asarray(other, self.dtype))
 
+    def add_diagonal(self, number: Any) -> StructuredArray:
+        """The square array plus a multiple of the identity (damping)."""
+        rows = self._square("add_diagonal")
+        cut = len(rows)
+        places = tuple(Place((k,)) for k in range(cut)) * 2
+        leaf = variable("·s0", ())
+        piece = Piece(ONE, ((leaf, ()),), places, dict(enumerate(self.layout.row_shape)))
+        identity = Layout(self.shape, cut, (piece,), (leaf,))
+        return self + StructuredArray(identity, (np.asarray(number, self.dtype),), self.dtype)
+
     # ------------------------------------------------------------ slices
 
     def __getitem__(self, index: Any) -> Any:
@@ -314,6 +333,100 @@ class StructuredArray:
         result = computed(layout_of_slice(self.layout, specs, left), [self])
         return result if result.ndim else result.to_dense()[()]
 
+    # ------------------------------------------------------------ solving
+
+    @cached_property
+    def factors(self) -> Factorization:
+        """The factorisation that :meth:`solve` and :meth:`logdet` use, made once."""
+        return factorize(self.layout, self.values, self.dtype)
+
+    def solve(self, b: Any, *, method: str = "direct", tolerance: float = 1e-10) -> Any:
+        """x with ``self @ x = b``.
+
+        Parameters
+        ----------
+        b : array_like
+            Of the rows' shape (flat, if you like), or with more axes behind it: several at once.
+        method : str
+            ``"direct"``: blocks, Kronecker factors, Woodbury's identity, a sparse or a dense
+            factorisation, by structure (``self.factors.method`` says which). ``"cg"``: conjugate
+            gradients, for positive definite arrays of which only products are cheap.
+        tolerance : float
+            Of ``"cg"``: the residual's norm over that of b.
+
+        Returns
+        -------
+        ndarray
+            Of the columns' shape, shaped as b was.
+
+        Raises
+        ------
+        SingularMatrixError
+            Naming where the null direction lies.
+        ShapeError
+            If the array is not square or b does not fit.
+        """
+        if method not in ("direct", "cg"):
+            raise ValueError(f'unknown method {method!r}; the methods are "direct" and "cg"')
+        self._square_sizes("solve")
+        right, flat = self.T._as_column(b, "solve")
+        n = prod(self.layout.row_shape)
+        behind = right.shape[len(self.layout.row_shape) :]
+        matrix = right.reshape(n, prod(behind)).astype(np.result_type(self.dtype, right.dtype))
+        if method == "cg":
+            solved = conjugate_gradients(self.as_linear_operator(), matrix, tolerance)
+        else:
+            solved = self.factors.solve(matrix)
+        return solved.reshape(-1) if flat else solved.reshape((*self.layout.column_shape, *behind))
+
+    def slogdet(self) -> tuple[float, float]:
+        """The sign of the determinant, and the logarithm of its absolute value."""
+        self._square_sizes("slogdet")
+        return self.factors.slogdet()
+
+    def logdet(self) -> float:
+        """The logarithm of the determinant.
+
+        Raises
+        ------
+        DomainError
+            If the determinant is negative.
+        """
+        self._square_sizes("logdet")
+        return self.factors.logdet()
+
+    def inverse(self) -> StructuredArray:
+        """The inverse, with blocks and Kronecker factors of its own."""
+        return self._mapped(inverse, "inverse")
+
+    def cholesky(self) -> StructuredArray:
+        """The lower factor L with L Lᵀ the array, of the same blocks or Kronecker factors."""
+        return self._mapped(cholesky, "cholesky")
+
+    def _mapped(self, function: Any, name: str) -> StructuredArray:
+        self._square(name)
+        layout, values = mapped(self.layout, self.values, self.dtype, function)
+        return StructuredArray(layout, values, self.dtype)
+
+    def eigvalsh(self, k: int | None = None, *, largest: bool = True) -> Any:
+        """Eigenvalues of a symmetric array in ascending order.
+
+        Parameters
+        ----------
+        k : int, optional
+            How many; all by default. A few of a large array are found by Lanczos' method.
+        largest : bool
+            The k largest, or the k smallest ones.
+        """
+        self._square("eigvalsh")
+        operator = self.as_linear_operator()
+        return eigenvalues(self.layout, self.values, self.dtype, operator, k, largest)
+
+    def _square_sizes(self, name: str) -> None:
+        rows, columns = prod(self.layout.row_shape), prod(self.layout.column_shape)
+        if rows != columns:
+            raise ShapeError(f"{name} needs a square array; this one is {rows} by {columns}")
+
     # ------------------------------------------------------------ as an operator
 
     def as_linear_operator(self) -> Any:
@@ -329,7 +442,8 @@ class StructuredArray:
         def one(A: StructuredArray, into: Shape) -> Any:
             return lambda v: (A @ v.reshape(into)).reshape(-1)
 
-        return LinearOperator(
+        make: Any = LinearOperator
+        return make(
             shape,
             matvec=one(self, inner),
             rmatvec=one(back, outer),
@@ -339,14 +453,7 @@ class StructuredArray:
         )
 
 
-def structured(root: Expr, columns: int) -> tuple[Layout, tuple[Expr, ...]]:
-    """The layout of an expression, and the expressions whose values make the array."""
-    return layout_of(root, columns)
-
-
-def computed(
-    found: tuple[Layout, tuple[Expr, ...]], operands: Sequence[Any]
-) -> StructuredArray:
+def computed(found: tuple[Layout, tuple[Expr, ...]], operands: Sequence[Any]) -> StructuredArray:
     """The array of a layout whose stored arrays are expressions over those of operands."""
     layout, cores = found
     named: dict[str, Any] = {}
@@ -375,3 +482,14 @@ def _traced(layout: Layout, cores: tuple[Expr, ...], named: dict[str, Any]) -> S
 
 def _layout(operand: Any) -> Layout | Shape:
     return operand.layout if isinstance(operand, StructuredArray) else operand.shape
+
+
+def _flattened(array: Any) -> Any:
+    return array.values, (array.layout, array.dtype)
+
+
+def _restored(kept: Any, values: Any) -> Any:
+    return StructuredArray(kept[0], values, kept[1])
+
+
+as_pytree(StructuredArray, _flattened, _restored)

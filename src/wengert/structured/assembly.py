@@ -13,28 +13,28 @@ from scipy import sparse
 from wengert.structured.layout import Layout, Term
 
 
-def dense(layout: Layout, values: Sequence[Any], dtype: Any) -> Any:
+def dense(shape: tuple[int, ...], terms: Sequence[Term], values: Sequence[Any], dtype: Any) -> Any:
     """The dense array; the entries are written through strided views where they lie evenly."""
     result: Any = None
-    for term in sorted(layout.terms, key=lambda t: not _covers(t)):
+    for term in sorted(terms, key=lambda t: not _covers(t)):
         core = term.core(values)
         if result is None:
             if _covers(term):
-                result = np.empty(layout.shape, dtype)
+                result = np.empty(shape, dtype)
                 _view(result, term)[...] = core
                 continue
-            result = np.zeros(layout.shape, dtype)
+            result = np.zeros(shape, dtype)
         _add(result, term, core)
-    return np.zeros(layout.shape, dtype) if result is None else result
+    return np.zeros(shape, dtype) if result is None else result
 
 
-def sparse_matrix(layout: Layout, values: Sequence[Any], dtype: Any) -> Any:
+def sparse_matrix(layout: Layout, terms: Sequence[Term], values: Sequence[Any], dtype: Any) -> Any:
     """The entries as a sparse matrix in CSR form, rows and columns in row order."""
     cut = len(layout.shape) - layout.columns
     rows: list[Any] = []
     columns: list[Any] = []
     entries: list[Any] = []
-    for term in layout.terms:
+    for term in terms:
         rows.append(term.flat_index(0, cut).ravel())
         columns.append(term.flat_index(cut, len(layout.shape)).ravel())
         entries.append(np.broadcast_to(term.core(values), term.extent).ravel())

@@ -31,9 +31,9 @@ def term_kind(term: Term, cut: int) -> str:
     tied = {x for p in rows for x in p.labels} & {x for p in columns for x in p.labels}
     stored = {x for _, axes in term.cores for x in axes}
     if not tied:
-        if len(term.cores) < 2:
-            return "dense"
-        return f"rank {term_rank(term)}" if _is_low_rank(term, cut) else "Kronecker product"
+        if is_low_rank(term, cut):
+            return f"rank {term_rank(term)}"
+        return "dense" if len(term.cores) < 2 else "Kronecker product"
     if tied == set(term.labels) and rows == columns:
         return "diagonal" if tied & stored else "scaled identity"
     if rows != columns and len(rows) != len(columns):
@@ -41,10 +41,12 @@ def term_kind(term: Term, cut: int) -> str:
     return "block diagonal" if tied & stored else "Kronecker product with an identity"
 
 
-def _is_low_rank(term: Term, cut: int) -> bool:
-    """Does each core stand on rows only, or on columns only?"""
+def is_low_rank(term: Term, cut: int) -> bool:
+    """Is it a product of arrays of the rows and arrays of the columns?"""
     rows = {x for p in term.places[:cut] for x in p.labels}
     columns = {x for p in term.places[cut:] for x in p.labels}
+    if rows & columns:
+        return False
     return all(not (set(axes) & rows and set(axes) & columns) for _, axes in term.cores)
 
 
@@ -103,9 +105,7 @@ def _written(term: Term, number: int) -> str:
         f"{chr(ord('A') + (j % 26))}_{''.join(name_of[x] for x in axes)}" if axes else "c"
         for j, axes in term.cores
     ]
-    stored = " · ".join(
-        "×".join(str(term.sizes[x]) for x in axes) or "1" for _, axes in term.cores
-    )
+    stored = " · ".join("×".join(str(term.sizes[x]) for x in axes) or "1" for _, axes in term.cores)
     text = " ".join([*deltas, *cores])
     places = f" at {', '.join(tables)}" if tables else ""
     return f"{text}{places}  [{stored}]"

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from wengert.expr import Expr
-from wengert.operations import variable
-from wengert.operations.discrete import known_values
+from wengert.operations import add, apply, contract, variable, zeros
+from wengert.operations.discrete import int_array, known_values
+from wengert.operations.gathering import SCATTER
 from wengert.operations.indexing import route_of_slice
 from wengert.operations.labelling import Factor, Labels
 from wengert.operations.places import Specs
@@ -127,6 +128,8 @@ class Term:
 
     def core(self, values: Sequence[Any]) -> Any:
         """The product of the stored arrays over the labels; axes of size 1 where it is constant."""
+        if not self.cores:
+            return np.ones((1,) * len(self.labels))
         if len(self.cores) == 1:
             ((k, axes),) = self.cores
             array = np.asarray(values[k])
@@ -188,6 +191,22 @@ class Term:
         return flat, len(np.unique(flat)) == len(flat)
 
 
+def written_out(layout: Layout, stored: Sequence[Expr]) -> Expr:
+    """The whole array as one expression of the stored arrays."""
+    at = dict(zip(layout.leaves, stored, strict=True))
+    terms: list[Expr] = []
+    for piece, term in zip(layout.pieces, layout.terms, strict=True):
+        factors, axes = [at[e] for e, _ in piece.factors], [own for _, own in piece.factors]
+        if all(place.plain for place in piece.places):
+            out = tuple(place.labels[0] for place in piece.places)
+            terms.append(contract(factors, axes, out, sizes=piece.sizes))
+            continue
+        core = contract(factors, axes, term.labels, sizes=piece.sizes)
+        indices = [int_array(term.index(k)) for k in range(len(layout.shape))]
+        terms.append(apply(SCATTER, core, *indices, sizes=layout.shape))
+    return add(terms) if terms else zeros(layout.shape)
+
+
 # ---------------------------------------------------------------- making layouts
 
 
@@ -225,7 +244,7 @@ def layout_of_product(
 
     The stored array ``j`` of operand ``k`` has the name :func:`name_of` gives.
     """
-    pieces = [_named(operand, k) for k, operand in enumerate(operands)]
+    pieces = [named_pieces(operand, k) for k, operand in enumerate(operands)]
     sizes = {
         x: size
         for operand, axes in zip(operands, labels, strict=True)
@@ -242,19 +261,17 @@ def layout_of_sum(
     pieces = [
         Piece(p.coefficient * factor, p.factors, p.places, p.sizes)
         for k, (operand, factor) in enumerate(zip(operands, factors, strict=True))
-        for p in _named(operand, k)
+        for p in named_pieces(operand, k)
     ]
     return laid_out(pieces, _shape_of(operands[0]), columns)
 
 
 @lru_cache(maxsize=_CACHED)
-def layout_of_slice(
-    layout: Layout, specs: Specs, columns: int
-) -> tuple[Layout, tuple[Expr, ...]]:
+def layout_of_slice(layout: Layout, specs: Specs, columns: int) -> tuple[Layout, tuple[Expr, ...]]:
     """The layout of the entries that integers and slices name, one an axis."""
     route = route_of_slice(specs, layout.shape)
     shape: Any = tuple(route.sizes)
-    return laid_out(routed(_named(layout, 0), len(layout.shape), route), shape, columns)
+    return laid_out(routed(named_pieces(layout, 0), len(layout.shape), route), shape, columns)
 
 
 def name_of(operand: int, leaf: int) -> str:
@@ -266,12 +283,11 @@ def _shape_of(operand: Layout | Shape) -> Shape:
     return operand.shape if isinstance(operand, Layout) else operand
 
 
-def _named(operand: Layout | Shape, k: int) -> tuple[Piece, ...]:
+def named_pieces(operand: Layout | Shape, k: int) -> tuple[Piece, ...]:
+    """The pieces of operand ``k``, its stored arrays named by :func:`name_of`."""
     if not isinstance(operand, Layout):
         return (dense_piece(variable(name_of(k, 0), operand)),)
-    fresh = {
-        leaf: variable(name_of(k, j), leaf.shape) for j, leaf in enumerate(operand.leaves)
-    }
+    fresh = {leaf: variable(name_of(k, j), leaf.shape) for j, leaf in enumerate(operand.leaves)}
     return tuple(
         Piece(p.coefficient, tuple((fresh[e], axes) for e, axes in p.factors), p.places, p.sizes)
         for p in operand.pieces

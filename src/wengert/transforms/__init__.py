@@ -4,6 +4,13 @@ from wengert.transforms.batching import vmap
 from wengert.transforms.checking import Report, check_derivatives
 from wengert.transforms.compiling import Compiled, compile
 from wengert.transforms.control import cond, fori_loop, scan, stop_gradient, while_loop
+from wengert.transforms.curvature import (
+    fisher,
+    gauss_newton,
+    gradient_moments,
+    hessian_diagonal,
+    hessian_trace,
+)
 from wengert.transforms.custom import custom_derivative, implicit
 from wengert.transforms.differentiate import (
     derivative,
@@ -25,9 +32,14 @@ __all__ = [
     "custom_derivative",
     "derivative",
     "divergence",
+    "fisher",
     "fori_loop",
+    "gauss_newton",
     "grad",
+    "gradient_moments",
     "hessian",
+    "hessian_diagonal",
+    "hessian_trace",
     "hvp",
     "implicit",
     "jacobian",

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import optree
 
+from wengert.backends import Program, bound, common_dtype, owned, plan_of, program_of
 from wengert.errors import TracingError
 from wengert.expr import Expr
 from wengert.plan import Plan
 from wengert.rewrite import recognise
 from wengert.tracing import TracedArray, current_trace, kind_of, new_trace
-from wengert.backends import Program, bound, common_dtype, owned, plan_of, program_of
 from wengert.transforms.recording import output_of
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import optree
 
 from wengert import operations
+from wengert.backends import run
 from wengert.errors import TracingError
 from wengert.expr import Expr
 from wengert.operations import control
 from wengert.tracing import Trace, TracedArray, current_trace, dtype_of_kind, lift, new_trace
-from wengert.backends import run
 from wengert.transforms.evaluation import evaluate_known
 from wengert.transforms.recording import describe, output_of, settle
 

@@ -14,6 +14,7 @@ from wengert.errors import TracingError
 from wengert.expr import Expr
 from wengert.operations import add, contract, ones, zeros
 from wengert.rewrite import recognise
+from wengert.transforms.keeping import check_order, structured_derivative
 from wengert.transforms.recording import Recorded, Tree, describe, record
 
 Argnums = int | tuple[int, ...]
@@ -135,7 +136,12 @@ def check_scalar(recorded: Recorded, f: Function) -> None:
 
 
 def jacobian(
-    f: Function, argnums: Argnums = 0, *, mode: str = "auto", has_aux: bool = False
+    f: Function,
+    argnums: Argnums = 0,
+    *,
+    mode: str = "auto",
+    has_aux: bool = False,
+    structured: bool = False,
 ) -> Function:
     """The Jacobian, outputs first: ``f.shape + x.shape``.
 
@@ -150,6 +156,9 @@ def jacobian(
         ``"cross-country"``: equal results, found in another order.
     has_aux : bool
         ``f`` returns ``(result, aux)``, and so does the Jacobian function.
+    structured : bool
+        Give :class:`~wengert.structured.StructuredArray` instead of arrays with all entries
+        (:class:`~wengert.structured.StructuredBlocks` for pytrees).
 
     Returns
     -------
@@ -163,15 +172,17 @@ def jacobian(
     array([[2., 0.],
            [0., 4.]])
     """
-    return derivative(f, argnums, order=1, mode=mode, has_aux=has_aux)
+    return derivative(f, argnums, order=1, mode=mode, has_aux=has_aux, structured=structured)
 
 
-def hessian(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Function:
+def hessian(
+    f: Function, argnums: Argnums = 0, *, has_aux: bool = False, structured: bool = False
+) -> Function:
     """The second derivative, ``f.shape + x.shape + x.shape``; blocks for pytrees.
 
     Parameters
     ----------
-    f, argnums, has_aux
+    f, argnums, has_aux, structured
         As in :func:`jacobian`; ``f`` need not be scalar.
 
     Returns
@@ -185,7 +196,7 @@ def hessian(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Func
     array([[ 6.,  0.],
            [ 0., 12.]])
     """
-    return derivative(f, argnums, order=2, has_aux=has_aux)
+    return derivative(f, argnums, order=2, has_aux=has_aux, structured=structured)
 
 
 def derivative(
@@ -195,12 +206,13 @@ def derivative(
     order: int = 1,
     mode: str = "auto",
     has_aux: bool = False,
+    structured: bool = False,
 ) -> Function:
     """The derivative of any order, outputs first: ``f.shape + x.shape * order``.
 
     Parameters
     ----------
-    f, argnums, mode, has_aux
+    f, argnums, mode, has_aux, structured
         As in :func:`jacobian`.
     order : int
         How many times to differentiate; 0 gives ``f`` itself.
@@ -217,18 +229,21 @@ def derivative(
     """
     if type(order) is not int or order < 0:
         raise ValueError(f"order must be an integer from 0 on; got {order!r}")
+    if structured:
+        check_order(order)
 
     @wraps(f)
     def function(*args: Any, **kwargs: Any) -> Any:
         recorded = record(f, args, kwargs, argnums, has_aux=has_aux, name="derivative")
-        result = _tensors(recorded, order, mode)
+        exprs = derivative_exprs(recorded.roots, recorded.leaves, order, mode)
+        nested = structured_derivative if structured else _tensors
+        result = nested(recorded, exprs, order)
         return (result, recorded.finish_aux()) if has_aux else result
 
     return function
 
 
-def _tensors(recorded: Recorded, order: int, mode: str) -> Tree:
-    exprs = derivative_exprs(recorded.roots, recorded.leaves, order, mode)
+def _tensors(recorded: Recorded, exprs: tuple[Expr, ...], order: int) -> Tree:
     dtypes = list(recorded.dtypes)
     for _ in range(order):
         dtypes = [np.result_type(d, leaf) for d in dtypes for leaf in recorded.leaf_dtypes]

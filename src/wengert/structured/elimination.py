@@ -1,0 +1,103 @@
+"""Solving a grid of blocks by eliminating one part first: the Schur complement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from wengert.structured.array import StructuredArray
+from wengert.structured.blocks import batched_axes, block_entries
+from wengert.structured.factorize import DenseFactors, Factorization
+
+Grid = Sequence[Sequence[StructuredArray]]
+
+_BLOCK = 64  # rows of a block that is inverted
+_REST = 6000  # rows of the dense matrix that is left
+
+
+def part_to_eliminate(grid: Grid) -> int | None:
+    """The largest part whose own block is made of small ones; None if that does not pay."""
+    sizes = [prod(line[0].layout.row_shape) for line in grid]
+    best: int | None = None
+    for k, line in enumerate(grid):
+        layout = line[k].layout
+        if not layout.terms or layout.row_shape != layout.column_shape:
+            continue
+        batch = batched_axes(layout, layout.terms)
+        rest = prod(n for a, n in enumerate(layout.row_shape) if a not in batch)
+        small = rest <= _BLOCK and block_entries(layout, layout.terms) < sizes[k] ** 2
+        if small and (best is None or sizes[k] > sizes[best]):
+            best = k
+    if best is None or len(grid) < 2:
+        return None
+    left = sum(sizes) - sizes[best]
+    return best if left <= min(_REST, 2 * sizes[best]) else None
+
+
+class Elimination(Factorization):
+    """A = [[D, B], [C, E]]: x of E's part from S = E − C D⁻¹ B, then that of D's part."""
+
+    def __init__(self, grid: Grid, part: int) -> None:
+        self.method = "Schur complement"
+        self.part = part
+        self.others = [k for k in range(len(grid)) if k != part]
+        self.sizes = [prod(line[0].layout.row_shape) for line in grid]
+        own = grid[part][part]
+        self.own = own.factors
+        inverse = own.inverse()
+        self.above = [grid[part][k] for k in self.others]
+        self.beside = [grid[k][part] for k in self.others]
+        spread = [inverse @ block for block in self.above]
+        lines = [
+            np.concatenate(
+                [
+                    _matrix(grid[i][j] - self.beside[a] @ spread[b])
+                    for b, j in enumerate(self.others)
+                ],
+                axis=1,
+            )
+            for a, i in enumerate(self.others)
+        ]
+        self.small = DenseFactors(
+            _symmetrised(np.concatenate(lines, axis=0)),
+            lambda entry=None: "the other parts" if entry is None else f"row {entry} of these",
+        )
+
+    def solve(self, b: Any) -> Any:
+        parts = np.split(b, np.cumsum(self.sizes)[:-1])
+        first = self.own.solve(parts[self.part])
+        ends = np.cumsum([self.sizes[k] for k in self.others])[:-1]
+        right = [
+            parts[k] - _times(block, first)
+            for k, block in zip(self.others, self.beside, strict=True)
+        ]
+        rest = np.split(self.small.solve(np.concatenate(right)), ends)
+        correction = sum(_times(block, x) for block, x in zip(self.above, rest, strict=True))
+        found: list[Any] = [None] * len(parts)
+        found[self.part] = first - self.own.solve(correction)
+        for k, x in zip(self.others, rest, strict=True):
+            found[k] = x
+        return np.concatenate(found)
+
+    def slogdet(self) -> tuple[float, float]:
+        (s, one), (t, other) = self.own.slogdet(), self.small.slogdet()
+        return s * t, one + other
+
+
+def _matrix(array: StructuredArray) -> Any:
+    return array.to_dense().reshape(prod(array.layout.row_shape), prod(array.layout.column_shape))
+
+
+def _symmetrised(matrix: Any) -> Any:
+    """Exactly symmetric where it is but for rounding, so that Cholesky's method is taken."""
+    if np.allclose(matrix, matrix.T, rtol=1e-10, atol=1e-12 * np.max(np.abs(matrix), initial=0.0)):
+        return 0.5 * (matrix + matrix.T)
+    return matrix
+
+
+def _times(block: StructuredArray, x: Any) -> Any:
+    vectors = x.reshape((*block.layout.column_shape, x.shape[1]))
+    return (block @ vectors).reshape(-1, x.shape[1])

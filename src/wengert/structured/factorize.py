@@ -1,0 +1,502 @@
+"""Solving and determinants, each by the cheapest method that the structure allows.
+
+In this order: low rank added to something cheap by Woodbury's identity; Kronecker products factor
+by factor; equal or small blocks; a sparse LU; one dense block.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from scipy import linalg
+from scipy.sparse import eye_array
+from scipy.sparse.linalg import cg, splu
+
+from wengert.errors import ConvergenceError, DomainError, ShapeError, SingularMatrixError
+from wengert.structured import assembly
+from wengert.structured.blocks import Blocks, block_entries, blocks_of
+from wengert.structured.describe import is_low_rank, term_rank
+from wengert.structured.layout import Layout, Term
+
+_SPARSE_SHARE = 8  # a sparse factorisation if fewer than one in so many entries is stored
+_SMALL = 64  # rows up to which everything is dense
+_LARGEST = 30_000  # rows up to which a matrix is factorised densely
+
+
+class Factorization(ABC):
+    """A square array, ready to be solved with.
+
+    Right-hand sides and solutions are matrices with one row for each row of the array.
+    """
+
+    method: str
+
+    @abstractmethod
+    def solve(self, b: Any) -> Any:
+        """x with A x = b, both of shape ``(rows, m)``."""
+
+    @abstractmethod
+    def slogdet(self) -> tuple[float, float]:
+        """The sign of the determinant, and the logarithm of its absolute value."""
+
+    def logdet(self) -> float:
+        """The logarithm of the determinant.
+
+        Raises
+        ------
+        DomainError
+            If it is negative.
+        """
+        sign, log = self.slogdet()
+        if sign < 0:
+            raise DomainError("the determinant is negative; slogdet gives its sign and size")
+        return log
+
+
+def factorize(layout: Layout, values: Sequence[Any], dtype: Any) -> Factorization:
+    """The factorisation of a square structured array.
+
+    Raises
+    ------
+    ShapeError
+        If it is not square, or too large for the methods that it allows.
+    SingularMatrixError
+        If it has no inverse; the message names where its null direction lies.
+    """
+    n = prod(layout.row_shape)
+    if n != prod(layout.column_shape):
+        raise ShapeError(
+            f"solve needs a square array; this one has {n} rows (shape {layout.row_shape}) and "
+            f"{prod(layout.column_shape)} columns (shape {layout.column_shape})"
+        )
+    terms = layout.terms
+    if n and not terms:
+        raise SingularMatrixError("the array is zero, so it has no inverse")
+    cut = len(layout.row_shape)
+    low = [t for t in terms if is_low_rank(t, cut)]
+    rest = [t for t in terms if not is_low_rank(t, cut)]
+    if low and rest and 2 * sum(map(term_rank, low)) < n:
+        try:
+            base = _without_low_rank(layout, rest, values, dtype)
+            return Woodbury(base, layout, low, values)
+        except SingularMatrixError:
+            pass  # the rest alone may be singular
+    return _without_low_rank(layout, terms, values, dtype)
+
+
+def _without_low_rank(
+    layout: Layout, terms: Sequence[Term], values: Sequence[Any], dtype: Any
+) -> Factorization:
+    n = prod(layout.row_shape)
+    if len(terms) == 1 and (parts := kronecker_parts(terms[0], len(layout.row_shape))):
+        return Kronecker(layout, terms[0], parts, values)
+    dense = block_entries(layout, terms) if layout.row_shape == layout.column_shape else n * n
+    stored = sum(t.count for t in terms)
+    if n > _SMALL and dense > _SPARSE_SHARE * stored:
+        return Sparse(layout, terms, values, dtype)
+    if layout.row_shape != layout.column_shape:
+        flat = assembly.dense(layout.shape, terms, values, dtype).reshape(n, n)
+        return BlockFactors(Blocks(flat, (), (0,), (n,)))
+    if dense > _LARGEST**2:
+        raise ShapeError(
+            f"the array is dense in blocks of {dense:,} entries in all, too many to factorise; use "
+            'solve(b, method="cg") for a positive definite one'
+        )
+    return BlockFactors(blocks_of(layout, terms, values, dtype))
+
+
+# ---------------------------------------------------------------- dense
+
+
+class DenseFactors(Factorization):
+    """One matrix: Cholesky if it is symmetric positive definite, else LU."""
+
+    def __init__(self, matrix: Any, where: Any) -> None:
+        self.method = "LU"
+        self.lower: Any = None
+        if not np.all(np.isfinite(matrix)):
+            raise SingularMatrixError(
+                f"the {_size(matrix)} matrix has entries that are not finite, so that it cannot be "
+                "solved with; check the values at which it was taken"
+            )
+        if np.array_equal(matrix, matrix.T):
+            try:
+                self.lower = np.linalg.cholesky(matrix)
+                self.method = "Cholesky"
+            except np.linalg.LinAlgError:
+                self.lower = None
+        pivots = np.diag(self.lower) ** 2 if self.lower is not None else self._lu(matrix)
+        tiny = np.finfo(matrix.dtype).eps * max(len(matrix), 1)
+        if len(matrix) and np.min(np.abs(pivots)) <= tiny * np.max(np.abs(pivots)):
+            raise _singular(matrix, where)
+
+    def _lu(self, matrix: Any) -> Any:
+        lu, swaps = linalg.lapack.get_lapack_funcs(("getrf",), (matrix,))[0](matrix)[:2]
+        self.lu, self.swaps = lu, swaps
+        return np.diag(lu)
+
+    def solve(self, b: Any) -> Any:
+        if not b.size:
+            return b.copy()
+        if self.lower is not None:
+            return linalg.cho_solve((self.lower, True), b, check_finite=False)
+        return linalg.lu_solve((self.lu, self.swaps), b, check_finite=False)
+
+    def slogdet(self) -> tuple[float, float]:
+        if self.lower is not None:
+            return 1.0, 2 * float(np.sum(np.log(np.diag(self.lower))))
+        pivots = np.diag(self.lu)
+        swapped = np.count_nonzero(self.swaps != np.arange(len(self.swaps)))
+        sign = float(np.prod(np.sign(pivots))) * (-1.0) ** swapped
+        return sign, float(np.sum(np.log(np.abs(pivots))))
+
+
+def _size(matrix: Any) -> str:
+    return "×".join(map(str, matrix.shape))
+
+
+def _singular(matrix: Any, where: Any) -> SingularMatrixError:
+    """Names the entry on which the null direction is largest."""
+    _, _, right = np.linalg.svd(matrix)
+    direction = right[-1]
+    entry = int(np.argmax(np.abs(direction)))
+    spread = int(np.sum(np.abs(direction) > 0.1 * np.max(np.abs(direction))))
+    return SingularMatrixError(
+        f"the array is singular: its null direction lies on {spread} of {len(direction)} entries "
+        f"of {where()}, mostly on {where(entry)}; add a multiple of the identity, or fix what the "
+        "function does not depend on"
+    )
+
+
+class BlockFactors(Factorization):
+    """Small blocks along batched axes; equal ones are factorised once."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self.blocks = blocks
+        array = blocks.array
+        self.method = "diagonal" if blocks.size == 1 else "blocks"
+        self.single: DenseFactors | None = None
+        if blocks.size == 1:
+            self._check_diagonal(array[..., 0, 0])
+        elif prod(array.shape[:-2]) == 1:
+            self.single = DenseFactors(array.reshape(array.shape[-2:]), self._namer(()))
+            self.method = self.single.method
+        else:
+            self._check_blocks(array)
+
+    def _namer(self, block: Sequence[Any]) -> Any:
+        def where(entry: int | None = None) -> str:
+            if entry is None:
+                return f"block {tuple(map(int, block))}" if block else "the array"
+            full = block or (0,) * len(self.blocks.batch)
+            return f"index {self.blocks.where(full, entry)}"
+
+        return where
+
+    def _check_diagonal(self, diagonal: Any) -> None:
+        bad = ~np.isfinite(diagonal) | (diagonal == 0)
+        if np.any(bad):
+            first = np.unravel_index(int(np.argmax(bad)), diagonal.shape)
+            index = self.blocks.where([int(i) for i in first], 0)
+            raise SingularMatrixError(
+                f"the array is singular: its diagonal is {float(diagonal[first])} at index {index} "
+                f"({int(np.sum(bad))} such of {bad.size}); add a multiple of the identity"
+            )
+
+    def _check_blocks(self, array: Any) -> None:
+        values = np.linalg.svd(array, compute_uv=False) if np.all(np.isfinite(array)) else None
+        tiny = np.finfo(array.dtype).eps * array.shape[-1]
+        bad = (
+            ~np.all(np.isfinite(array), axis=(-1, -2))
+            if values is None
+            else values[..., -1] <= tiny * values[..., 0]
+        )
+        if np.any(bad):
+            block = np.unravel_index(int(np.argmax(bad)), bad.shape)
+            if values is None:
+                raise SingularMatrixError(f"block {block} has entries that are not finite")
+            raise _singular(array[block], self._namer(block))
+
+    def solve(self, b: Any) -> Any:
+        blocks, m = self.blocks, b.shape[1]
+        stored = blocks.array.shape[:-2]
+        full = b.reshape((*blocks.shape, m))
+        own = [k for k, n in zip(blocks.batch, stored, strict=True) if n != 1]
+        shared = [k for k in blocks.batch if k not in own]
+        order = (*own, *blocks.rest, *shared, len(blocks.shape))
+        moved = np.transpose(full, order)
+        lead = tuple(blocks.shape[k] for k in own)
+        n = blocks.size
+        sides = moved.reshape((*lead, n, -1)) if b.size else moved.reshape((*lead, n, 0))
+        array = blocks.array.reshape((*lead, n, n))
+        if n == 1:
+            solved = sides / array
+        elif self.single is not None:
+            solved = self.single.solve(sides.reshape(n, -1)).reshape(sides.shape)
+        else:
+            solved = np.linalg.solve(array, sides)
+        back = np.argsort(order)
+        return np.transpose(solved.reshape(moved.shape), back).reshape(b.shape)
+
+    def slogdet(self) -> tuple[float, float]:
+        if self.single is not None:
+            sign, log = self.single.slogdet()
+        else:
+            signs, logs = np.linalg.slogdet(self.blocks.array)
+            sign, log = float(np.prod(signs)), float(np.sum(logs))
+        copies = self.blocks.copies
+        return sign**copies, log * copies
+
+
+# ---------------------------------------------------------------- Kronecker products
+
+
+Part = tuple[int, tuple[int, ...], tuple[int, ...]]  # a stored array, its row and column axes
+
+
+def kronecker_parts(term: Term, cut: int) -> list[Part] | None:
+    """Each stored array with the row and column axes it maps between; None if it is no product."""
+    if len(term.cores) < 2 or not all(place.plain for place in term.places):
+        return None
+    axis_of: dict[int, list[int]] = {}
+    for axis, place in enumerate(term.places):
+        axis_of.setdefault(place.labels[0], []).append(axis)
+    parts: list[Part] = []
+    for k, labels in term.cores:
+        if any(x not in axis_of or len(axis_of[x]) != 1 for x in labels):
+            return None
+        axes = [axis_of[x][0] for x in labels]
+        rows, columns = tuple(a for a in axes if a < cut), tuple(a for a in axes if a >= cut)
+        if prod(term.shape[a] for a in rows) != prod(term.shape[a] for a in columns):
+            return None
+        parts.append((k, rows, columns))
+    loose = [axes for x, axes in axis_of.items() if not any(x in own for _, own in term.cores)]
+    if any(len(axes) != 2 or axes[0] >= cut or axes[1] < cut for axes in loose):
+        return None
+    return parts
+
+
+class Kronecker(Factorization):
+    """A product of matrices on axes of their own, and of identities: one solve for each."""
+
+    def __init__(
+        self, layout: Layout, term: Term, parts: list[Part], values: Sequence[Any]
+    ) -> None:
+        self.method = "Kronecker"
+        self.layout = layout
+        self.cut = len(layout.row_shape)
+        self.parts: list[tuple[DenseFactors, tuple[int, ...], tuple[int, ...]]] = []
+        labels_of = dict(term.cores)
+        self.paired = {
+            axes[0]: axes[1]
+            for x in term.labels
+            if len(axes := [a for a, p in enumerate(term.places) if p.labels == (x,)]) == 2
+        }
+        for k, rows, columns in parts:
+            matrix = matrix_of(term, labels_of[k], rows, columns, values[k])
+            self.parts.append((DenseFactors(matrix, _axes_namer(rows)), rows, columns))
+
+    def solve(self, b: Any) -> Any:
+        m = b.shape[1]
+        axes: list[int] = [*range(self.cut), -1]  # what each axis of x stands for
+        x = b.reshape((*self.layout.row_shape, m))
+        for factors, rows, columns in self.parts:
+            at = [axes.index(a) for a in rows]
+            others = [k for k in range(x.ndim) if k not in at]
+            moved = np.transpose(x, (*at, *others))
+            rest = moved.shape[len(at) :]
+            n = prod(moved.shape[: len(at)])
+            solved = factors.solve(moved.reshape(n, -1))
+            x = solved.reshape((*(self.layout.shape[a] for a in columns), *rest))
+            axes = [*columns, *(axes[k] for k in others)]
+        axes = [self.paired.get(a, a) for a in axes]
+        order = [axes.index(a) for a in (*range(self.cut, len(self.layout.shape)), -1)]
+        return np.transpose(x, order).reshape(-1, m)
+
+    def slogdet(self) -> tuple[float, float]:
+        n = prod(self.layout.row_shape)
+        sign, log = _sign_of_permutation(self._permutation()), 0.0
+        for factors, rows, _ in self.parts:
+            own = prod(self.layout.shape[a] for a in rows)
+            s, part = factors.slogdet()
+            sign *= s ** (n // own)
+            log += part * (n // own)
+        return sign, log
+
+    def _permutation(self) -> Any:
+        """Where the entries go if all matrices are identities."""
+        axes: list[int] = list(range(self.cut))
+        index = np.arange(prod(self.layout.row_shape)).reshape(self.layout.row_shape)
+        for _, rows, columns in self.parts:
+            at = [axes.index(a) for a in rows]
+            others = [k for k in range(index.ndim) if k not in at]
+            moved = np.transpose(index, (*at, *others))
+            index = moved.reshape(
+                (*(self.layout.shape[a] for a in columns), *moved.shape[len(at) :])
+            )
+            axes = [*columns, *(axes[k] for k in others)]
+        axes = [self.paired.get(a, a) for a in axes]
+        order = [axes.index(a) for a in range(self.cut, len(self.layout.shape))]
+        return np.transpose(index, order).ravel()
+
+
+def matrix_of(
+    term: Term, labels: Sequence[int], rows: Sequence[int], columns: Sequence[int], array: Any
+) -> Any:
+    """A stored array as the matrix from its column axes to its row axes."""
+    axis_of = {p.labels[0]: a for a, p in enumerate(term.places)}
+    own = [axis_of[x] for x in labels]
+    order = [own.index(a) for a in (*rows, *columns)]
+    n = prod(term.shape[a] for a in rows)
+    return np.transpose(array, order).reshape(n, n)
+
+
+def _axes_namer(rows: Sequence[int]) -> Any:
+    def where(entry: int | None = None) -> str:
+        if entry is None:
+            return f"the factor on axes {tuple(rows)}"
+        return f"place {entry} of it"
+
+    return where
+
+
+def _sign_of_permutation(permutation: Any) -> float:
+    seen = np.zeros(len(permutation), bool)
+    sign = 1.0
+    for start in range(len(permutation)):
+        length, k = 0, start
+        while not seen[k]:
+            seen[k] = True
+            k = int(permutation[k])
+            length += 1
+        if length and length % 2 == 0:
+            sign = -sign
+    return sign
+
+
+# ---------------------------------------------------------------- low rank
+
+
+class Woodbury(Factorization):
+    """D + U Vᵀ: (D + UVᵀ)⁻¹ = D⁻¹ − D⁻¹U (I + VᵀD⁻¹U)⁻¹ VᵀD⁻¹, and the determinant lemma."""
+
+    def __init__(
+        self, base: Factorization, layout: Layout, terms: Sequence[Term], values: Sequence[Any]
+    ) -> None:
+        self.method = f"Woodbury on {base.method}"
+        self.base = base
+        pairs = [_sides(layout, t, values) for t in terms]
+        self.left = np.concatenate([u for u, _ in pairs], axis=1)
+        self.right = np.concatenate([v for _, v in pairs], axis=1)
+        self.solved = base.solve(self.left)
+        small = np.eye(self.left.shape[1], dtype=self.left.dtype) + self.right.T @ self.solved
+        self.small = DenseFactors(small, lambda entry=None: "the low-rank part")
+
+    def solve(self, b: Any) -> Any:
+        first = self.base.solve(b)
+        return first - self.solved @ self.small.solve(self.right.T @ first)
+
+    def slogdet(self) -> tuple[float, float]:
+        (s, one), (t, other) = self.base.slogdet(), self.small.slogdet()
+        return s * t, one + other
+
+
+def _sides(layout: Layout, term: Term, values: Sequence[Any]) -> tuple[Any, Any]:
+    """A low-rank term as U and V of shapes (rows, r) and (columns, r)."""
+    cut = len(layout.row_shape)
+    rank = term.rank_labels
+    row_labels = {x for p in term.places[:cut] for x in p.labels}
+
+    def side(start: int, stop: int, cores: list[tuple[int, Any]]) -> Any:
+        places, tables = term.places[start:stop], term.tables[start:stop]
+        labels = tuple(dict.fromkeys([*(x for p in places for x in p.labels), *rank]))
+        ranks = tuple(type(places[0])((x,)) for x in rank)
+        sizes = tuple(term.sizes[x] for x in rank)
+        inner = Term(
+            tuple(cores), term.sizes, labels, (*places, *ranks), (*tables, *(None for _ in rank)),
+            (*term.shape[start:stop], *sizes),
+        )  # fmt: skip
+        return assembly.dense(inner.shape, (inner,), values, np.result_type(*values)).reshape(
+            prod(term.shape[start:stop]), prod(sizes)
+        )
+
+    left = [(k, axes) for k, axes in term.cores if set(axes) & row_labels]
+    right = [(k, axes) for k, axes in term.cores if not set(axes) & row_labels]
+    return side(0, cut, left), side(cut, len(layout.shape), right)
+
+
+# ---------------------------------------------------------------- sparse
+
+
+class Sparse(Factorization):
+    """A sparse LU with a fill-reducing order (SuperLU)."""
+
+    def __init__(
+        self, layout: Layout, terms: Sequence[Term], values: Sequence[Any], dtype: Any
+    ) -> None:
+        self.method = "sparse LU"
+        self.layout = layout
+        matrix = assembly.sparse_matrix(layout, terms, values, dtype).tocsc()
+        if not np.all(np.isfinite(matrix.data)):
+            raise SingularMatrixError("the array has entries that are not finite")
+        try:
+            self.lu = splu(matrix)
+        except RuntimeError:
+            raise self._singular(matrix) from None
+        pivots = np.abs(self.lu.U.diagonal())
+        tiny = np.finfo(matrix.dtype).eps * matrix.shape[0]
+        if pivots.size and np.min(pivots) <= tiny * np.max(pivots):
+            raise self._singular(matrix)
+
+    def _singular(self, matrix: Any) -> SingularMatrixError:
+        empty = np.flatnonzero(abs(matrix).sum(axis=0) == 0)
+        if len(empty):
+            index = tuple(int(i) for i in np.unravel_index(empty[0], self.layout.column_shape))
+            where = f"nothing depends on index {index} ({len(empty)} such)"
+        else:
+            unit = eye_array(matrix.shape[0], dtype=matrix.dtype)
+            shifted = matrix + 1e-10 * abs(matrix).max() * unit
+            v = splu(shifted.tocsc()).solve(np.ones(matrix.shape[0]))
+            entry = int(np.argmax(np.abs(v)))
+            index = tuple(int(i) for i in np.unravel_index(entry, self.layout.column_shape))
+            where = f"its null direction is largest at index {index}"
+        return SingularMatrixError(
+            f"the array is singular: {where}; add a multiple of the identity, or fix what the "
+            "function does not depend on"
+        )
+
+    def solve(self, b: Any) -> Any:
+        return self.lu.solve(np.ascontiguousarray(b)) if b.size else b.copy()
+
+    def slogdet(self) -> tuple[float, float]:
+        pivots = self.lu.U.diagonal()
+        sign = float(np.prod(np.sign(pivots)))
+        sign *= _sign_of_permutation(self.lu.perm_r) * _sign_of_permutation(self.lu.perm_c)
+        return sign, float(np.sum(np.log(np.abs(pivots))))
+
+
+# ---------------------------------------------------------------- conjugate gradients
+
+
+def conjugate_gradients(operator: Any, b: Any, tolerance: float) -> Any:
+    """Solutions for the columns of b by products only.
+
+    Raises
+    ------
+    ConvergenceError
+        If the tolerance is not reached in ten times as many steps as there are rows.
+    """
+    found = np.empty_like(b)
+    for k in range(b.shape[1]):
+        found[:, k], steps = cg(operator, b[:, k], rtol=tolerance, atol=0.0)
+        if steps:
+            raise ConvergenceError(
+                f"conjugate gradients did not reach {tolerance:g} in {steps} steps: the array may "
+                'be indefinite or badly conditioned; use method="direct", or add a multiple of the '
+                "identity"
+            )
+    return found
