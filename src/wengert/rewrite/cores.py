@@ -28,7 +28,8 @@ from wengert.operations.structure import (
     is_sum,
 )
 from wengert.primitive import Place
-from wengert.rewrite.pieces import Piece
+from wengert.rewrite.condense import condensed
+from wengert.rewrite.piece import Piece, numbered
 from wengert.shapes import Shape, concrete
 
 
@@ -48,8 +49,9 @@ def with_cores(pieces: Iterable[Piece], shape: Shape) -> list[Piece]:
         With coefficient one. The factors of a piece share no labels but those of low rank, which
         are on no place. Empty for zero.
     """
-    found = [_with_cores(part) for piece in pieces for part in _opened(piece)]
-    return _gathered([_numbered(_added_up(piece, shape)) for piece in found])
+    found = condensed([part for piece in pieces for part in _opened(piece)], shape)
+    cores = [_in_order(_added_up(_with_cores(piece), shape)) for piece in found]
+    return _gathered(cores)
 
 
 # ---------------------------------------------------------------- factors to cores
@@ -226,15 +228,11 @@ def _with_terms(piece: Piece, inside: list[Piece]) -> Piece:
     return Piece(ONE, ((add(terms), out),), piece.places, piece.sizes)
 
 
-def _numbered(piece: Piece) -> Piece:
-    """The labels numbered by their first place."""
-    used = dict.fromkeys(x for place in piece.places for x in place.labels)
-    used.update(dict.fromkeys(x for _, axes in piece.factors for x in axes))
-    name = {x: k for k, x in enumerate(used)}
+def _in_order(piece: Piece) -> Piece:
+    """The piece with its labels numbered, and its cores' axes in that order."""
+    piece = numbered(piece)
     factors: list[Factor] = []
     for core, axes in piece.factors:
-        order = tuple(sorted(axes, key=name.__getitem__))
-        turned = core if order == axes else contract([core], [axes], order)
-        factors.append((turned, tuple(name[x] for x in order)))
-    places = tuple(Place(tuple(name[x] for x in p.labels), p.at) for p in piece.places)
-    return Piece(ONE, tuple(factors), places, {name[x]: piece.sizes[x] for x in used})
+        order = tuple(sorted(axes))
+        factors.append((core if order == axes else contract([core], [axes], order), order))
+    return Piece(ONE, tuple(factors), piece.places, piece.sizes)

@@ -10,7 +10,6 @@ node is one dense factor, which is always right.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
 from math import prod
@@ -36,23 +35,14 @@ from wengert.operations.structure import (
 from wengert.operations.tables import agreements, count_matches, counts_up, distinct, over
 from wengert.operations.trailing import move_axis
 from wengert.primitive import Place, Route
-from wengert.shapes import Size
+from wengert.rewrite.condense import condensed
+from wengert.rewrite.piece import Piece
+from wengert.shapes import Shape, Size
 
+_FEW = 4  # pieces from which on they are put together where they can be
 _PIECE_CAP = 64  # pieces of one node; beyond it the node is one dense factor
+_PRODUCT_CAP = 256  # likewise, before they are put together
 _TABLE_CAP = 10**7  # entries of a table of places
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Σ coefficient · Π factors over all labels, at ``places``, one an axis of the result.
-
-    ``sizes`` says how far each label runs.
-    """
-
-    coefficient: Fraction
-    factors: tuple[Factor, ...]
-    places: tuple[Place, ...]
-    sizes: Mapping[int, Size]
 
 
 class NotInPiecesError(Exception):
@@ -65,7 +55,7 @@ def pieces_of(root: Expr) -> tuple[Piece, ...]:
     for node in _structured(root):
         operands = [found.get(o) or (dense_piece(o),) for o in node.operands]
         try:
-            found[node] = _capped(_pieces(node, operands))
+            found[node] = _capped(_pieces(node, operands), node.shape)
         except NotInPiecesError:
             continue
     return found.get(root, (dense_piece(root),))
@@ -177,7 +167,7 @@ def products_of(
     labels, out, sizes, coefficient
         As in :func:`~wengert.operations.algebra.contract`.
     """
-    if prod(map(len, operands)) > _PIECE_CAP:
+    if prod(map(len, operands)) > _PRODUCT_CAP:
         raise NotInPiecesError
     found: list[Piece] = []
     for chosen in product(*operands):
@@ -189,7 +179,9 @@ def products_of(
     return found
 
 
-def _capped(pieces: list[Piece]) -> tuple[Piece, ...]:
+def _capped(pieces: list[Piece], shape: Shape) -> tuple[Piece, ...]:
+    if len(pieces) > _FEW:
+        pieces = condensed(pieces, shape)
     if len(pieces) > _PIECE_CAP:
         raise NotInPiecesError
     return tuple(pieces)

@@ -20,7 +20,8 @@ from wengert.operations.places import given_specs
 from wengert.operations.rebuild import with_operands
 from wengert.operations.structure import ONE
 from wengert.primitive import Place
-from wengert.rewrite.pieces import NotInPiecesError, Piece
+from wengert.rewrite.piece import Piece
+from wengert.rewrite.pieces import NotInPiecesError
 from wengert.structured import assembly
 from wengert.structured.describe import describe, kind_of
 from wengert.structured.factorize import Factorization, conjugate_gradients, factorize

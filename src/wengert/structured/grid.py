@@ -15,7 +15,8 @@ from wengert.expr import Expr
 from wengert.operations.discrete import int_array
 from wengert.operations.structure import ONE
 from wengert.primitive import Place
-from wengert.rewrite.pieces import Piece, products_of
+from wengert.rewrite.piece import Piece
+from wengert.rewrite.pieces import products_of
 from wengert.structured.array import StructuredArray, computed
 from wengert.structured.elimination import Elimination, part_to_eliminate
 from wengert.structured.factorize import Factorization

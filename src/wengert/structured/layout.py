@@ -24,7 +24,8 @@ from wengert.operations.places import Specs
 from wengert.operations.structure import ONE
 from wengert.primitive import Place
 from wengert.rewrite.cores import with_cores
-from wengert.rewrite.pieces import Piece, dense_piece, pieces_of, products_of, routed
+from wengert.rewrite.piece import Piece
+from wengert.rewrite.pieces import dense_piece, pieces_of, products_of, routed
 
 _CACHED = 512  # layouts that are kept
 _LEAF = "·s"  # no formula or traced program can have such a name

@@ -13,7 +13,7 @@ from wengert.errors import ShapeError, SingularMatrixError
 from wengert.operations import variable
 from wengert.operations.structure import ONE
 from wengert.primitive import Place
-from wengert.rewrite.pieces import Piece
+from wengert.rewrite.piece import Piece
 from wengert.structured.blocks import Blocks, batched_axes, blocks_of
 from wengert.structured.factorize import Part, kronecker_parts, matrix_of
 from wengert.structured.layout import Layout, Term

@@ -1,0 +1,211 @@
+"""Pieces at equal or neighbouring places put together: fewer pieces, no more room.
+
+Derivatives of code that is written entry by entry (x[:, 0], x[:, 3:6]) come as many pieces, each
+on a slice of an axis of its own. Those that differ in that axis only are one piece with the axis
+as a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, TypeVar
+
+from wengert.expr import Expr
+from wengert.operations.algebra import add, contract
+from wengert.operations.discrete import known_values
+from wengert.operations.indexing import embed
+from wengert.operations.joining import concatenate
+from wengert.operations.labelling import Labels
+from wengert.operations.structure import ONE, zeros
+from wengert.primitive import Place
+from wengert.rewrite.piece import Piece, numbered, placed_labels
+from wengert.shapes import Shape
+
+T = TypeVar("T")
+Run = tuple[int, int]  # from, and up to
+
+_MANY = 64  # slices of one axis that are put together
+_ROOM = 2  # how many times the entries of the slices the whole axis may have
+
+
+def condensed(pieces: Sequence[Piece], shape: Shape) -> list[Piece]:
+    """The pieces with those at equal places added, and slices of an axis put together.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+        Of one array.
+    shape : tuple of Size
+        Its shape.
+    """
+    found = _added(pieces)
+    for axis in range(len(shape)):
+        if len(found) < 2:
+            break
+        found = _put_together(found, axis, shape[axis])
+    return found
+
+
+def core_of(piece: Piece, out: Labels) -> Expr:
+    """The product of a piece's factors, over some of its labels (spread along those it lacks)."""
+    return contract(
+        [e for e, _ in piece.factors],
+        [axes for _, axes in piece.factors],
+        out,
+        sizes={x: piece.sizes[x] for x in out},
+        coefficient=piece.coefficient,
+    )
+
+
+def stored_labels(piece: Piece) -> Labels:
+    """The labels that stand on places and on factors."""
+    inside = {x for _, axes in piece.factors for x in axes}
+    return tuple(x for x in placed_labels(piece) if x in inside)
+
+
+def is_plain(piece: Piece) -> bool:
+    """Is the product of the factors hardly larger than the largest of them?"""
+    sizes: list[Any] = [
+        prod(int(piece.sizes[x]) for x in set(axes))  # pyright: ignore[reportArgumentType]
+        for _, axes in piece.factors
+    ]
+    whole: Any = prod(int(piece.sizes[x]) for x in stored_labels(piece))  # pyright: ignore
+    return whole <= _ROOM * max(sizes, default=1)
+
+
+def _is_known(piece: Piece) -> bool:
+    return all(isinstance(size, int) for size in piece.sizes.values())
+
+
+# ---------------------------------------------------------------- equal places
+
+
+def _added(pieces: Sequence[Piece]) -> list[Piece]:
+    groups: dict[Any, list[Piece]] = {}
+    found: list[Piece] = []
+    for piece in map(numbered, pieces):
+        if not _is_known(piece) or not is_plain(piece):
+            found.append(piece)
+            continue
+        key = piece.places, tuple(piece.sizes[x] for x in placed_labels(piece))
+        groups.setdefault(key, []).append(piece)
+    for (places, _), members in groups.items():
+        for labels, alike in _without_copies([(p, stored_labels(p)) for p in members]):
+            if len(alike) == 1:
+                found += alike
+                continue
+            core = add([core_of(piece, labels) for piece in alike])
+            sizes = {x: members[0].sizes[x] for x in placed_labels(members[0])}
+            found.append(Piece(ONE, ((core, labels),), places, sizes))
+    return found
+
+
+def _without_copies(members: Sequence[tuple[T, Labels]]) -> list[tuple[Labels, list[T]]]:
+    """Members by the labels of their cores; all together if one of them has all labels."""
+    every = tuple(sorted({x for _, labels in members for x in labels}))
+    if any(set(labels) == set(every) for _, labels in members):
+        return [(every, [member for member, _ in members])]
+    groups: dict[Labels, list[T]] = {}
+    for member, labels in members:
+        groups.setdefault(tuple(sorted(labels)), []).append(member)
+    return list(groups.items())
+
+
+# ---------------------------------------------------------------- slices of one axis
+
+
+def _put_together(pieces: Sequence[Piece], axis: int, size: Any) -> list[Piece]:
+    groups: dict[Any, list[tuple[tuple[Piece, Run], Labels]]] = {}
+    found: list[Piece] = []
+    for piece in pieces:
+        run = _run_on(piece, axis, size) if _is_known(piece) and is_plain(piece) else None
+        if run is None:
+            found.append(piece)
+            continue
+        rest, stored, sizes = _without(piece, axis)
+        groups.setdefault((rest, sizes), []).append(((piece, run), stored))
+    for (rest, _), members in groups.items():
+        for stored, alike in _without_copies(members):
+            covered = sum(stop - start for _, (start, stop) in alike)
+            if not 1 < len(alike) <= _MANY or _ROOM * covered < size:
+                found += [piece for piece, _ in alike]
+                continue
+            found.append(_one_piece(alike, axis, size, rest, stored))
+    return found
+
+
+def _run_on(piece: Piece, axis: int, size: Any) -> Run | None:
+    """The run of an axis that a piece lies on, if nothing else depends on the place there."""
+    place = piece.places[axis]
+    others = {x for k, p in enumerate(piece.places) if k != axis for x in p.labels}
+    if others & set(place.labels) or len(place.labels) > 1:
+        return None
+    if place.at is None:
+        return (0, size) if place.labels else None
+    table = known_values(place.at)
+    if table is None or not table.size:
+        return None
+    flat = table.ravel()
+    start, stop = int(flat[0]), int(flat[-1]) + 1
+    steady = len(flat) == stop - start and bool((flat[1:] - flat[:-1] == 1).all())
+    return (start, stop) if steady else None
+
+
+def _without(piece: Piece, axis: int) -> tuple[tuple[Place, ...], Labels, tuple[Any, ...]]:
+    """The other places with their labels numbered, those of them that are stored, the sizes."""
+    others = [p for k, p in enumerate(piece.places) if k != axis]
+    labels = tuple(dict.fromkeys(x for p in others for x in p.labels))
+    name = {x: k for k, x in enumerate(labels)}
+    rest = tuple(Place(tuple(name[x] for x in p.labels), p.at) for p in others)
+    stored = tuple(name[x] for x in stored_labels(piece) if x in name)
+    return rest, tuple(sorted(stored)), tuple(piece.sizes[x] for x in labels)
+
+
+def _one_piece(
+    members: Sequence[tuple[Piece, Run]],
+    axis: int,
+    size: int,
+    rest: tuple[Place, ...],
+    stored: Labels,
+) -> Piece:
+    parts: list[tuple[Expr, Run]] = []
+    for piece, run in members:
+        others = [p for k, p in enumerate(piece.places) if k != axis]
+        labels = tuple(dict.fromkeys(x for p in others for x in p.labels))
+        own = piece.places[axis].labels
+        out = (*(labels[k] for k in stored), *own)
+        core = core_of(piece, out)
+        if not own:  # a single place
+            axes = tuple(range(core.ndim))
+            core = contract([core], [axes], (*axes, core.ndim), sizes={core.ndim: 1})
+        parts.append((core, run))
+    label = max(stored, default=-1) + 1
+    label = max(label, *(x + 1 for p in rest for x in p.labels), 0)
+    places = (*rest[:axis], Place((label,)), *rest[axis:])
+    first = members[0][0]
+    others = [p for k, p in enumerate(first.places) if k != axis]
+    labels = tuple(dict.fromkeys(x for p in others for x in p.labels))
+    sizes = {k: first.sizes[x] for k, x in enumerate(labels)}
+    core = _side_by_side(parts, size)
+    return numbered(Piece(ONE, ((core, (*stored, label)),), places, {**sizes, label: size}))
+
+
+def _side_by_side(parts: Sequence[tuple[Expr, Run]], size: int) -> Expr:
+    """Arrays on runs of a last axis as one array, with zeros between; added where runs overlap."""
+    ordered = sorted(parts, key=lambda part: part[1])
+    joined: list[Expr] = []
+    at = 0
+    for part, (start, stop) in ordered:
+        if start < at:
+            lead = part.shape[:-1]
+            spread = [embed(e, [slice(*run)], (size,)) for e, run in parts]
+            assert all(s.shape == (*lead, size) for s in spread)
+            return add(spread)
+        if start > at:
+            joined.append(zeros((*part.shape[:-1], start - at)))
+        joined.append(part)
+        at = stop
+    if at < size:
+        joined.append(zeros((*joined[-1].shape[:-1], size - at)))
+    return concatenate(joined, -1)
