@@ -7,20 +7,26 @@ as a label.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any, TypeVar
 
+import numpy as np
+
 from wengert.expr import Expr
 from wengert.operations.algebra import add, contract
-from wengert.operations.discrete import known_values
+from wengert.operations.apply import apply
+from wengert.operations.discrete import int_array, known_values
+from wengert.operations.gathering import SCATTER
 from wengert.operations.indexing import embed
 from wengert.operations.joining import concatenate
 from wengert.operations.labelling import Labels
 from wengert.operations.structure import ONE, zeros
+from wengert.operations.tables import over
+from wengert.operations.trailing import move_axis
 from wengert.primitive import Place
 from wengert.rewrite.piece import Piece, numbered, placed_labels
-from wengert.shapes import Shape
+from wengert.shapes import Shape, concrete
 
 T = TypeVar("T")
 Run = tuple[int, int]  # from, and up to
@@ -44,7 +50,7 @@ def condensed(pieces: Sequence[Piece], shape: Shape) -> list[Piece]:
         if len(found) < 2:
             break
         found = _put_together(found, axis, shape[axis])
-    return found
+    return _in_boxes(found, shape) if len(found) > 1 else found
 
 
 def core_of(piece: Piece, out: Labels) -> Expr:
@@ -209,3 +215,116 @@ def _side_by_side(parts: Sequence[tuple[Expr, Run]], size: int) -> Expr:
     if at < size:
         joined.append(zeros((*joined[-1].shape[:-1], size - at)))
     return concatenate(joined, -1)
+
+
+# ---------------------------------------------------------------- inside of another piece
+
+
+def _in_boxes(pieces: Sequence[Piece], shape: Shape) -> list[Piece]:
+    """Pieces that lie among the entries that another one stores are added to that one."""
+    left = sorted(pieces, key=lambda p: -_stored_entries(p))
+    found: list[Piece] = []
+    while left:
+        box, *others = left
+        inside = {k: part for k, p in enumerate(others) if (part := _within(p, box)) is not None}
+        left = [p for k, p in enumerate(others) if k not in inside]
+        if inside:
+            labels = stored_labels(box)
+            sizes = tuple(box.sizes[x] for x in labels)
+            parts = [core_of(box, labels), *(array_of(part, sizes) for part in inside.values())]
+            box = Piece(ONE, ((add(parts), labels),), box.places, box.sizes)
+        found.append(box)
+    return found
+
+
+def _stored_entries(piece: Piece) -> int:
+    if not _is_known(piece) or not is_plain(piece):
+        return 0
+    return prod(int(piece.sizes[x]) for x in stored_labels(piece))  # pyright: ignore
+
+
+def _within(piece: Piece, box: Piece) -> Piece | None:
+    """The piece as an array over the labels that the other one stores; None if it is not inside.
+
+    On axes of which the other one stores all places, anything goes; on the others the places must
+    be the same.
+    """
+    if not (_is_known(piece) and is_plain(piece) and _is_known(box) and is_plain(box)):
+        return None
+    stored = stored_labels(box)
+    free = {
+        p.labels[0]: k
+        for k, p in enumerate(box.places)
+        if p.plain and p.labels[0] in stored and _uses(box, p.labels[0]) == 1
+    }
+    same: dict[int, int] = {}  # the other one's labels, and this one's
+    for k, (mine, theirs) in enumerate(zip(piece.places, box.places, strict=True)):
+        if k in free.values():
+            continue
+        if mine.at is not theirs.at or len(mine.labels) != len(theirs.labels):
+            return None
+        for a, b in zip(mine.labels, theirs.labels, strict=True):
+            if same.setdefault(b, a) != a or box.sizes[b] != piece.sizes[a]:
+                return None
+    if len(set(same.values())) < len(same):
+        return None
+    missing = set(stored_labels(piece)) & set(same.values()) - {same.get(x) for x in stored}
+    if missing:
+        return None
+    places = tuple(piece.places[free[x]] if x in free else Place((same[x],)) for x in stored)
+    used = {x for place in places for x in place.labels} | {x for _, a in piece.factors for x in a}
+    return Piece(
+        piece.coefficient, piece.factors, places, {x: piece.sizes[x] for x in sorted(used)}
+    )
+
+
+def _uses(piece: Piece, label: int) -> int:
+    return sum(place.labels.count(label) for place in piece.places)
+
+
+def array_of(piece: Piece, shape: Shape) -> Expr:
+    """The whole array that a piece is, as one expression."""
+    labels = placed_labels(piece)
+    if all(place.plain for place in piece.places):
+        return core_of(piece, tuple(place.labels[0] for place in piece.places))
+    runs = {
+        k: run
+        for k, place in enumerate(piece.places)
+        if not place.plain and (run := _run_on(piece, k, shape[k])) is not None
+    }
+    if len(runs) == sum(not place.plain for place in piece.places):
+        return _embedded(piece, shape, runs)
+    tables = [_table(piece, place, labels) for place in piece.places]
+    extent = tuple(piece.sizes[x] for x in labels)
+    indices = [int_array(np.broadcast_to(table, extent)) for table in tables]
+    return apply(SCATTER, core_of(piece, labels), *indices, sizes=tuple(shape))
+
+
+def _embedded(piece: Piece, shape: Shape, runs: Mapping[int, Run]) -> Expr:
+    """A core that is written among zeros, along one axis after the other."""
+    labels = placed_labels(piece)
+    array = core_of(piece, labels)
+    axes = list(labels)
+    fresh = max(labels, default=-1) + 1
+    name: dict[int, int] = {}
+    for k, run in runs.items():
+        own = piece.places[k].labels
+        if own:
+            at = axes.index(own[0])
+            array = move_axis(array, at, -1) if array.ndim > 1 else array
+            del axes[at]
+        else:
+            every = tuple(range(array.ndim))
+            array = contract([array], [every], (*every, array.ndim), sizes={array.ndim: 1})
+        array = embed(array, [slice(*run)], (shape[k],))
+        axes.append(fresh)
+        name[k] = fresh
+        fresh += 1
+    out = tuple(name[k] if k in name else p.labels[0] for k, p in enumerate(piece.places))
+    return contract([array], [axes], out)
+
+
+def _table(piece: Piece, place: Place, labels: Labels) -> Any:
+    shape = concrete(tuple(piece.sizes[x] for x in place.labels))
+    table = np.arange(prod(shape)).reshape(shape) if place.at is None else known_values(place.at)
+    return over(table, place.labels, labels)

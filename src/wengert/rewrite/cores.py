@@ -32,6 +32,8 @@ from wengert.rewrite.condense import condensed
 from wengert.rewrite.piece import Piece, numbered
 from wengert.shapes import Shape, concrete
 
+_GAIN = 2  # how many times smaller factors must be than their product to be stored apart
+
 
 def with_cores(pieces: Iterable[Piece], shape: Shape) -> list[Piece]:
     """Pieces with what is to be computed of them as their factors.
@@ -91,9 +93,10 @@ def _opened(piece: Piece) -> list[Piece]:
 def _with_cores(piece: Piece) -> Piece:
     placed = tuple(dict.fromkeys(x for place in piece.places for x in place.labels))
     groups = _summed_together(piece.factors, set(placed))
+    sizes = {x: _distinct_places(piece, x) for x in piece.sizes}
     cores: list[Factor] = []
     for group in groups:
-        cores += _cores_of(group, placed, piece.sizes)
+        cores += _cores_of(group, placed, piece.sizes, sizes)
     cores = _absorbed(cores, placed)
     if piece.coefficient != 1 or not cores:
         first, *rest = cores or [(contract([], [], ()), ())]
@@ -113,15 +116,29 @@ def _summed_together(factors: Sequence[Factor], placed: set[int]) -> list[list[F
     return [members for _, members in groups]
 
 
-def _cores_of(group: Sequence[Factor], placed: Labels, sizes: Any) -> list[Factor]:
+def _cores_of(group: Sequence[Factor], placed: Labels, sizes: Any, distinct: Any) -> list[Factor]:
     """The product of factors, or the factors where they are smaller."""
     labels = {x for _, axes in group for x in axes}
     out = tuple(x for x in placed if x in labels)
     apart = _absorbed(list(group), tuple(sorted(labels)))
-    whole = prod(int(sizes[x]) for x in out)
-    if sum(prod(int(sizes[x]) for x in set(axes)) for _, axes in apart) < whole:
+    whole = prod(int(distinct[x]) for x in out)
+    if _GAIN * sum(prod(int(sizes[x]) for x in set(axes)) for _, axes in apart) <= whole:
         return apart
     return [(contract([e for e, _ in group], [a for _, a in group], out), out)]
+
+
+def _distinct_places(piece: Piece, label: int) -> Any:
+    """How far a label runs when what lies at the same places is added up."""
+    tables = _tables_of(piece, label)
+    return piece.sizes[label] if tables is None else np.unique(np.stack(tables), axis=1).shape[1]
+
+
+def _tables_of(piece: Piece, label: int) -> list[Any] | None:
+    """The tables of the places on which a label stands, if it stands on nothing else."""
+    touched = [place for place in piece.places if label in place.labels]
+    tables = [known_values(p.at) for p in touched if p.at is not None and p.labels == (label,)]
+    whole = touched and len(tables) == len(touched) and all(t is not None for t in tables)
+    return tables if whole else None
 
 
 def _absorbed(factors: list[Factor], order: Labels) -> list[Factor]:
@@ -150,13 +167,10 @@ def _added_up(piece: Piece, shape: Shape) -> Piece:
     if len(piece.factors) != 1:
         return piece
     for label in piece.sizes:
+        tables = _tables_of(piece, label)
+        if tables is None:
+            continue
         touched = [k for k, place in enumerate(piece.places) if label in place.labels]
-        tables = [known_values(at) for k in touched if (at := piece.places[k].at) is not None]
-        single = all(piece.places[k].labels == (label,) for k in touched)
-        if not touched or not single or len(tables) < len(touched):
-            continue
-        if any(t is None for t in tables):
-            continue
         sizes = concrete(tuple(shape[k] for k in touched))
         rows, inverse = np.unique(np.stack(tables), axis=1, return_inverse=True)
         same = len(set(sizes)) == 1 and all(np.array_equal(rows[0], row) for row in rows)

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from wengert.expr import Expr
-from wengert.operations import add, apply, contract, variable, zeros
-from wengert.operations.discrete import int_array, known_values
-from wengert.operations.gathering import SCATTER
+from wengert.operations import add, variable, zeros
+from wengert.operations.discrete import known_values
 from wengert.operations.indexing import route_of_slice
 from wengert.operations.labelling import Factor, Labels
 from wengert.operations.places import Specs
 from wengert.operations.structure import ONE
 from wengert.primitive import Place
+from wengert.rewrite.condense import array_of
 from wengert.rewrite.cores import with_cores
 from wengert.rewrite.piece import Piece
 from wengert.rewrite.pieces import dense_piece, pieces_of, products_of, routed
@@ -195,16 +195,13 @@ class Term:
 def written_out(layout: Layout, stored: Sequence[Expr]) -> Expr:
     """The whole array as one expression of the stored arrays."""
     at = dict(zip(layout.leaves, stored, strict=True))
-    terms: list[Expr] = []
-    for piece, term in zip(layout.pieces, layout.terms, strict=True):
-        factors, axes = [at[e] for e, _ in piece.factors], [own for _, own in piece.factors]
-        if all(place.plain for place in piece.places):
-            out = tuple(place.labels[0] for place in piece.places)
-            terms.append(contract(factors, axes, out, sizes=piece.sizes))
-            continue
-        core = contract(factors, axes, term.labels, sizes=piece.sizes)
-        indices = [int_array(term.index(k)) for k in range(len(layout.shape))]
-        terms.append(apply(SCATTER, core, *indices, sizes=layout.shape))
+    terms = [
+        array_of(
+            Piece(p.coefficient, tuple((at[e], axes) for e, axes in p.factors), p.places, p.sizes),
+            layout.shape,
+        )
+        for p in layout.pieces
+    ]
     return add(terms) if terms else zeros(layout.shape)
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import optree
 
-from wengert.backends import Program, bound, common_dtype, owned, plan_of, program_of
+from wengert.backends import bound, common_dtype, owned
 from wengert.errors import TracingError
 from wengert.expr import Expr
 from wengert.plan import Plan
 from wengert.rewrite import recognise
+from wengert.structured import Running, running
 from wengert.tracing import TracedArray, current_trace, kind_of, new_trace
 from wengert.transforms.recording import output_of
 
@@ -24,8 +25,7 @@ from wengert.transforms.recording import output_of
 class _Entry:
     """A traced and compiled version."""
 
-    program: Program
-    plan: Plan
+    running: Running
     names: tuple[str, ...]
     captured: tuple[tuple[str, Any], ...]
     dtypes: tuple[Any, ...]
@@ -35,7 +35,7 @@ class _Entry:
     def __call__(self, flat: list[Any]) -> Any:
         values = dict(zip(self.names, flat, strict=True))
         values.update(self.captured)
-        arrays = self.program(bound(values, self.precision))
+        arrays = self.running(bound(values, self.precision))
         results = [owned(a, d, values.values()) for a, d in zip(arrays, self.dtypes, strict=True)]
         return optree.tree_unflatten(self.output, results)
 
@@ -58,13 +58,13 @@ class Compiled:
 
     def plan(self, *args: Any, **kwargs: Any) -> Plan:
         """The instructions for arguments of these shapes; prints with FLOPs and bytes."""
-        return self._entry(*self._arguments(args, kwargs)).plan
+        return self._entry(*self._arguments(args, kwargs)).running.plan
 
     def __str__(self) -> str:
         name = getattr(self.function, "__name__", "function")
         if not self._entries:
             return f"{name}: not called yet, so nothing is compiled"
-        return "\n\n".join(f"{name}\n{entry.plan}" for entry in self._entries.values())
+        return "\n\n".join(f"{name}\n{entry.running.plan}" for entry in self._entries.values())
 
     def _arguments(self, args: Any, kwargs: Any) -> tuple[list[Any], Any, tuple[Any, ...]]:
         static: tuple[Any, ...] = ()
@@ -120,8 +120,7 @@ class Compiled:
         values = [*flat, *(a for _, a in captured)]
         precision = common_dtype(values)
         return _Entry(
-            program_of(roots, precision),
-            plan_of(roots),
+            running(roots, precision),
             tuple(str(leaf.params[0]) for leaf in leaves),
             captured,
             tuple(d for _, d in lifted),

@@ -9,10 +9,10 @@ import numpy as np
 import optree
 
 from wengert import operations
-from wengert.backends import run
 from wengert.errors import TracingError
 from wengert.expr import Expr
 from wengert.operations import control
+from wengert.structured import run
 from wengert.tracing import Trace, TracedArray, current_trace, dtype_of_kind, lift, new_trace
 from wengert.transforms.evaluation import evaluate_known
 from wengert.transforms.recording import describe, output_of, settle

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import optree
 
-from wengert.backends import owned, run
+from wengert.backends import owned
 from wengert.errors import TracingError, UnsupportedFunctionError
 from wengert.expr import Expr, rebuild, topological
 from wengert.operations.rebuild import with_operands
 from wengert.operations.structure import is_variable
+from wengert.structured import run
 from wengert.tracing import Trace, TracedArray, dtype_of_kind, kind_of, lift, new_trace, where
 from wengert.transforms.evaluation import evaluate_known
 

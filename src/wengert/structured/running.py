@@ -1,0 +1,100 @@
+"""Programs whose results are dense, but are computed by their structure where it is finer.
+
+A Jacobian of slices or gathers is a few cores at known places: these are computed, and written
+where they belong. No array in between is larger than the structure demands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from wengert.backends import Program, bound, common_dtype, plan_of, program_of
+from wengert.expr import Expr, topological
+from wengert.plan import Plan
+from wengert.structured import assembly
+from wengert.structured.layout import Layout, layout_of
+
+_CACHED = 1024  # programs that are kept
+
+
+@dataclass(frozen=True)
+class Running:
+    """What computes several expressions: a plan, and how results are written from its outputs.
+
+    Attributes
+    ----------
+    plan : Plan
+        Of all results and cores together.
+    program : Program
+        What runs it.
+    parts : tuple of (int, Layout or None)
+        For each result, how many of the program's outputs are its cores; no layout means that
+        the one output is the result.
+    """
+
+    plan: Plan
+    program: Program
+    parts: tuple[tuple[int, Layout | None], ...]
+    dtype: Any
+
+    def __call__(self, values: Mapping[str, Any]) -> list[Any]:
+        """The results at named values, bound to the program's precision."""
+        found = self.program(values)
+        results: list[Any] = []
+        at = 0
+        for count, layout in self.parts:
+            own = found[at : at + count]
+            at += count
+            results.append(
+                own[0]
+                if layout is None
+                else assembly.dense(layout.shape, layout.terms, own, self.dtype)
+            )
+        return results
+
+
+@lru_cache(maxsize=_CACHED)
+def running(roots: tuple[Expr, ...], dtype: Any) -> Running:
+    """The program for several expressions; the same ones are compiled once."""
+    parts: list[tuple[int, Layout | None]] = []
+    stored: list[Expr] = []
+    for root in roots:
+        found = layout_of(root, 0) if _moves_deltas(root) else None
+        if found is not None and _is_finer(found[0]):
+            parts.append((len(found[1]), found[0]))
+            stored += found[1]
+        else:
+            parts.append((1, None))
+            stored.append(root)
+    every = tuple(stored)
+    return Running(plan_of(every), program_of(every, dtype), tuple(parts), dtype)
+
+
+def run(roots: tuple[Expr, ...], values: Mapping[Expr, Any]) -> list[Any]:
+    """The arrays of expressions at values of their leaves (those that they depend on, at least)."""
+    named = {str(leaf.params[0]): value for leaf, value in values.items()}
+    dtype = common_dtype(named.values())
+    return running(roots, dtype)(bound(named, dtype))
+
+
+def _moves_deltas(root: Expr) -> bool:
+    """Is it an array of two axes or more, in which an operation that moves entries takes part?"""
+    return (
+        root.ndim > 1
+        and root.dtype == "real"
+        and all(isinstance(n, int) for n in root.shape)
+        and any(n.primitive.route is not None and n.ndim > 1 for n in topological(root))
+    )
+
+
+def _is_finer(layout: Layout) -> bool:
+    """Are there tables of places, and is less stored than written?"""
+    tables = any(table is not None for t in layout.terms for table in t.tables)
+    stored = sum(int(np.prod(leaf.shape)) for leaf in layout.leaves)
+    return tables and stored < prod(layout.shape)
