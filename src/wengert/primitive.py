@@ -139,8 +139,9 @@ Derivative = (
 class Place:
     """The index on one axis as a function of labels: ``at[labels]``, or their place in row order.
 
-    ``at`` is an expression of integers whose axes are the labels; without it a single label is
-    the index itself, several are the index of a merged axis, and none is index 0.
+    ``at`` is an expression of integers whose axes are the labels, where negative ones count from
+    the end if they are not known in advance; without it a single label is the index itself,
+    several are the index of a merged axis, and none is index 0.
     """
 
     labels: tuple[int, ...]

@@ -138,28 +138,36 @@ def _add_up(values: Any, places: Any, count: int) -> Any:
 
 def _route(indices: Sequence[Expr], sizes: Shape) -> Route | None:
     """From the indexed axes, and whole ones behind them, to the entries that are taken."""
-    known = [known_values(i) for i in indices]
     count = len(indices)
-    if any(values is None for values in known) or not all(isinstance(n, int) for n in sizes):
+    if not all(isinstance(n, int) for n in sizes):
         return None
-    acted = concrete(sizes[:count])
-    wrapped = [_wrapped(i, n) for i, n in zip(known, acted, strict=True)]
     shape = concrete(_check_indices(indices))
     inner = tuple(range(len(shape)))
     rest = tuple(Place((len(shape) + k,)) for k in range(len(sizes) - count))
-    at = [Place(inner, int_array(np.broadcast_to(i, shape))) for i in wrapped]
+    acted = concrete(sizes[:count])
+    tables = [_spread(i, n, shape) for i, n in zip(indices, acted, strict=True)]
+    if any(table is None for table in tables):
+        return None
+    at = [Place(inner, table) for table in tables]
     taken = tuple(Place((k,)) for k in inner)
     return Route((*shape, *sizes[count:]), (*taken, *rest), (*at, *rest))
 
 
+def _spread(index: Expr, size: int, shape: tuple[int, ...]) -> Expr | None:
+    """Indices in the shape that all broadcast to; from 0 up if they are known in advance."""
+    known = known_values(index)
+    if known is not None:
+        return int_array(np.broadcast_to(_wrapped(known, size), shape))
+    return index if index.shape == shape else None
+
+
 def _route_along(index: Expr, size: Size) -> Route | None:
     """From lines along the last axis to the entries that are taken from each."""
-    known = known_values(index)
-    if known is None or not isinstance(size, int):
+    if not isinstance(size, int):
         return None
     labels = tuple(range(index.ndim))
     lines = tuple(Place((k,)) for k in labels[:-1])
-    at = Place(labels, int_array(_wrapped(known, size)))
+    at = Place(labels, _spread(index, size, concrete(index.shape)))
     return Route(index.shape, (*lines, Place(labels[-1:])), (*lines, at))
 
 

@@ -22,8 +22,7 @@ from wengert.operations.indexing import embed
 from wengert.operations.joining import concatenate
 from wengert.operations.labelling import Labels
 from wengert.operations.structure import ONE, zeros
-from wengert.operations.tables import over
-from wengert.operations.trailing import move_axis
+from wengert.operations.trailing import move_axis, rearrange
 from wengert.primitive import Place
 from wengert.rewrite.piece import Piece, numbered, placed_labels
 from wengert.shapes import Shape, concrete
@@ -294,9 +293,7 @@ def array_of(piece: Piece, shape: Shape) -> Expr:
     }
     if len(runs) == sum(not place.plain for place in piece.places):
         return _embedded(piece, shape, runs)
-    tables = [_table(piece, place, labels) for place in piece.places]
-    extent = tuple(piece.sizes[x] for x in labels)
-    indices = [int_array(np.broadcast_to(table, extent)) for table in tables]
+    indices = [_index(piece, place, labels) for place in piece.places]
     return apply(SCATTER, core_of(piece, labels), *indices, sizes=tuple(shape))
 
 
@@ -324,7 +321,8 @@ def _embedded(piece: Piece, shape: Shape, runs: Mapping[int, Run]) -> Expr:
     return contract([array], [axes], out)
 
 
-def _table(piece: Piece, place: Place, labels: Labels) -> Any:
+def _index(piece: Piece, place: Place, labels: Labels) -> Expr:
+    """The index on an axis, as an array over all labels."""
     shape = concrete(tuple(piece.sizes[x] for x in place.labels))
-    table = np.arange(prod(shape)).reshape(shape) if place.at is None else known_values(place.at)
-    return over(table, place.labels, labels)
+    at = int_array(np.arange(prod(shape)).reshape(shape)) if place.at is None else place.at
+    return rearrange(at, place.labels, labels, {x: piece.sizes[x] for x in labels})

@@ -336,6 +336,9 @@ class _Network:
             labels = tuple(x for p in inner for x in p.labels)
             if len(set(labels)) == len(labels):
                 return Place(labels, place.at)
+        at = inner[0].at if len(inner) == 1 else None
+        if at is not None and place.at is not None and not _known(place.at, at):
+            return Place(inner[0].labels, take(place.at, [at]))
         labels = tuple(dict.fromkeys(x for p in inner for x in p.labels))
         shape = self._shape(labels)
         _check_table(prod(shape))
@@ -364,6 +367,10 @@ class _Network:
         if known is None:
             raise NotInPiecesError
         return known
+
+
+def _known(*tables: Expr) -> bool:
+    return all(known_values(table) is not None for table in tables)
 
 
 def _renamed(place: Place, renamed: Mapping[int, int]) -> Place:

@@ -27,6 +27,7 @@ from wengert.structured.describe import describe, kind_of
 from wengert.structured.factorize import Factorization, conjugate_gradients, factorize
 from wengert.structured.layout import (
     Layout,
+    closed_layout,
     layout_of_product,
     layout_of_slice,
     layout_of_sum,
@@ -80,9 +81,10 @@ class StructuredArray:
     __array_ufunc__ = None  # array + H asks H
 
     def __init__(self, layout: Layout, values: Sequence[Any], dtype: Any) -> None:
-        self.layout = layout
-        self.values = tuple(values)
         self.dtype = np.dtype(dtype)
+        self.layout, self.values = layout, tuple(values)
+        if layout.is_open and not any(isinstance(v, TracedArray) for v in values):
+            self.layout, self.values = _closed(layout, self.values, self.dtype)
 
     # ------------------------------------------------------------ what it is
 
@@ -467,6 +469,15 @@ def computed(found: tuple[Layout, tuple[Expr, ...]], operands: Sequence[Any]) ->
     given = {name: _real(v, dtype) for name, v in named.items()}
     arrays = program_of(cores, dtype)(given)
     return StructuredArray(layout, [owned(a, dtype, given.values()) for a in arrays], dtype)
+
+
+def _closed(layout: Layout, values: tuple[Any, ...], dtype: Any) -> tuple[Layout, tuple[Any, ...]]:
+    """The layout with the places that are known now, and what it stores."""
+    places = tuple(piece.places for piece in layout.with_tables(values))
+    closed, cores = closed_layout(layout, places)
+    given = {name_of(0, j): v for j, v in enumerate(values)}
+    arrays = program_of(cores, dtype)(given)
+    return closed, tuple(owned(a, dtype, given.values()) for a in arrays)
 
 
 def _real(value: Any, dtype: Any) -> Any:

@@ -6,7 +6,7 @@ iterative solvers only compute new values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import prod
@@ -16,9 +16,9 @@ import numpy as np
 
 from wengert.expr import Expr
 from wengert.operations import add, variable, zeros
-from wengert.operations.discrete import known_values
+from wengert.operations.discrete import int_array, known_values
 from wengert.operations.indexing import route_of_slice
-from wengert.operations.labelling import Factor, Labels
+from wengert.operations.labelling import Labels
 from wengert.operations.places import Specs
 from wengert.operations.structure import ONE
 from wengert.primitive import Place
@@ -31,6 +31,7 @@ _CACHED = 512  # layouts that are kept
 _LEAF = "·s"  # no formula or traced program can have such a name
 
 Shape = tuple[int, ...]
+Places = tuple[Place, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,8 @@ class Layout:
     pieces : tuple of Piece
         Their factors are the leaves.
     leaves : tuple of Expr
-        Variables, in the order of the stored arrays.
+        Variables, in the order of the stored arrays. Tables of places that are known only when
+        the arrays are computed are among these, as integers.
     """
 
     shape: Shape
@@ -64,11 +66,34 @@ class Layout:
         """The shape of the axes that are columns."""
         return self.shape[len(self.shape) - self.columns :]
 
+    @property
+    def is_open(self) -> bool:
+        """Are there tables that are known only with the stored arrays?"""
+        return any(leaf.dtype == "int" for leaf in self.leaves)
+
     @cached_property
     def terms(self) -> tuple[Term, ...]:
         """The pieces in numbers."""
         at = {leaf: k for k, leaf in enumerate(self.leaves)}
         return tuple(Term.of(piece, at, self.shape) for piece in self.pieces)
+
+    def with_tables(self, values: Sequence[Any]) -> tuple[Piece, ...]:
+        """The pieces with the tables that are among the stored arrays."""
+        known = {e: v for e, v in zip(self.leaves, values, strict=True) if e.dtype == "int"}
+        return tuple(
+            Piece(
+                p.coefficient,
+                p.factors,
+                tuple(
+                    Place(place.labels, int_array(np.where((t := known[place.at]) < 0, t + n, t)))
+                    if place.at in known
+                    else place
+                    for place, n in zip(p.places, self.shape, strict=True)
+                ),
+                p.sizes,
+            )
+            for p in self.pieces
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,19 +214,15 @@ class Term:
     def places_once(self) -> Any:
         """The row-order index of each entry, and whether no two agree."""
         flat = self.flat_index(0, len(self.shape)).ravel()
-        return flat, len(np.unique(flat)) == len(flat)
+        read_off = {x for place in self.places if place.at is None for x in place.labels}
+        once = set(self.labels) <= read_off or len(np.unique(flat)) == len(flat)
+        return flat, once
 
 
 def written_out(layout: Layout, stored: Sequence[Expr]) -> Expr:
     """The whole array as one expression of the stored arrays."""
-    at = dict(zip(layout.leaves, stored, strict=True))
-    terms = [
-        array_of(
-            Piece(p.coefficient, tuple((at[e], axes) for e, axes in p.factors), p.places, p.sizes),
-            layout.shape,
-        )
-        for p in layout.pieces
-    ]
+    pieces = _renewed(layout.pieces, dict(zip(layout.leaves, stored, strict=True)))
+    terms = [array_of(piece, layout.shape) for piece in pieces]
     return add(terms) if terms else zeros(layout.shape)
 
 
@@ -213,14 +234,21 @@ def laid_out(
 ) -> tuple[Layout, tuple[Expr, ...]]:
     """The layout of pieces, and the expressions whose values are to be stored."""
     leaves: dict[Expr, Expr] = {}
+
+    def leaf(stored: Expr) -> Expr:
+        if stored not in leaves:
+            leaves[stored] = variable(f"{_LEAF}{len(leaves)}", stored.shape, dtype=stored.dtype)
+        return leaves[stored]
+
     found: list[Piece] = []
     for piece in with_cores(pieces, shape):
-        factors: list[Factor] = []
-        for core, axes in piece.factors:
-            if core not in leaves:
-                leaves[core] = variable(f"{_LEAF}{len(leaves)}", core.shape)
-            factors.append((leaves[core], axes))
-        found.append(Piece(ONE, tuple(factors), piece.places, piece.sizes))
+        factors = tuple((leaf(core), axes) for core, axes in piece.factors)
+        places = tuple(
+            place if place.at is None or known_values(place.at) is not None
+            else Place(place.labels, leaf(place.at))
+            for place in piece.places
+        )  # fmt: skip
+        found.append(Piece(ONE, factors, places, piece.sizes))
     return Layout(shape, columns, tuple(found), tuple(leaves.values())), tuple(leaves)
 
 
@@ -272,6 +300,16 @@ def layout_of_slice(layout: Layout, specs: Specs, columns: int) -> tuple[Layout,
     return laid_out(routed(named_pieces(layout, 0), len(layout.shape), route), shape, columns)
 
 
+@lru_cache(maxsize=_CACHED)
+def closed_layout(layout: Layout, pieces: tuple[Places, ...]) -> tuple[Layout, tuple[Expr, ...]]:
+    """An open layout laid out again, now that the places of its pieces are known."""
+    known = [
+        Piece(p.coefficient, p.factors, places, p.sizes)
+        for p, places in zip(named_pieces(layout, 0), pieces, strict=True)
+    ]
+    return laid_out(known, layout.shape, layout.columns)
+
+
 def name_of(operand: int, leaf: int) -> str:
     """The name of a stored array of an operand."""
     return f"{_LEAF}{operand}.{leaf}"
@@ -285,8 +323,24 @@ def named_pieces(operand: Layout | Shape, k: int) -> tuple[Piece, ...]:
     """The pieces of operand ``k``, its stored arrays named by :func:`name_of`."""
     if not isinstance(operand, Layout):
         return (dense_piece(variable(name_of(k, 0), operand)),)
-    fresh = {leaf: variable(name_of(k, j), leaf.shape) for j, leaf in enumerate(operand.leaves)}
+    fresh: dict[Expr, Expr] = {
+        leaf: variable(name_of(k, j), leaf.shape, dtype=leaf.dtype)
+        for j, leaf in enumerate(operand.leaves)
+    }
+    return _renewed(operand.pieces, fresh)
+
+
+def _renewed(pieces: Sequence[Piece], fresh: Mapping[Expr, Expr]) -> tuple[Piece, ...]:
+    """Pieces with other expressions for their leaves."""
     return tuple(
-        Piece(p.coefficient, tuple((fresh[e], axes) for e, axes in p.factors), p.places, p.sizes)
-        for p in operand.pieces
+        Piece(
+            p.coefficient,
+            tuple((fresh[e], axes) for e, axes in p.factors),
+            tuple(
+                place if place.at is None else Place(place.labels, fresh.get(place.at, place.at))
+                for place in p.places
+            ),
+            p.sizes,
+        )
+        for p in pieces
     )

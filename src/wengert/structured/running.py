@@ -6,7 +6,7 @@ where they belong. No array in between is larger than the structure demands.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -18,7 +18,7 @@ from wengert.backends import Program, bound, common_dtype, plan_of, program_of
 from wengert.expr import Expr, topological
 from wengert.plan import Plan
 from wengert.structured import assembly
-from wengert.structured.layout import Layout, layout_of
+from wengert.structured.layout import Layout, Term, layout_of
 
 _CACHED = 1024  # programs that are kept
 
@@ -54,9 +54,17 @@ class Running:
             results.append(
                 own[0]
                 if layout is None
-                else assembly.dense(layout.shape, layout.terms, own, self.dtype)
+                else assembly.dense(layout.shape, terms_of(layout, own), own, self.dtype)
             )
         return results
+
+
+def terms_of(layout: Layout, values: Sequence[Any]) -> tuple[Term, ...]:
+    """The terms of a layout, whose tables may be among the stored arrays."""
+    if not layout.is_open:
+        return layout.terms
+    at = {leaf: k for k, leaf in enumerate(layout.leaves)}
+    return tuple(Term.of(piece, at, layout.shape) for piece in layout.with_tables(values))
 
 
 @lru_cache(maxsize=_CACHED)
@@ -95,6 +103,6 @@ def _moves_deltas(root: Expr) -> bool:
 
 def _is_finer(layout: Layout) -> bool:
     """Are there tables of places, and is less stored than written?"""
-    tables = any(table is not None for t in layout.terms for table in t.tables)
+    tables = any(place.at is not None for piece in layout.pieces for place in piece.places)
     stored = sum(int(np.prod(leaf.shape)) for leaf in layout.leaves)
     return tables and stored < prod(layout.shape)

@@ -51,7 +51,8 @@ def structured_arrays(
     found = [layout_of(e, columns[k % len(columns)]) for k, e in enumerate(exprs)]
     cores = [core for _, stored in found for core in stored]
     dtype = np.result_type(*recorded.dtypes, *recorded.leaf_dtypes)
-    values = recorded.finish(cores, [dtype] * len(cores))
+    dtypes = [dtype if core.dtype == "real" else np.dtype(int) for core in cores]
+    values = recorded.finish(cores, dtypes)
     arrays: list[StructuredArray] = []
     start = 0
     for layout, stored in found:
