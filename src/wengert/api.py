@@ -12,6 +12,7 @@ import numpy as np
 
 from wengert import printing
 from wengert.assumptions import Assumption
+from wengert.backends import program_of
 from wengert.backends.arguments import Arguments, bind
 from wengert.backends.numerical import largest_relative_error, relative_to
 from wengert.backends.numpy_backend import compile_plan
@@ -42,7 +43,8 @@ from wengert.operations.structure import (
 )
 from wengert.plan import Plan, make_plan
 from wengert.rewrite import display, lower, recognise, with_written_signs, written_signs
-from wengert.shapes import Shape, format_space, symbols_of
+from wengert.shapes import Shape, format_space, substitute, symbols_of
+from wengert.structured import StructuredArray, layout_of
 from wengert.transforms.reading import Traced, trace_function
 
 
@@ -410,6 +412,50 @@ class Formula:
             self._programs[arguments.key] = program
         (result,) = program(arguments.arrays)
         return _owned(result, arguments)
+
+    def structured(self, /, **values: Any) -> StructuredArray:
+        """A derivative on arrays, stored as the few arrays that its deltas leave.
+
+        Parameters
+        ----------
+        **values : array_like
+            As for the value itself.
+
+        Returns
+        -------
+        StructuredArray
+            Of the formula's shape; its columns are the axes of the last variable derived by.
+
+        Raises
+        ------
+        WengertError
+            If the formula is no derivative.
+
+        Examples
+        --------
+        >>> H = formula("norm2(T - U*V')^2").derivative("U", "U")
+        >>> print(H.structured(T=np.zeros((4, 3)), U=np.ones((4, 2)), V=np.ones((3, 2))))
+        4×2×4×2 (Kronecker product with an identity), 32 bytes, dense 512
+          δ_ik A_jl  [2×2]
+        """
+        if self.source is None:
+            raise WengertError("structured is for derivatives: take f.derivative(...) first")
+        arguments = self._bind(values)
+        exact = self._of_sizes(arguments.sizes)
+        columns = len(self._declared(self.wrt)[0])
+        layout, stored = layout_of(exact.expr, columns)
+        arrays = program_of(stored, arguments.dtype)(arguments.arrays)
+        return StructuredArray(layout, [_owned(a, arguments) for a in arrays], arguments.dtype)
+
+    def _of_sizes(self, sizes: Mapping[str, int]) -> Formula:
+        """The same formula for arrays of one size."""
+        if self.source is not None:
+            return self.source._of_sizes(sizes).derivative(self.wrt, mode=self.mode)
+        if self.read is None:
+            return self
+        shapes = {v.name: substitute(v.shape, sizes) for v in self.variables}
+        assume = {v.name: [a.value for a in v.assumptions] for v in self.variables}
+        return formula(self.read.text, shapes, assume)
 
     def plan(self, /, **values: Any) -> Plan:
         """The instructions that evaluate it on arrays of these shapes; prints with costs."""

@@ -224,7 +224,7 @@ def _in_boxes(pieces: Sequence[Piece], shape: Shape) -> list[Piece]:
     left = sorted(pieces, key=lambda p: -_stored_entries(p))
     found: list[Piece] = []
     while left:
-        box, *others = left
+        box, others = left[0], left[1:]
         inside = {k: part for k, p in enumerate(others) if (part := _within(p, box)) is not None}
         left = [p for k, p in enumerate(others) if k not in inside]
         if inside:

@@ -131,13 +131,27 @@ class StructuredArray:
 
     # ------------------------------------------------------------ conversions
 
-    def to_dense(self) -> Any:
-        """All entries as a NumPy array of the same shape."""
+    def to_dense(self, out: Any = None) -> Any:
+        """All entries as a NumPy array of the same shape.
+
+        Parameters
+        ----------
+        out : ndarray, optional
+            A C-contiguous array of this shape and dtype to write into: large new arrays cost more
+            than what is written.
+        """
+        if out is not None and (
+            out.shape != self.shape or out.dtype != self.dtype or not out.flags.c_contiguous
+        ):
+            raise ShapeError(
+                f"out must be a C-contiguous {self.dtype} array of shape {self.shape}; this is "
+                f"{out.dtype} of shape {out.shape}"
+            )
         traced = next((v for v in self.values if isinstance(v, TracedArray)), None)
         if traced is not None:
             stored = [lift(traced.run, v, "real") for v in self.values]
             return TracedArray(written_out(self.layout, stored), traced.run, self.dtype)
-        return assembly.dense(self.shape, self.layout.terms, self.values, self.dtype)
+        return assembly.dense(self.shape, self.layout.terms, self.values, self.dtype, out)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return self.to_dense().astype(dtype or self.dtype, copy=False)

@@ -13,19 +13,35 @@ from scipy import sparse
 from wengert.structured.layout import Layout, Term
 
 
-def dense(shape: tuple[int, ...], terms: Sequence[Term], values: Sequence[Any], dtype: Any) -> Any:
-    """The dense array; the entries are written through strided views where they lie evenly."""
+def dense(
+    shape: tuple[int, ...],
+    terms: Sequence[Term],
+    values: Sequence[Any],
+    dtype: Any,
+    out: Any = None,
+) -> Any:
+    """The dense array; the entries are written through strided views where they lie evenly.
+
+    ``out`` is a C-contiguous array of that shape and dtype to write into.
+    """
     result: Any = None
     for term in sorted(terms, key=lambda t: not _covers(t)):
         core = term.core(values)
         if result is None:
             if _covers(term):
-                result = np.empty(shape, dtype)
+                result = np.empty(shape, dtype) if out is None else out
                 _view(result, term)[...] = core
                 continue
-            result = np.zeros(shape, dtype)
+            result = _zeros(shape, dtype, out)
         _add(result, term, core)
-    return np.zeros(shape, dtype) if result is None else result
+    return _zeros(shape, dtype, out) if result is None else result
+
+
+def _zeros(shape: tuple[int, ...], dtype: Any, out: Any) -> Any:
+    if out is None:
+        return np.zeros(shape, dtype)
+    out[...] = 0
+    return out
 
 
 def sparse_matrix(layout: Layout, terms: Sequence[Term], values: Sequence[Any], dtype: Any) -> Any:

@@ -62,7 +62,7 @@ class Elimination(Factorization):
             for a, i in enumerate(self.others)
         ]
         self.small = DenseFactors(
-            _symmetrised(np.concatenate(lines, axis=0)),
+            np.concatenate(lines, axis=0),
             lambda entry=None: "the other parts" if entry is None else f"row {entry} of these",
         )
 
@@ -89,13 +89,6 @@ class Elimination(Factorization):
 
 def _matrix(array: StructuredArray) -> Any:
     return array.to_dense().reshape(prod(array.layout.row_shape), prod(array.layout.column_shape))
-
-
-def _symmetrised(matrix: Any) -> Any:
-    """Exactly symmetric where it is but for rounding, so that Cholesky's method is taken."""
-    if np.allclose(matrix, matrix.T, rtol=1e-10, atol=1e-12 * np.max(np.abs(matrix), initial=0.0)):
-        return 0.5 * (matrix + matrix.T)
-    return matrix
 
 
 def _times(block: StructuredArray, x: Any) -> Any:

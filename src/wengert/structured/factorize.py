@@ -123,7 +123,7 @@ class DenseFactors(Factorization):
                 f"the {_size(matrix)} matrix has entries that are not finite, so that it cannot be "
                 "solved with; check the values at which it was taken"
             )
-        if np.array_equal(matrix, matrix.T):
+        if is_symmetric(matrix):
             try:
                 self.lower = np.linalg.cholesky(matrix)
                 self.method = "Cholesky"
@@ -155,6 +155,12 @@ class DenseFactors(Factorization):
         return sign, float(np.sum(np.log(np.abs(pivots))))
 
 
+def is_symmetric(matrix: Any) -> bool:
+    """Is the matrix symmetric, up to rounding?"""
+    tiny = 64 * np.finfo(matrix.dtype).eps * np.max(np.abs(matrix), initial=0.0)
+    return bool(np.max(np.abs(matrix - matrix.T), initial=0.0) <= tiny)
+
+
 def _size(matrix: Any) -> str:
     return "×".join(map(str, matrix.shape))
 
@@ -170,6 +176,18 @@ def _singular(matrix: Any, where: Any) -> SingularMatrixError:
         f"of {where()}, mostly on {where(entry)}; add a multiple of the identity, or fix what the "
         "function does not depend on"
     )
+
+
+def _condition(matrices: Any) -> Any:
+    """Condition numbers in the Frobenius norm; infinite for singular matrices."""
+    try:
+        inverses = np.linalg.inv(matrices)
+    except np.linalg.LinAlgError:
+        values = np.linalg.svd(matrices, compute_uv=False)
+        with np.errstate(divide="ignore"):
+            return np.where(values[..., -1] > 0, values[..., 0] / values[..., -1], np.inf)
+    norms = [np.sqrt(np.sum(m * m, axis=(-1, -2))) for m in (matrices, inverses)]
+    return norms[0] * norms[1]
 
 
 class BlockFactors(Factorization):
@@ -208,17 +226,13 @@ class BlockFactors(Factorization):
             )
 
     def _check_blocks(self, array: Any) -> None:
-        values = np.linalg.svd(array, compute_uv=False) if np.all(np.isfinite(array)) else None
-        tiny = np.finfo(array.dtype).eps * array.shape[-1]
-        bad = (
-            ~np.all(np.isfinite(array), axis=(-1, -2))
-            if values is None
-            else values[..., -1] <= tiny * values[..., 0]
-        )
+        bad = ~np.all(np.isfinite(array), axis=(-1, -2))
+        if np.any(bad):
+            block = tuple(int(k) for k in np.unravel_index(int(np.argmax(bad)), bad.shape))
+            raise SingularMatrixError(f"block {block} has entries that are not finite")
+        bad = _condition(array) * np.finfo(array.dtype).eps >= 1
         if np.any(bad):
             block = np.unravel_index(int(np.argmax(bad)), bad.shape)
-            if values is None:
-                raise SingularMatrixError(f"block {block} has entries that are not finite")
             raise _singular(array[block], self._namer(block))
 
     def solve(self, b: Any) -> Any:

@@ -12,11 +12,10 @@ from functools import lru_cache
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from wengert.backends import Program, bound, common_dtype, plan_of, program_of
 from wengert.expr import Expr, topological
 from wengert.plan import Plan
+from wengert.shapes import concrete
 from wengert.structured import assembly
 from wengert.structured.layout import Layout, Term, layout_of
 
@@ -104,5 +103,5 @@ def _moves_deltas(root: Expr) -> bool:
 def _is_finer(layout: Layout) -> bool:
     """Are there tables of places, and is less stored than written?"""
     tables = any(place.at is not None for piece in layout.pieces for place in piece.places)
-    stored = sum(int(np.prod(leaf.shape)) for leaf in layout.leaves)
+    stored = sum(prod(concrete(leaf.shape)) for leaf in layout.leaves)
     return tables and stored < prod(layout.shape)
