@@ -228,6 +228,11 @@ class Primitive:
         ``infer(operands, params) -> shape``; raises ShapeError with both shapes.
     evaluate : callable
         ``evaluate(node, *arrays) -> array`` in NumPy, on trailing axes (batch axes lead).
+    into : callable or None
+        ``into(node, out, *arrays)``: what ``evaluate`` gives, bit for bit, written into an array
+        of the result's shape and dtype. Of elementwise operations it may be one of the operands.
+    foreign : bool
+        Runs code from outside, which may keep its operands.
     derivative : Derivative
         See above.
     notation : Notation or callable(node) -> Notation
@@ -295,6 +300,8 @@ class Primitive:
     derivative: Derivative
     notation: Notation | Callable[[Expr], Notation]
     parameters: tuple[str, ...] = ()
+    into: Callable[..., Any] | None = None
+    foreign: bool = False
     elementwise: bool = False
     zero_at_zero: bool = False
     rewrite: Callable[[tuple[Expr, ...], Params], Expr | None] | None = None

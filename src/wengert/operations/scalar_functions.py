@@ -177,6 +177,7 @@ SOFTPLUS = declare(
 )  # fmt: skip
 RELU = declare(
     "relu", lambda x: np.maximum(x, 0), lambda y, x: apply(STEP, x), at_zero=0, smooth=False,
+    into=lambda out, x: np.maximum(x, 0, out=out),
     numpy="(lambda t: np.maximum(t, 0.0))", domains=(Domain(boundary=(0.0,)),),
     source="subgradient 0 at 0",
 )  # fmt: skip

@@ -1,0 +1,359 @@
+"""Buffers that are kept between calls: the same bits as without them, never seen from outside."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from operations.support import BATCHED, SMALL, Call, by_id, rng_for
+from wengert.backends import compile_plan
+from wengert.backends.workspaces import LARGE_BYTES, STORE, BufferedProgram, Store
+from wengert.expr import Expr
+from wengert.operations import (
+    add,
+    contract,
+    diag,
+    elementwise,
+    inv,
+    matmul,
+    mul,
+    power,
+    reshape,
+    scale,
+    sub,
+    sum_,
+    transpose,
+    variable,
+)
+from wengert.operations.structural import POWER
+from wengert.plan import make_plan
+from wengert.plan.buffers import Request, assign_buffers
+from wengert.plan.instructions import Apply, Combine, Input, Pair, Plan, Scale, Term
+
+FLOAT = np.dtype(float)
+N = 5000
+
+
+def program(*roots: Expr, dtype: Any = FLOAT) -> BufferedProgram:
+    found = compile_plan(make_plan(list(roots), {}), np.dtype(dtype))
+    assert isinstance(found, BufferedProgram)
+    return found
+
+
+def workspace_of(found: BufferedProgram) -> list[Any]:
+    """The arrays that the program keeps, taken and given back."""
+    slots = STORE.take(found._owner)
+    assert slots is not None
+    STORE.give(found._owner, slots, 0)
+    return [a for a in slots if isinstance(a, np.ndarray)]
+
+
+def same_bits(one: Any, other: Any) -> bool:
+    return one.dtype == other.dtype and one.tobytes() == other.tobytes()
+
+
+x, y, A, B = (
+    variable("x", (N,)),
+    variable("y", (N,)),
+    variable("A", (70, 50)),
+    variable("B", (50, 70)),
+)
+P = matmul(A, B)
+ROOTS: dict[str, list[Expr]] = {
+    "chain": [sum_(elementwise("exp", elementwise("sin", add([x, y]))))],
+    "chain to an array": [elementwise("exp", elementwise("sin", add([x, y])))],
+    "the operand twice": [mul(elementwise("sin", x), elementwise("sin", x))],
+    "a value and its user": [elementwise("sin", x), elementwise("exp", elementwise("sin", x))],
+    "the same output twice": [elementwise("sin", x), elementwise("sin", x)],
+    "an input as output": [x, sum_(elementwise("sin", x))],
+    "products": [matmul(transpose(P), P), transpose(P)],
+    "a product and its transpose": [add([matmul(P, P), transpose(matmul(P, P)), P], [1, 1, -2])],
+    "itself transposed": [sum_(mul(elementwise("sin", P), transpose(elementwise("sin", P))))],
+    "reshaped": [reshape(elementwise("sin", P), (4900,)), sum_(elementwise("cos", P))],
+    "long sum": [sum_(power(add([elementwise(f, x) for f in ("sin", "cos", "exp", "tanh")],
+                                [1, -1, 3, -3]), 2))],
+    "sum with scratch": [sum_(elementwise("sin", add([elementwise("sin", x), y, x], [1, 3, -3])))],
+    "diagonal": [contract([elementwise("exp", add([elementwise("sin", P), diag(sum_(P, (0,)))]))],
+                          [(0, 1)], (1, 0))],
+    "powers": [sum_(power(elementwise("exp", x), k)) for k in (2, -1, 3, -2, -3)],
+    "constants": [sum_(elementwise("sin", sub(elementwise("exp", x), scale(2, y))))],
+}  # fmt: skip
+
+
+def arrays(layout: int, dtype: Any = float, seed: int = 0) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    made: dict[str, Any] = {}
+    for name, shape in (("x", (N,)), ("y", (N,)), ("A", (70, 50)), ("B", (50, 70))):
+        a = rng.standard_normal(shape).astype(dtype)
+        if layout == 1:
+            a = np.asfortranarray(a)
+        if layout == 2:
+            a = np.repeat(a, 2, axis=-1)[..., ::2]
+        if layout == 3:
+            a = np.ascontiguousarray(a[::-1])[::-1]
+        made[name] = a
+    return made
+
+
+@pytest.mark.parametrize("name", ROOTS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_buffers_change_no_bit(name: str, dtype: Any) -> None:
+    """First calls (without buffers), later ones, and every layout of the inputs in between."""
+    found = program(*ROOTS[name], dtype=dtype)
+    for seed, layout in itertools.product(range(3), range(4)):
+        values = arrays(layout, dtype, seed)
+        fresh = program(*ROOTS[name], dtype=dtype)(values)
+        for one, other in zip(found(values), fresh, strict=True):
+            assert same_bits(np.asarray(one), np.asarray(other))
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_results_are_kept_and_inputs_left_alone(name: str) -> None:
+    found = program(*ROOTS[name])
+    kept: list[tuple[Any, Any]] = []
+    for seed in range(4):
+        values = arrays(0, seed=seed)
+        before = {k: v.copy() for k, v in values.items()}
+        results = found(values)
+        kept.append((results, [np.array(r) for r in results]))
+        assert all(np.array_equal(values[k], before[k]) for k in values)
+    for results, copies in kept:
+        assert all(np.array_equal(r, c) for r, c in zip(results, copies, strict=True))
+    buffers = workspace_of(found) if found._known and any(
+        not isinstance(v, dict) and v is not None for v in found._known.values()
+    ) else []  # fmt: skip
+    for results, _ in kept:
+        for r in results:
+            assert not any(np.shares_memory(r, b) for b in buffers)
+
+
+def test_results_may_be_written_to_and_passed_in_again() -> None:
+    found = program(elementwise("exp", elementwise("sin", x)))
+    value = np.linspace(0, 1, N)
+    expected = value
+    for _ in range(5):
+        (value,) = found({"x": value})
+        expected = np.exp(np.sin(expected))
+        assert np.array_equal(value, expected)
+        value *= 0.5
+        expected = expected * 0.5
+
+
+def test_threads_do_not_share_buffers() -> None:
+    found = program(sum_(elementwise("exp", elementwise("sin", elementwise("cos", x)))))
+    start = threading.Barrier(8)
+
+    def work(seed: int) -> bool:
+        value = np.random.default_rng(seed).standard_normal(N)
+        expected = np.exp(np.sin(np.cos(value))).sum()
+        start.wait()
+        return all(found({"x": value})[0] == expected for _ in range(200))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(8)))
+
+
+def test_a_program_may_run_inside_itself() -> None:
+    """A user's function that calls the compiled function again."""
+    depth = 0
+
+    def inner(a: Any) -> Any:
+        nonlocal depth
+        if depth < 2:
+            depth += 1
+            outer(a + depth)
+            depth -= 1
+        return 2 * a
+
+    twice = wg.custom_derivative(inner, jvp=lambda primals, tangents: 2 * tangents[0])
+
+    @wg.compile
+    def outer(a: Any) -> Any:
+        b = np.sin(a)
+        return np.sum(np.exp(b) * twice(np.cos(b)) * b)
+
+    a = np.linspace(0, 1, N)
+    b = np.sin(a)
+    expected = np.sum(np.exp(b) * (2 * np.cos(b)) * b)
+    for _ in range(4):
+        assert np.isclose(outer(a), expected, rtol=1e-14)
+
+
+def test_what_code_from_outside_keeps_is_not_a_buffer() -> None:
+    seen: list[Any] = []
+
+    def inner(a: Any) -> Any:
+        seen.append(a)
+        return a
+
+    keeps = wg.custom_derivative(inner, jvp=lambda primals, tangents: tangents[0])
+    f = wg.compile(lambda a: np.sum(np.exp(keeps(np.cos(np.sin(a))))))
+    inputs = [np.linspace(0, k + 1, N) for k in range(5)]
+    f(inputs[0])
+    seen.clear()
+    for a in inputs:
+        f(a)
+    for a, b in zip(inputs, seen, strict=True):
+        assert np.array_equal(b, np.cos(np.sin(a)))
+
+
+def test_an_error_leaves_nothing_wrong_behind() -> None:
+    C = variable("C", (60, 60))
+    found = program(matmul(inv(elementwise("sin", C)), elementwise("cos", C)))
+    good = np.random.default_rng(0).standard_normal((60, 60))
+    expected = found({"C": good})[0]
+    for _ in range(3):
+        with pytest.raises(wg.WengertError):
+            found({"C": np.zeros((60, 60))})
+        assert same_bits(found({"C": good})[0], expected)
+
+
+def test_mixed_precisions_run_as_without_buffers() -> None:
+    root = sum_(elementwise("exp", add([elementwise("sin", x), y])))
+    found = program(root)
+    values = {"x": np.linspace(0, 1, N, dtype=np.float32), "y": np.linspace(0, 1, N)}
+    results = [found(values)[0] for _ in range(3)]
+    assert results[0] == results[1] == results[2]
+    assert results[0].dtype == float
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_does_not_stay(bad: float) -> None:
+    found = program(sum_(elementwise("exp", elementwise("sin", x))), elementwise("cos", mul(x, x)))
+    good = np.linspace(0, 1, N)
+    spoilt = good.copy()
+    spoilt[7] = bad
+    expected = found({"x": good})
+    for _ in range(3):
+        assert np.isnan(found({"x": spoilt})[0])
+        assert all(same_bits(a, b) for a, b in zip(found({"x": good}), expected, strict=True))
+
+
+# ------------------------------------------------------------------ into
+
+
+POWERS = [
+    Call(POWER, ((4, 3),), (("exponent", Fraction(k)),)) for k in range(-6, 7) if k not in (0, 1)
+]
+INTO = [c for c in SMALL + BATCHED + POWERS if c.primitive.into is not None]
+
+
+@by_id(INTO)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_operations_write_what_they_evaluate(call: Call, dtype: Any) -> None:
+    """Bit for bit, also over an operand where the operation is elementwise."""
+    primitive, node = call.primitive, call.node()
+    if node.primitive is not primitive or any(o.dtype != "real" for o in node.operands):
+        pytest.skip("the call is simplified")
+    drawn = call.draw(rng_for(call)).values()
+    operands = [np.asarray(a, dtype) for a in drawn]
+    with np.errstate(all="ignore"):
+        expected = np.asarray(primitive.evaluate(node, *operands))
+        out = np.full_like(expected, np.nan)
+        assert primitive.into is not None
+        assert primitive.into(node, out, *operands) is out
+        assert same_bits(out, expected)
+        for k, own in enumerate(operands if primitive.elementwise else []):
+            over = own.copy()
+            given = [over[...] if j == k else o for j, o in enumerate(operands)]
+            assert primitive.into(node, over, *given) is over
+            assert same_bits(over, expected)
+
+
+# ------------------------------------------------------------------ the memory plan
+
+
+def test_buffers_are_never_shared_by_values_that_live_together() -> None:
+    """Random plans of sums: at every step the values that are still read lie in other buffers."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        count = int(rng.integers(3, 25))
+        steps: list[Any] = [Input(0, (9,), "x")]
+        for k in range(1, count):
+            chosen = rng.integers(0, k, size=rng.integers(1, 4)).tolist()
+            terms = tuple(Term(int(s), 1.0, (0,), (0,)) for s in chosen)
+            steps.append(Combine(k, (9,), terms))
+        outputs = tuple({count - 1, int(rng.integers(1, count))})
+        plan = Plan(tuple(steps), outputs, count)
+        requests = {
+            i.target: Request(size := int(rng.integers(1, 4)), size, i.sources[:1])
+            for i in steps[1:]
+            if rng.random() < 0.8
+        }
+        buffers = assign_buffers(plan, requests)
+        assert not set(buffers.of) & set(outputs)
+        last = {s: k for k, i in enumerate(steps) for s in i.sources}
+        for t, b in buffers.of.items():
+            assert buffers.sizes[b] >= requests[t].size
+            for u, c in buffers.of.items():
+                if t < u and b == c:
+                    assert last.get(t, t) <= u
+                    assert last.get(t, t) < u or t in requests[u].over
+
+
+def test_a_view_keeps_its_buffer() -> None:
+    node = elementwise("sin", variable("M", (9, 9)))
+    plan = make_plan([matmul(transpose(node), elementwise("exp", transpose(node)))], {})
+    requests = {i.target: Request(8, "one") for i in plan.instructions if isinstance(i, Apply)}
+    buffers = assign_buffers(plan, requests)
+    assert len(set(buffers.of.values())) == len(buffers.of) == 2
+
+
+def test_outputs_and_what_they_may_share_get_no_buffer() -> None:
+    node = elementwise("sin", x)
+    plan = make_plan([reshape(node, (N // 2, 2)), sum_(elementwise("exp", node))], {})
+    requests = {i.target: Request(8, "one") for i in plan.instructions if isinstance(i, Apply)}
+    served = assign_buffers(plan, requests).of
+    names = {i.target: i.node.name for i in plan.instructions if isinstance(i, Apply)}
+    assert [names[t] for t in served] == ["exp"]
+
+
+def test_pairs_and_scales_write_over_what_dies() -> None:
+    plan = Plan(
+        (
+            Input(0, (9,), "x"),
+            Scale(1, (9,), 0, 2.0),
+            Pair(2, (9,), 0, 1, (0,), (0,), (0,), 9),
+            Scale(3, (9,), 2, 2.0),
+            Scale(4, (9,), 3, 2.0),
+        ),
+        (4,),
+        5,
+    )
+    requests = {1: Request(72, 0, (0,)), 2: Request(72, 0, (0, 1)), 3: Request(72, 0, (2,))}
+    assert assign_buffers(plan, requests).of == {1: 0, 2: 0, 3: 0}
+
+
+# ------------------------------------------------------------------ the store
+
+
+def test_the_store_is_bounded_and_forgets() -> None:
+    store = Store(100)
+    owners = [object() for _ in range(5)]
+    for owner in owners:
+        store.give(owner, [owner], 40)
+        assert store.size <= 100
+    assert store.take(owners[0]) is None
+    assert store.take(owners[4]) == [owners[4]]
+    assert store.take(owners[4]) is None
+    assert store.size == 40
+    store.give(owners[3], ["second"], 40)  # from inside itself: the first one stays
+    assert store.size == 40
+    store.forget(owners[3])
+    assert store.size == 0
+    store.give(owners[0], ["too large"], 101)
+    assert store.size == 0
+
+
+def test_small_programs_have_no_buffers() -> None:
+    small = variable("s", (LARGE_BYTES // 8 - 1,))
+    assert not isinstance(
+        compile_plan(make_plan([sum_(elementwise("sin", small))], {}), FLOAT), BufferedProgram
+    )
