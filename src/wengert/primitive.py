@@ -166,6 +166,32 @@ class Notation:
         )
 
 
+# ---------------------------------------------------------------- shared work
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Work on an operand that several operations begin with: a plan does it once for all of them.
+
+    Attributes
+    ----------
+    work : callable
+        ``work(array, *params)`` gives anything.
+    params : tuple
+        Hashable parameters of the work.
+    operand : Expr
+        What it works on: an operand, or what an operand is a view or a multiple of.
+    evaluate : callable
+        ``evaluate(node, done, out, *arrays)``: the node's value from what the work gave, written
+        into ``out`` unless that is None; ``out`` is none of the arrays.
+    """
+
+    work: Callable[..., Any]
+    params: Params
+    operand: Expr
+    evaluate: Callable[..., Any]
+
+
 # ---------------------------------------------------------------- test domains
 
 
@@ -231,6 +257,8 @@ class Primitive:
     into : callable or None
         ``into(node, out, *arrays)``: what ``evaluate`` gives, bit for bit, written into an array
         of the result's shape and dtype. Of elementwise operations it may be one of the operands.
+    shared : callable or None
+        ``shared(node)``: the work that is shared with other operations, None for no such work.
     foreign : bool
         Runs code from outside, which may keep its operands.
     derivative : Derivative
@@ -301,6 +329,7 @@ class Primitive:
     notation: Notation | Callable[[Expr], Notation]
     parameters: tuple[str, ...] = ()
     into: Callable[..., Any] | None = None
+    shared: Callable[[Expr], Shared | None] | None = None
     foreign: bool = False
     elementwise: bool = False
     zero_at_zero: bool = False

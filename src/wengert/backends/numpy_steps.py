@@ -26,6 +26,7 @@ from wengert.plan.instructions import (
     Item,
     Loop,
     Pair,
+    Prepare,
     Reshape,
     Scale,
     Single,
@@ -298,8 +299,16 @@ class _Batched:
 # ---------------------------------------------------------------- operations
 
 
+def _prepare(i: Prepare, dtype: Any) -> Step:
+    source, work, params = i.source, i.work, i.params
+    return lambda slots: work(slots[source], *params)
+
+
 def _apply(i: Apply, dtype: Any) -> Step:
-    node, operands = i.node, i.operands
+    node, operands, prepared = i.node, i.operands, i.prepared
+    if prepared is not None and i.evaluate is not None:
+        finish = i.evaluate
+        return lambda slots: finish(node, slots[prepared], None, *(slots[o] for o in operands))
     evaluate = node.primitive.evaluate
     if not operands:
         value = evaluate(node)
@@ -315,7 +324,14 @@ def _apply(i: Apply, dtype: Any) -> Step:
 
 
 def _apply_writer(i: Apply) -> Writer | None:
-    node, operands = i.node, i.operands
+    node, operands, prepared = i.node, i.operands, i.prepared
+    if prepared is not None and i.evaluate is not None:
+        finish = i.evaluate
+        return Writer(
+            lambda slots, out, scratch: finish(
+                node, slots[prepared], out, *(slots[o] for o in operands)
+            )
+        )
     into = node.primitive.into
     if into is None or not operands or any(o.dtype != "real" for o in (node, *node.operands)):
         return None
@@ -332,6 +348,7 @@ _STEPS: dict[type[Instruction], Callable[[Any, Any], Step]] = {
     Combine: combine_step,
     Scale: _scale,
     Reshape: _reshape,
+    Prepare: _prepare,
     Apply: _apply,
     Item: lambda i, dtype: item_step(i),
     Loop: lambda i, dtype: loop_step(i, dtype, step_of),

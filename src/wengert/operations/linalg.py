@@ -5,7 +5,7 @@ Sources: lecture identities 5.101 to 5.103; Golub and Pereyra 1973 for the pseud
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, cast
 
@@ -24,6 +24,7 @@ from wengert.operations.algebra import (
 )
 from wengert.operations.apply import apply
 from wengert.operations.build import mul, neg, sub, sum_
+from wengert.operations.lu import is_numerically_singular, shared_factors
 from wengert.operations.matrix_parts import identities, product, swapped
 from wengert.operations.reductions import PROD
 from wengert.operations.scalar_functions import LOG
@@ -34,7 +35,7 @@ from wengert.operations.structural import (
 from wengert.operations.structure import (
     contraction_params,
 )
-from wengert.primitive import Constant, Domain, Notation, Primitive, Pushforward, register
+from wengert.primitive import Constant, Domain, Notation, Primitive, Pushforward, Shared, register
 from wengert.shapes import Shape, format_shape
 
 _INVERTIBLE = (Domain(matrix="invertible"),)
@@ -150,34 +151,38 @@ def _rewrite_logdet(operands: tuple[Expr, ...], params: Params) -> Expr | None:
 
 def _evaluate_inverse(node: Expr, a: Any) -> Any:
     """The inverse; an error if the matrix is singular, or within rounding of a singular one."""
-    with suppress(np.linalg.LinAlgError):
+    try:
         inverse = cast("Any", np.linalg.inv(a))
-        if not is_numerically_singular(a, inverse):
-            return inverse
+    except np.linalg.LinAlgError:
+        inverse = None
+    return _checked_inverse(a, inverse)
+
+
+def _checked_inverse(a: Any, inverse: Any) -> Any:
+    if inverse is not None and not is_numerically_singular(a, inverse):
+        return inverse
     raise SingularMatrixError(
         f"the {a.shape[-1]}×{a.shape[-1]} matrix to be inverted is singular "
         f"(rank {np.linalg.matrix_rank(a)}); use pinv for a pseudo-inverse, or add a ridge"
     )
 
 
-def is_numerically_singular(a: Any, inverse: Any) -> bool:
-    """Is a matrix so ill-conditioned that its computed inverse has no right digit?
+def _inverse_from_factors(node: Expr, factors: Any, turned: bool, a: Any) -> Any:
+    if factors is None:
+        return a
+    inverse = None if factors.exactly_singular else factors.inverse()
+    return _checked_inverse(a, inverse.T if turned and inverse is not None else inverse)
 
-    The condition number is that of the matrix with rows, then columns, scaled to a largest entry
-    of 1: units of measurement, however far apart, do not make a matrix singular.
-    """
-    if a.size == 0:
-        return False
-    eps = np.finfo(a.dtype).eps
-    if np.abs(a).max() * np.abs(inverse).max() * a.shape[-1] ** 2 * eps < 1:
-        return False  # no scaling is needed to see it
-    rows: Any = np.max(np.abs(a), axis=-1, keepdims=True)
-    scaled: Any = np.abs(a) / rows
-    columns: Any = np.max(scaled, axis=-2, keepdims=True)
-    back: Any = np.abs(inverse) * np.swapaxes(columns, -1, -2) * np.swapaxes(rows, -1, -2)
-    norm: Any = np.max(np.sum(scaled / columns, axis=-1), axis=-1)
-    condition: Any = norm * np.max(np.sum(back, axis=-1), axis=-1)
-    return bool(np.any(condition * eps > 1))  # NaN compares false, and passes
+
+def _from_sign_and_log(read: Callable[[Any, Any], Any]) -> Callable[[Expr], Shared | None]:
+    """The shared work of a function of the determinant's sign and logarithm."""
+
+    def evaluate(node: Expr, factors: Any, turned: bool, a: Any) -> Any:
+        if factors is None:
+            return node.primitive.evaluate(node, a)
+        return np.asarray(read(*factors.sign_and_log()), dtype=a.dtype)
+
+    return lambda node: shared_factors(node, evaluate)
 
 
 def _evaluate_logdet(node: Expr, a: Any) -> Any:
@@ -264,6 +269,7 @@ INV = register(
         _evaluate_inverse,
         Pushforward(_push_inverse),
         Notation("inv({0})", "{0:a}⁻¹", "{0:a}^{{-1}}", "np.linalg.inv({0})", "power"),
+        shared=lambda node: shared_factors(node, _inverse_from_factors),
         rewrite=_rewrite_inverse,
         symmetric=lambda node: is_symmetric(node.operands[0]),
         inverse=lambda node: (node.operands[0], False),
@@ -280,6 +286,7 @@ DET = register(
         lambda node, a: np.linalg.det(a),
         Pushforward(_push_det),
         Notation.function("det", latex=r"\det", numpy="np.linalg.det"),
+        shared=_from_sign_and_log(lambda sign, log: sign * np.exp(log)),
         rewrite=_rewrite_det,
         domains=_INVERTIBLE,
         source="lecture (5.101), Jacobi's formula",
@@ -296,6 +303,7 @@ LOGDET = register(
         Notation(
             "logdet({0})", "log det({0})", r"\log\det\left({0}\right)", "np.linalg.slogdet({0})[1]"
         ),
+        shared=_from_sign_and_log(lambda sign, log: np.nan if sign < 0 else log),
         rewrite=_rewrite_logdet,
         domains=(Domain(matrix="spd"),),
         source="Matrix Cookbook (57); through LU, NaN for a negative determinant",
@@ -315,6 +323,7 @@ LOGABSDET = register(
             r"\log\left|\det\left({0}\right)\right|",
             "np.linalg.slogdet({0})[1]",
         ),
+        shared=_from_sign_and_log(lambda sign, log: log),
         domains=_INVERTIBLE,
         source="Matrix Cookbook (57); through LU, for either sign; −∞ for a singular matrix",
         rule="log-determinant, Matrix Cookbook (57): d log |det(X)| = tr(X⁻¹ dX)",
@@ -333,6 +342,7 @@ SIGNDET = register(
             r"\operatorname{{sign}}\det\left({0}\right)",
             "np.linalg.slogdet({0})[0]",
         ),
+        shared=_from_sign_and_log(lambda sign, log: sign),
         domains=_INVERTIBLE,
         smooth=False,
         source="through LU",

@@ -5,9 +5,10 @@ Values live in numbered slots. Labels are integers, one an axis, as in a contrac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from wengert.expr import Expr
 
@@ -157,15 +158,34 @@ class Reshape(Instruction):
 
 
 @dataclass(frozen=True)
-class Apply(Instruction):
-    """An operation evaluated by its declaration."""
+class Prepare(Instruction):
+    """Work on one array with which several operations begin."""
 
-    node: Expr
-    operands: tuple[int, ...]
+    source: int
+    work: Callable[..., Any]
+    params: tuple[Any, ...]
 
     @property
     def sources(self) -> tuple[int, ...]:
-        return self.operands
+        return (self.source,)
+
+    @property
+    def flops(self) -> int:
+        return self.size
+
+
+@dataclass(frozen=True)
+class Apply(Instruction):
+    """An operation evaluated by its declaration, from prepared work if there is any."""
+
+    node: Expr
+    operands: tuple[int, ...]
+    prepared: int | None = None
+    evaluate: Callable[..., Any] | None = None
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        return self.operands if self.prepared is None else (*self.operands, self.prepared)
 
     @property
     def flops(self) -> int:

@@ -40,13 +40,14 @@ from wengert.plan.instructions import (
     Labels,
     Pair,
     Plan,
+    Prepare,
     Reshape,
     Scale,
     Single,
     Term,
 )
 from wengert.plan.programs import branch_fields, live_nodes, loop_fields
-from wengert.primitive import Kind
+from wengert.primitive import Kind, Shared
 from wengert.shapes import concrete, substitute
 
 _REGION_CAP = 64  # operands of one merged contraction
@@ -77,6 +78,8 @@ class _Planner:
         self.order, self.parts = live_nodes(roots, topological(*roots))
         self.uses = Counter(o for node in self.order for o in node.operands)
         self.uses.update(roots)
+        self.shared = _shared_work(self.order)
+        self.prepared: dict[Hashable, int] = {}
 
     def plan(self) -> Plan:
         merged = self._merged_nodes()
@@ -128,7 +131,17 @@ class _Planner:
         if node.primitive is RESHAPE:
             self._check_known(node)
             return self._emit(Reshape, shape, operands[0])
-        return self._emit(Apply, shape, node, operands)
+        shared = self.shared.get(node)
+        if shared is None or shared.operand not in self.slot_of:
+            return self._emit(Apply, shape, node, operands)
+        return self._emit(Apply, shape, node, operands, self._prepare(shared), shared.evaluate)
+
+    def _prepare(self, shared: Shared) -> int:
+        key = _key(shared)
+        if key not in self.prepared:
+            source, shape = self.slot_of[shared.operand], self.shape(shared.operand)
+            self.prepared[key] = self._emit(Prepare, shape, source, shared.work, shared.params)
+        return self.prepared[key]
 
     # ------------------------------------------------------------ programs
 
@@ -258,6 +271,21 @@ class _Planner:
         shape = tuple(size[x] for x in out)
         volume = prod(size[x] for x in both)
         return self._emit(Pair, shape, left, right, left_axes, right_axes, out, volume), out
+
+
+def _shared_work(order: Sequence[Expr]) -> dict[Expr, Shared]:
+    """The work that at least two nodes begin with, for each of them."""
+    found: dict[Expr, Shared] = {}
+    for node in order:
+        shared = node.primitive.shared(node) if node.primitive.shared is not None else None
+        if shared is not None:
+            found[node] = shared
+    count = Counter(_key(shared) for shared in found.values())
+    return {node: shared for node, shared in found.items() if count[_key(shared)] > 1}
+
+
+def _key(shared: Shared) -> Hashable:
+    return shared.work, shared.params, shared.operand
 
 
 def _as_float(value: Fraction) -> float:
