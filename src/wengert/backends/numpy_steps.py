@@ -17,6 +17,7 @@ import numpy as np
 from wengert.backends.numpy_programs import Step, branch_step, item_step, loop_step
 from wengert.backends.numpy_sums import Slots, combine_step, combine_writer
 from wengert.backends.numpy_views import aligned, diagonal_view
+from wengert.operations.short_axes import is_short, sums_along
 from wengert.plan.instructions import (
     Apply,
     Branch,
@@ -31,9 +32,6 @@ from wengert.plan.instructions import (
     Scale,
     Single,
 )
-
-_SHORT = 128  # entries up to which a plain sum is as exact as NumPy's pairwise one
-_MANY = 64  # rows from which on a product by ones is faster than a sum along rows
 
 
 @dataclass(frozen=True)
@@ -98,28 +96,17 @@ def _single(i: Single, dtype: Any) -> Step:
         left = tuple(x for x in labels if x in out)
         axes = tuple(k for k, x in enumerate(labels) if x not in out)
         order = tuple(left.index(x) for x in out)
-        if order == tuple(range(len(order))):
-            rows = prod(i.shape)
-            if axes == (len(labels) - 1,) and rows >= _MANY and 0 < i.entries <= rows * _SHORT:
-                return _row_sums(source, i.entries // rows, dtype)
+        plain = order == tuple(range(len(order)))
+        if axes == (len(labels) - 1,):
+            if plain:
+                return lambda slots: sums_along(slots[source])
+            return lambda slots: sums_along(slots[source]).transpose(order)
+        if plain:
             return lambda slots: slots[source].sum(axis=axes)
         return lambda slots: slots[source].sum(axis=axes).transpose(order)
     small = {x: k for k, x in enumerate(dict.fromkeys(labels))}  # einsum takes labels below 52
     inner, outer = [small[x] for x in labels], [small[x] for x in out]
     return lambda slots: np.einsum(slots[source], inner, outer)
-
-
-def _row_sums(source: int, length: int, dtype: Any) -> Step:
-    """Sums along a short last axis, as a product with ones: many times faster."""
-    ones = np.ones(length, dtype)
-
-    def run(slots: Slots) -> Any:
-        a = slots[source]
-        if a.dtype == dtype and a.flags.c_contiguous:
-            return np.dot(a, ones)
-        return a.sum(axis=-1)
-
-    return run
 
 
 def _scale(i: Scale, dtype: Any) -> Step:
@@ -170,7 +157,7 @@ def _pair(i: Pair, dtype: Any) -> Step:
         x, turn_x, y, turn_y = _factors(i)
         return _dot(x, turn_x, y, turn_y)
     if left == right and set(out) < set(left):
-        return _inner_products(i, dtype)
+        return _inner_products(i)
     multiply = _Batched(i)
     return lambda slots: multiply(slots[a], slots[b], None)
 
@@ -242,24 +229,15 @@ def _dot_writer(i: Pair) -> Writer:
     return Writer(write, i.shape)
 
 
-def _inner_products(i: Pair, dtype: Any) -> Step:
+def _inner_products(i: Pair) -> Step:
     """Σ a ⊙ b over some axes of two arrays with the same ones."""
     a, b, labels, out = i.left, i.right, i.left_labels, i.out
     small = {x: k for k, x in enumerate(labels)}
     inner, outer = [small[x] for x in labels], [small[x] for x in out]
-    rows = prod(i.shape)
     if labels[-1] in out:
         return lambda slots: np.einsum(slots[a], inner, slots[b], inner, outer)
-    if out == labels[:-1] and rows >= _MANY and 0 < i.volume <= rows * _SHORT:
-        ones = np.ones(i.volume // rows, dtype)
-
-        def run(slots: Slots) -> Any:
-            products = slots[a] * slots[b]
-            if products.dtype == dtype and products.flags.c_contiguous:
-                return np.dot(products, ones)
-            return products.sum(axis=-1)
-
-        return run
+    if out == labels[:-1] and is_short((*i.shape, i.volume // max(prod(i.shape), 1))):
+        return lambda slots: sums_along(slots[a] * slots[b])
     multiply = _Batched(i)
     return lambda slots: multiply(slots[a], slots[b], None)
 
