@@ -180,16 +180,19 @@ class Shared:
     params : tuple
         Hashable parameters of the work.
     operand : Expr
-        What it works on: an operand, or what an operand is a view or a multiple of.
+        What it works on: an operand, or its transpose.
     evaluate : callable
         ``evaluate(node, done, out, *arrays)``: the node's value from what the work gave, written
         into ``out`` unless that is None; ``out`` is none of the arrays.
+    key : Expr or None
+        By default the operand. Operands with one key give the same, and one of them is enough.
     """
 
     work: Callable[..., Any]
     params: Params
     operand: Expr
     evaluate: Callable[..., Any]
+    key: Expr | None = None
 
 
 # ---------------------------------------------------------------- test domains
@@ -257,6 +260,9 @@ class Primitive:
     into : callable or None
         ``into(node, out, *arrays)``: what ``evaluate`` gives, bit for bit, written into an array
         of the result's shape and dtype. Of elementwise operations it may be one of the operands.
+    add_into : callable or None
+        ``add_into(node, total, factor, *arrays)``: add a multiple of the value to an array of its
+        shape, where that is cheaper than making the value: it is zero in most places.
     shared : callable or None
         ``shared(node)``: the work that is shared with other operations, None for no such work.
     foreign : bool
@@ -329,6 +335,7 @@ class Primitive:
     notation: Notation | Callable[[Expr], Notation]
     parameters: tuple[str, ...] = ()
     into: Callable[..., Any] | None = None
+    add_into: Callable[..., None] | None = None
     shared: Callable[[Expr], Shared | None] | None = None
     foreign: bool = False
     elementwise: bool = False

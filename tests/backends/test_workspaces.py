@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special
 
 import wengert as wg
 from operations.support import BATCHED, SMALL, Call, by_id, rng_for
@@ -18,15 +20,21 @@ from wengert.backends.workspaces import LARGE_BYTES, STORE, BufferedProgram, Sto
 from wengert.expr import Expr
 from wengert.operations import (
     add,
+    broadcast,
+    constant,
     contract,
     diag,
     elementwise,
+    embed,
     inv,
+    logdet,
+    logsumexp,
     matmul,
     mul,
     power,
     reshape,
     scale,
+    solve,
     sub,
     sum_,
     transpose,
@@ -35,7 +43,7 @@ from wengert.operations import (
 from wengert.operations.structural import POWER
 from wengert.plan import make_plan
 from wengert.plan.buffers import Request, assign_buffers
-from wengert.plan.instructions import Apply, Combine, Input, Pair, Plan, Scale, Term
+from wengert.plan.instructions import Apply, Combine, Input, Pair, Plan, Prepare, Scale, Term
 
 FLOAT = np.dtype(float)
 N = 5000
@@ -357,3 +365,122 @@ def test_small_programs_have_no_buffers() -> None:
     assert not isinstance(
         compile_plan(make_plan([sum_(elementwise("sin", small))], {}), FLOAT), BufferedProgram
     )
+
+
+# ------------------------------------------------------------------ shared work and placed terms
+
+
+SHARING = [c for c in SMALL + BATCHED if c.primitive.shared is not None]
+
+
+def _special_values(call: Call, dtype: Any) -> list[list[Any]]:
+    """Operands from the domains, then with NaN and infinities in every place."""
+    drawn = [np.asarray(a, dtype) for a in call.draw(rng_for(call)).values()]
+    found = [drawn]
+    for bad in (np.nan, np.inf, -np.inf, 800.0, -800.0, 0.0):
+        found += [[np.full_like(a, bad) for a in drawn]] if call.primitive.elementwise else []
+        if drawn[0].size:
+            spoilt = [a.copy() for a in drawn]
+            spoilt[0].flat[0] = bad
+            found.append(spoilt)
+    return found
+
+
+@by_id(SHARING)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_shared_work_gives_what_the_operation_gives(call: Call, dtype: Any) -> None:
+    node = call.node()
+    shared = node.primitive.shared(node) if node.primitive.shared is not None else None
+    if shared is None or node.primitive is not call.primitive:
+        pytest.skip("nothing is shared by such a call")
+    tolerance = 1e-12 if dtype is np.float64 else 1e-4
+    for drawn in _special_values(call, dtype):
+        operands = [a[()] for a in drawn]  # numbers where there are no axes
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                expected = call.primitive.evaluate(node, *operands)
+            except wg.WengertError as error:
+                with pytest.raises(type(error)):
+                    shared.evaluate(node, shared.work(operands[0], *shared.params), None, *operands)
+                continue
+            done = shared.work(operands[0], *shared.params)
+            got = shared.evaluate(node, done, None, *operands)
+        assert np.shape(got) == np.shape(expected)
+        assert np.asarray(got).dtype == dtype
+        np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_matrices_and_their_transposes_share_one_factorisation() -> None:
+    C, b = variable("C", (4, 4)), variable("b", (4,))
+    S = matmul(C, add([C, diag(b)]))
+    roots = [solve(S, b), solve(transpose(S), b), logdet(S), inv(S), inv(transpose(S))]
+    plan = make_plan(roots, {})
+    assert sum(isinstance(i, Prepare) for i in plan.instructions) == 1
+    rng = np.random.default_rng(0)
+    values = {"C": rng.random((4, 4)) + 3 * np.eye(4), "b": rng.random(4) + 1}
+    s = values["C"] @ (values["C"] + np.diag(values["b"]))
+    expected = [np.linalg.solve(s, values["b"]), np.linalg.solve(s.T, values["b"]),
+                np.linalg.slogdet(s)[1], np.linalg.inv(s), np.linalg.inv(s.T)]  # fmt: skip
+    for one, other in zip(compile_plan(plan, FLOAT)(values), expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-11)
+    alone = make_plan([solve(S, b)], {})
+    assert not any(isinstance(i, Prepare) for i in alone.instructions)
+
+
+def test_sigmoids_of_a_number_and_its_negative_share_one_exponential() -> None:
+    z = add([x, y])
+    roots = [elementwise("sigmoid", z), elementwise("sigmoid", scale(-1, z)),
+             elementwise("softplus", z), elementwise("softplus", scale(-1, z))]  # fmt: skip
+    plan = make_plan(roots, {})
+    assert sum(isinstance(i, Prepare) for i in plan.instructions) == 1
+    values = {"x": np.linspace(-800, 800, N), "y": np.zeros(N)}
+    t = values["x"]
+    with np.errstate(all="ignore"):
+        expected = [special.expit(t), special.expit(-t), np.logaddexp(t, 0), np.logaddexp(-t, 0)]
+    found = compile_plan(plan, FLOAT)
+    for _ in range(3):
+        for one, other in zip(found(values), expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-14, atol=1e-307)
+
+
+@pytest.mark.parametrize("size", [4, 2000])
+def test_embedded_terms_are_added_in_their_places(size: int) -> None:
+    """Overlapping, with factors, next to plain and constant terms, also of one entry."""
+    p, q = variable("p", (size,)), variable("q", (3, size))
+    parts = [embed(elementwise("sin", p), [0, None], (3, size)),
+             embed(elementwise("cos", p), [2, slice(None, None, -1)], (3, size)),
+             embed(elementwise("exp", p), [2, None], (3, size))]  # fmt: skip
+    one = broadcast(constant(1), (3, size))
+    for terms, factors in [
+        (parts, [1, 2, -3]), ([q, *parts], [1, 1, -1, 2]), ([one, *parts], [5, 1, 1, 1]),
+        ([elementwise("sin", q), q, *parts], [1, 3, 1, 1, 1]),
+    ]:  # fmt: skip
+        plan = make_plan([elementwise("sin", add(terms, factors))], {})
+        assert any(isinstance(i, Combine) and len(i.placed) == 3 for i in plan.instructions)
+        found = compile_plan(plan, FLOAT)
+        for seed in range(3):
+            rng = np.random.default_rng(seed)
+            values = {"p": rng.random(size), "q": rng.random((3, size))}
+            v, dense = values["p"], np.zeros((3, 3, size))
+            dense[0, 0], dense[1, 2], dense[2, 2] = np.sin(v), np.cos(v)[::-1], np.exp(v)
+            others = {q: values["q"], one: 1.0}
+            total = sum(
+                c * (dense[parts.index(t)] if t in parts else others.get(t, np.sin(values["q"])))
+                for t, c in zip(terms, factors, strict=True)
+            )
+            np.testing.assert_allclose(found(values)[0], np.sin(total), rtol=1e-12, atol=1e-13)
+
+
+def test_logsumexp_keeps_the_digits_of_what_is_small() -> None:
+    v = variable("v", (100, 4))
+    values = np.full((100, 4), -50.0)
+    values[:, 1] = 0
+    values[3] = -np.inf
+    values[4, 0] = np.nan
+    values[5, 0] = np.inf
+    (got,) = compile_plan(make_plan([logsumexp(v, 1)], {}), FLOAT)({"v": values})
+    np.testing.assert_allclose(got[6:], np.log1p(3 * np.exp(-50.0)), rtol=1e-14)
+    assert got[3] == -np.inf
+    assert np.isnan(got[4])
+    assert got[5] == np.inf

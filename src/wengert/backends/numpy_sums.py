@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.numpy_views import Index, aligned, diagonal_view
-from wengert.plan.instructions import Combine, Labels, Term
+from wengert.plan.instructions import Combine, Labels, Placed, Term
 
 Slots = list[Any]
 
@@ -97,20 +97,22 @@ def _split(i: Combine) -> tuple[list[_Group], list[Term]]:
 def combine_step(i: Combine, dtype: Any) -> Callable[[Slots], Any]:
     """A combination as a new array."""
     groups, diagonal = _split(i)
-    if all(t.plain for t in i.terms):
+    if all(t.plain for t in i.terms) and not i.placed:
         return _difference(groups) or _total(groups)
     total_of = _total(groups) if groups else None
-    shape = i.shape
+    shape, placed = i.shape, i.placed
 
     def run(slots: Slots) -> Any:
         total: Any = None if total_of is None else total_of(slots)
-        if not diagonal and total.shape == shape and total.dtype == dtype:
+        if not diagonal and not placed and total.shape == shape and total.dtype == dtype:
             return total
         result = np.zeros(shape, dtype) if total is None else np.empty(shape, dtype)
         if total is not None:
             result[...] = total
         for term in diagonal:
             _add_through_pattern(result, slots[term.source], term)
+        for part in placed:
+            _add_placed(result, slots, part)
         return result
 
     return run
@@ -158,14 +160,20 @@ def combine_writer(
             np.copyto(out, total)
         for term in diagonal:
             _add_through_pattern(out, slots[term.source], term)
+        for part in i.placed:
+            _add_placed(out, slots, part)
         return out
 
-    over = _read_before_written(groups, diagonal)
+    late = {t.source for t in diagonal} | {s for p in i.placed for s in p.operands}
+    over = _read_before_written(groups, late)
     return write, over, any(g.plain for g in groups[1:])
 
 
-def _read_before_written(groups: Sequence[_Group], diagonal: Sequence[Term]) -> tuple[int, ...]:
-    """The sources that are not read again once something is written to the result."""
+def _read_before_written(groups: Sequence[_Group], last: set[int]) -> tuple[int, ...]:
+    """The sources that are not read again once something is written to the result.
+
+    ``last`` are those that are read after the groups.
+    """
     if not groups:
         return ()
     first, *rest = groups
@@ -175,8 +183,14 @@ def _read_before_written(groups: Sequence[_Group], diagonal: Sequence[Term]) -> 
         early += rest[0].parts
         rest = rest[1:]
     late += [p for g in rest for p in g.parts]
-    again = {p.source for p in late} | {t.source for t in diagonal}
+    again = {p.source for p in late} | last
     return tuple(p.source for p in early if p.source not in again)
+
+
+def _add_placed(result: Any, slots: Slots, part: Placed) -> None:
+    add = part.node.primitive.add_into
+    assert add is not None
+    add(part.node, result, part.factor, *(slots[s] for s in part.operands))
 
 
 def _add_through_pattern(result: Any, core: Any, term: Term) -> None:

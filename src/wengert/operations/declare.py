@@ -22,6 +22,7 @@ from wengert.primitive import (
     Partials,
     Primitive,
     Sample,
+    Shared,
     Undefined,
     register,
 )
@@ -47,6 +48,7 @@ def declare(
     positive: bool = False,
     smooth: bool = True,
     into: Callable[..., Any] | None = None,
+    shared: Callable[[Expr], Shared | None] | None = None,
     power_rule: Callable[[Expr, Fraction], Expr | None] | None = None,
     as_power: Callable[[Expr], tuple[Expr, Fraction]] | None = None,
     reason: str = "piecewise constant",
@@ -84,7 +86,7 @@ def declare(
         ``rewrite(*operands)``: a simpler node or None, of a function without parameters.
     into : callable, optional
         ``into(out, *params, *arrays)``: evaluate into an array; by default the ufunc's ``out``.
-    positive, smooth, power_rule, as_power, source
+    positive, smooth, shared, power_rule, as_power, source
         As :class:`wengert.primitive.Primitive` has them.
     reason : str
         Why the derivative is zero, if there are no partials.
@@ -122,6 +124,7 @@ def declare(
             into=None
             if written is None
             else lambda node, out, *arrays: written(out, *node.params, *arrays),
+            shared=shared,
             elementwise=True,
             zero_at_zero=at_zero == 0,
             rewrite=rewriting,

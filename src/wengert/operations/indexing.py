@@ -313,6 +313,11 @@ def _embed(node: Expr, x: Any) -> Any:
     return result
 
 
+def _add_embedded(node: Expr, total: Any, factor: float, x: Any) -> None:
+    view = total[(..., *map(as_index, node.params[0]))]  # of no axes too: the dots make it a view
+    view += x if factor == 1 else factor * x
+
+
 def _rewrite_embedding(operands: tuple[Expr, ...], params: Params) -> Expr | None:
     x, (specs, sizes) = operands[0], params
     plain = plain_specs(specs, sizes)
@@ -390,6 +395,7 @@ EMBED = register(
         ),
         _notation_of_embedding,
         parameters=("slices", "sizes"),
+        add_into=_add_embedded,
         rewrite=_rewrite_embedding,
         samples=(
             Sample(((2,),), (((1, 3, 1),), (4,))),

@@ -132,18 +132,30 @@ class Term:
 
 
 @dataclass(frozen=True)
+class Placed:
+    """A term of a combination that an operation adds where it is not zero: factor · node."""
+
+    node: Expr
+    operands: tuple[int, ...]
+    factor: float
+    entries: int
+
+
+@dataclass(frozen=True)
 class Combine(Instruction):
     """A linear combination; patterned terms are added through diagonal views, never densified."""
 
     terms: tuple[Term, ...]
+    placed: tuple[Placed, ...] = ()
 
     @property
     def sources(self) -> tuple[int, ...]:
-        return tuple(t.source for t in self.terms)
+        return (*(t.source for t in self.terms), *(s for p in self.placed for s in p.operands))
 
     @property
     def flops(self) -> int:
-        return self.size * max(1, 2 * len(self.terms) - 1)
+        whole = self.size * max(0 if self.placed else 1, 2 * len(self.terms) - 1)
+        return whole + sum(2 * p.entries for p in self.placed)
 
 
 @dataclass(frozen=True)

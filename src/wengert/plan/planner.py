@@ -39,6 +39,7 @@ from wengert.plan.instructions import (
     Item,
     Labels,
     Pair,
+    Placed,
     Plan,
     Prepare,
     Reshape,
@@ -114,6 +115,7 @@ class _Planner:
                     for o in node.operands
                     if (self.uses[o] == 1 and _is_spread(o))
                     or (self.uses[o] == added[o] and _is_constant(o))
+                    or (self.uses[o] == 1 and _is_placed(o))
                 )
         return merged
 
@@ -192,16 +194,21 @@ class _Planner:
 
     def _combination(self, node: Expr, shape: tuple[int, ...]) -> int:
         terms: list[Term] = []
+        placed: list[Placed] = []
         for operand, coefficient in zip(node.operands, coefficients_of(node), strict=True):
             if operand in self.slot_of:
                 axes = tuple(range(len(shape)))
                 terms.append(Term(self.slot_of[operand], _as_float(coefficient), axes, axes))
+            elif _is_placed(operand):
+                slots = tuple(self.slot_of[o] for o in operand.operands)
+                entries = prod(self.shape(operand.operands[0]))
+                placed.append(Placed(operand, slots, _as_float(coefficient), entries))
             else:
                 self._check_known(operand)
                 slot, labels, factor = self._core(operand)
                 out = contraction_params(operand)[1]
                 terms.append(Term(slot, _as_float(coefficient) * factor, labels, out))
-        return self._emit(Combine, shape, tuple(terms))
+        return self._emit(Combine, shape, tuple(terms), tuple(placed))
 
     # ------------------------------------------------------------ contractions
 
@@ -340,7 +347,7 @@ def _shared_work(order: Sequence[Expr]) -> dict[Expr, Shared]:
 
 
 def _key(shared: Shared) -> Hashable:
-    return shared.work, shared.params, shared.operand
+    return shared.work, shared.params, shared.key or shared.operand
 
 
 def _as_float(value: Fraction) -> float:
@@ -354,6 +361,11 @@ def _as_float(value: Fraction) -> float:
 def _is_spread(node: Expr) -> bool:
     """Does a sum add it through its pattern: one of a value, or of a constant?"""
     return _has_pattern(node) or (_is_constant(node) and node.ndim > 0)
+
+
+def _is_placed(node: Expr) -> bool:
+    """Does an operation add it to a sum, in the places where it is not zero?"""
+    return node.primitive.add_into is not None and node.dtype == "real" and node.ndim > 0
 
 
 def _is_constant(node: Expr) -> bool:
