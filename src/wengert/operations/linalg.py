@@ -6,6 +6,7 @@ Sources: lecture identities 5.101 to 5.103; Golub and Pereyra 1973 for the pseud
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from wengert.operations.algebra import (
 )
 from wengert.operations.apply import apply
 from wengert.operations.build import mul, neg, sub, sum_
-from wengert.operations.lu import is_numerically_singular, shared_factors
+from wengert.operations.lu import Factors, is_numerically_singular, shared_factors
 from wengert.operations.matrix_parts import identities, product, swapped
 from wengert.operations.reductions import PROD
 from wengert.operations.scalar_functions import LOG
@@ -151,17 +152,15 @@ def _rewrite_logdet(operands: tuple[Expr, ...], params: Params) -> Expr | None:
 
 def _evaluate_inverse(node: Expr, a: Any) -> Any:
     """The inverse; an error if the matrix is singular, or within rounding of a singular one."""
-    try:
+    with suppress(np.linalg.LinAlgError):
         inverse = cast("Any", np.linalg.inv(a))
-    except np.linalg.LinAlgError:
-        inverse = None
-    return _checked_inverse(a, inverse)
+        if not is_numerically_singular(a, inverse):
+            return inverse
+    raise _not_invertible(a)
 
 
-def _checked_inverse(a: Any, inverse: Any) -> Any:
-    if inverse is not None and not is_numerically_singular(a, inverse):
-        return inverse
-    raise SingularMatrixError(
+def _not_invertible(a: Any) -> SingularMatrixError:
+    return SingularMatrixError(
         f"the {a.shape[-1]}×{a.shape[-1]} matrix to be inverted is singular "
         f"(rank {np.linalg.matrix_rank(a)}); use pinv for a pseudo-inverse, or add a ridge"
     )
@@ -170,17 +169,18 @@ def _checked_inverse(a: Any, inverse: Any) -> Any:
 def _inverse_from_factors(node: Expr, factors: Any, turned: bool, a: Any) -> Any:
     if factors is None:
         return a
-    inverse = None if factors.exactly_singular else factors.inverse()
-    return _checked_inverse(a, inverse.T if turned and inverse is not None else inverse)
+    if factors.lost:
+        raise _not_invertible(a)
+    return factors.inverse().T if turned else factors.inverse()
 
 
-def _from_sign_and_log(read: Callable[[Any, Any], Any]) -> Callable[[Expr], Shared | None]:
-    """The shared work of a function of the determinant's sign and logarithm."""
+def _from_factors(read: Callable[[Factors], Any]) -> Callable[[Expr], Shared | None]:
+    """The shared work of a function of the determinant."""
 
     def evaluate(node: Expr, factors: Any, turned: bool, a: Any) -> Any:
         if factors is None:
             return node.primitive.evaluate(node, a)
-        return np.asarray(read(*factors.sign_and_log()), dtype=a.dtype)
+        return np.asarray(read(factors), dtype=a.dtype)
 
     return lambda node: shared_factors(node, evaluate)
 
@@ -286,7 +286,7 @@ DET = register(
         lambda node, a: np.linalg.det(a),
         Pushforward(_push_det),
         Notation.function("det", latex=r"\det", numpy="np.linalg.det"),
-        shared=_from_sign_and_log(lambda sign, log: sign * np.exp(log)),
+        shared=_from_factors(lambda f: f.sign() * np.exp(f.log())),
         rewrite=_rewrite_det,
         domains=_INVERTIBLE,
         source="lecture (5.101), Jacobi's formula",
@@ -303,7 +303,7 @@ LOGDET = register(
         Notation(
             "logdet({0})", "log det({0})", r"\log\det\left({0}\right)", "np.linalg.slogdet({0})[1]"
         ),
-        shared=_from_sign_and_log(lambda sign, log: np.nan if sign < 0 else log),
+        shared=_from_factors(lambda f: np.nan if f.sign() < 0 else f.log()),
         rewrite=_rewrite_logdet,
         domains=(Domain(matrix="spd"),),
         source="Matrix Cookbook (57); through LU, NaN for a negative determinant",
@@ -323,7 +323,7 @@ LOGABSDET = register(
             r"\log\left|\det\left({0}\right)\right|",
             "np.linalg.slogdet({0})[1]",
         ),
-        shared=_from_sign_and_log(lambda sign, log: log),
+        shared=_from_factors(lambda f: f.log()),
         domains=_INVERTIBLE,
         source="Matrix Cookbook (57); through LU, for either sign; −∞ for a singular matrix",
         rule="log-determinant, Matrix Cookbook (57): d log |det(X)| = tr(X⁻¹ dX)",
@@ -342,7 +342,7 @@ SIGNDET = register(
             r"\operatorname{{sign}}\det\left({0}\right)",
             "np.linalg.slogdet({0})[0]",
         ),
-        shared=_from_sign_and_log(lambda sign, log: sign),
+        shared=_from_factors(lambda f: f.sign()),
         domains=_INVERTIBLE,
         smooth=False,
         source="through LU",

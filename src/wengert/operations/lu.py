@@ -12,17 +12,20 @@ from wengert.expr import Expr
 from wengert.operations.algebra import orient
 from wengert.primitive import Shared
 
+_NAMES = ("getrf", "getrs", "getri", "gecon", "lange")
+_CALLS = {
+    "d": {name: getattr(lapack, "d" + name) for name in _NAMES},
+    "f": {name: getattr(lapack, "s" + name) for name in _NAMES},
+}
+
 
 class Factors:
     """P L U = A of a square matrix in float64 or float32, by LAPACK."""
 
     def __init__(self, a: Any) -> None:
         self.a = a
-        self._letter = "s" if a.dtype == np.float32 else "d"
-        self._lu, self._pivots, self._info = self._call("getrf", a)
-
-    def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
-        return getattr(lapack, self._letter + name)(*arguments, **options)
+        self._calls = _CALLS[a.dtype.char]
+        self._lu, self._pivots, self._info = self._calls["getrf"](a)
 
     @property
     def exactly_singular(self) -> bool:
@@ -32,8 +35,8 @@ class Factors:
     @cached_property
     def condition(self) -> float:
         """LAPACK's estimate of the condition number in the 1-norm."""
-        norm = np.abs(self.a).sum(axis=0).max()
-        reciprocal = float(self._call("gecon", self._lu, norm)[0])
+        norm = self._calls["lange"]("1", self.a)
+        reciprocal = float(self._calls["gecon"](self._lu, norm)[0])
         return np.inf if reciprocal == 0 else 1 / reciprocal
 
     @cached_property
@@ -48,21 +51,22 @@ class Factors:
 
     def inverse(self) -> Any:
         """A⁻¹, if no pivot is 0."""
-        return np.ascontiguousarray(self._call("getri", self._lu, self._pivots)[0])
+        return np.ascontiguousarray(self._calls["getri"](self._lu, self._pivots)[0])
 
     def solve(self, columns: Any, *, turned: bool = False) -> Any:
         """The solution X of A X = B, or of Aᵀ X = B."""
-        return self._call("getrs", self._lu, self._pivots, columns, trans=int(turned))[0]
+        return self._calls["getrs"](self._lu, self._pivots, columns, trans=int(turned))[0]
 
-    def sign_and_log(self) -> tuple[Any, Any]:
-        """The sign of the determinant and the logarithm of its size: 0 and −∞ for 0."""
-        kind = self.a.dtype.type
+    def sign(self) -> Any:
+        """The sign of the determinant; 0 if a pivot is."""
         if self.exactly_singular:
-            return kind(0), kind(-np.inf)
-        diagonal = np.diagonal(self._lu)
+            return 0
         swaps = np.count_nonzero(self._pivots != np.arange(len(self._pivots)))
-        negative = (np.count_nonzero(diagonal < 0) + swaps) % 2
-        return kind(-1 if negative else 1), kind(np.log(np.abs(diagonal)).sum())
+        return -1 if (np.count_nonzero(self._lu.diagonal() < 0) + swaps) % 2 else 1
+
+    def log(self) -> Any:
+        """The logarithm of the size of the determinant; −∞ if a pivot is 0."""
+        return -np.inf if self.exactly_singular else np.log(np.abs(self._lu.diagonal())).sum()
 
 
 def factorise(a: Any) -> Factors | None:
