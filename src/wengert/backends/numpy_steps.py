@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.backends.numpy_programs import Step, branch_step, item_step, loop_step
 from wengert.backends.numpy_sums import Slots, combine_step, combine_writer
-from wengert.backends.numpy_views import aligned, diagonal_view
+from wengert.backends.numpy_views import diagonal_view, reader
 from wengert.operations.short_axes import is_short, sums_along
 from wengert.plan.instructions import (
     Apply,
@@ -148,11 +148,8 @@ def _pair(i: Pair, dtype: Any) -> Step:
     if _is_hadamard(i):
         if left == right == out:
             return lambda slots: slots[a] * slots[b]
-        order_a, index_a = aligned(left, out)
-        order_b, index_b = aligned(right, out)
-        return lambda slots: (
-            slots[a].transpose(order_a)[index_a] * slots[b].transpose(order_b)[index_b]
-        )
+        read_a, read_b = reader(a, left, out), reader(b, right, out)
+        return lambda slots: read_a(slots) * read_b(slots)
     if _is_product(i):
         x, turn_x, y, turn_y = _factors(i)
         return _dot(x, turn_x, y, turn_y)
@@ -173,12 +170,10 @@ def _pair_writer(i: Pair) -> Writer | None:
             over=(a,) if left else (b,),
         )
     if _is_hadamard(i):
-        order_a, index_a = aligned(left, out)
-        order_b, index_b = aligned(right, out)
+        read_a, read_b = reader(a, left, out), reader(b, right, out)
 
         def write(slots: Slots, out: Any, scratch: Any) -> Any:
-            x = slots[a].transpose(order_a)[index_a]
-            return np.multiply(x, slots[b].transpose(order_b)[index_b], out=out)
+            return np.multiply(read_a(slots), read_b(slots), out=out)
 
         return Writer(write, over=tuple(
             s for s, labels in ((a, left), (b, right)) if labels == out

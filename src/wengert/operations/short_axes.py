@@ -19,8 +19,10 @@ def is_short(shape: tuple[int, ...]) -> bool:
 def sums_along(a: Any) -> Any:
     """Sums along the last axis: a product with ones."""
     if is_short(a.shape) and a.dtype.kind == "f" and a.flags.c_contiguous:
-        rows = a.reshape(-1, a.shape[-1])
-        return np.dot(rows, np.ones(a.shape[-1], a.dtype)).reshape(a.shape[:-1])
+        ones = np.ones(a.shape[-1], a.dtype)
+        if a.ndim == 2:
+            return np.dot(a, ones)
+        return np.dot(a.reshape(-1, a.shape[-1]), ones).reshape(a.shape[:-1])
     return a.sum(axis=-1)
 
 
