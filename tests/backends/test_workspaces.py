@@ -43,7 +43,17 @@ from wengert.operations import (
 from wengert.operations.structural import POWER
 from wengert.plan import make_plan
 from wengert.plan.buffers import Request, assign_buffers
-from wengert.plan.instructions import Apply, Combine, Input, Pair, Plan, Prepare, Scale, Term
+from wengert.plan.instructions import (
+    Apply,
+    Combine,
+    Input,
+    Pair,
+    Plan,
+    Prepare,
+    Scale,
+    Single,
+    Term,
+)
 
 FLOAT = np.dtype(float)
 N = 5000
@@ -242,6 +252,66 @@ def test_what_is_not_finite_does_not_stay(bad: float) -> None:
     for _ in range(3):
         assert np.isnan(found({"x": spoilt})[0])
         assert all(same_bits(a, b) for a, b in zip(found({"x": good}), expected, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_plans_give_the_same_bits_with_buffers(seed: int) -> None:
+    """Sums with factors of several kinds, products, transposes, functions and constant rows."""
+    rng = np.random.default_rng(seed)
+    n, count = 50, 24
+    sine = elementwise("sin", variable("S", (n, n)))
+    square, row = (0, 1), (1,)
+    steps: list[Any] = [Input(0, (n, n), "a"), Input(1, (n, n), "b"), Input(2, (n,), "v")]
+    whole = [0, 1]
+    for k in range(3, count):
+        recent = whole[-5:] if rng.random() < 0.8 else whole
+        chosen = [int(rng.choice(recent)) for _ in range(4)]
+        kind = int(rng.integers(6))
+        if kind <= 1:
+            number = int(rng.integers(1, 5))
+            terms = [Term(s, float(rng.choice([1, -1, 0.5, -0.5, 3])), square, square)
+                     for s in dict.fromkeys(chosen[:number])]  # fmt: skip
+            terms += [Term(2, 0.5, row, square)] if rng.random() < 0.3 else []
+            terms += [Term(2, 1.0, row, (1, 1))] if rng.random() < 0.2 else []
+            steps.append(Combine(k, (n, n), tuple(terms)))
+        elif kind == 2:
+            steps.append(Pair(k, (n, n), *chosen[:2], square, square, square, n * n))
+        elif kind == 3:
+            steps.append(Single(k, (n, n), chosen[0], square, (1, 0), n * n))
+        elif kind == 4:
+            steps.append(Apply(k, (n, n), sine, (chosen[0],)))
+        else:
+            steps.append(Scale(k, (n, n), chosen[0], 0.25))
+        whole.append(k)
+    plan = Plan(tuple(steps), (count - 1, int(rng.choice(whole[2:]))), count)
+    found = compile_plan(plan, FLOAT)
+    for _ in range(3):
+        values = {"a": rng.random((n, n)), "b": rng.random((n, n)), "v": rng.random(n)}
+        expected = compile_plan(plan, FLOAT)(values)
+        for _ in range(2):
+            for one, other in zip(found(values), expected, strict=True):
+                assert same_bits(one, other)
+
+
+def test_an_array_whose_view_is_read_later_is_not_written_over() -> None:
+    """s + a + sᵀ, where s and its transpose die."""
+    n, square = 50, (0, 1)
+    sine = elementwise("sin", variable("S", (n, n)))
+    plan = Plan(
+        (
+            Input(0, (n, n), "a"),
+            Apply(1, (n, n), sine, (0,)),
+            Single(2, (n, n), 1, square, (1, 0), n * n),
+            Combine(3, (n, n), tuple(Term(s, 1.0, square, square) for s in (1, 0, 2))),
+            Scale(4, (n, n), 3, 2.0),
+        ),
+        (4,),
+        5,
+    )
+    found = compile_plan(plan, FLOAT)
+    a = np.random.default_rng(0).random((n, n))
+    for _ in range(3):
+        np.testing.assert_array_equal(found({"a": a})[0], 2 * (np.sin(a) + a + np.sin(a).T))
 
 
 # ------------------------------------------------------------------ into
