@@ -16,6 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 implementations: dict[Any, Callable[..., Any]] = {}
 ufunc_methods: dict[tuple[Any, str], Callable[..., Any]] = {}
 elementwise_functions: list[Callable[..., Any]] = []  # what tries a ufunc that is not in the table
+entrywise: set[Any] = set()  # ufuncs to whose traced versions arrays from outside are mere leaves
 
 
 def implements(*functions: Any) -> Callable[[F], F]:

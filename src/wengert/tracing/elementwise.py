@@ -26,8 +26,9 @@ from wengert.operations import (
 )
 from wengert.primitive import registry
 from wengert.tracing.array import TracedArray
-from wengert.tracing.dispatch import elementwise_functions, implements, unsupported
-from wengert.tracing.lifting import lift, product, rational, spread, trace_of
+from wengert.tracing.dispatch import elementwise_functions, entrywise, implements, unsupported
+from wengert.tracing.lifting import lift, product, spread, trace_of
+from wengert.tracing.numbers import rational
 from wengert.tracing.trace import kind_of
 from wengert.tracing.trace import where as place
 
@@ -57,6 +58,7 @@ def any_ufunc(ufunc: Any, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> An
     if kwargs:
         raise unsupported(ufunc, f"the argument {next(iter(kwargs))!r} is not supported")
     found = operation
+    entrywise.add(ufunc)
     return elementwise(ufunc, lambda *operands: found(*spread(*operands)), inputs, dtype)
 
 
@@ -154,6 +156,7 @@ def _declare(ufunc: Any, build: Build) -> None:
         return elementwise(ufunc, build, inputs, dtype)
 
     implements(ufunc)(implementation)
+    entrywise.add(ufunc)
 
 
 for _ufunc, _build in ARITHMETIC.items():

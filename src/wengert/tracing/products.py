@@ -27,7 +27,7 @@ from wengert.operations import (
 )
 from wengert.primitive import registry
 from wengert.tracing.array import TracedArray
-from wengert.tracing.dispatch import implements, unsupported
+from wengert.tracing.dispatch import entrywise, implements, unsupported
 from wengert.tracing.lifting import labels_in, lift, trace_of
 from wengert.tracing.reducing import axes_of, float_dtype, restored, traced
 from wengert.tracing.trace import where as place
@@ -61,6 +61,9 @@ def _matmul(a: Any, b: Any, **kwargs: Any) -> Any:
     out = (*range(n), *((n,) if x.ndim > 1 else ()), *((n + 2,) if y.ndim > 1 else ()))
     sizes = dict(enumerate(batch))
     return TracedArray(contract([x, y], [left, right], out, sizes=sizes), trace, dtype)
+
+
+entrywise.add(np.matmul)
 
 
 @implements(np.matvec)
