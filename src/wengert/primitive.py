@@ -299,6 +299,9 @@ class Primitive:
     sliced : callable or None
         ``sliced(node, slices) -> Expr | None``: a simpler node for a slice of the node (its
         parameters are those of the operation ``slice``).
+    summed : callable or None
+        ``summed(terms) -> list of Expr | None``: fewer nodes with the same sum, for many nodes of
+        the operation that are added, each with its coefficient.
     masking : bool
         Zero where its last operand, a mask, is false, and its first operand elsewhere: products
         with it are taken inside, so that 0 · ∞ is 0 where nothing is kept.
@@ -350,6 +353,7 @@ class Primitive:
     merged: Callable[[Expr, int], Shape | None] | None = None
     unmerge: Callable[[Expr, int], Expr] | None = None
     sliced: Callable[[Expr, Any], Expr | None] | None = None
+    summed: Callable[[Sequence[tuple[Expr, Fraction]]], list[Expr] | None] | None = None
     masking: bool = False
     domains: tuple[Domain, ...] = field(default=(Domain(),))
     samples: tuple[Sample, ...] = ()

@@ -9,13 +9,14 @@ writes them among zeros, so each is the transpose of the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from wengert.errors import ShapeError
 from wengert.expr import Expr, Params
-from wengert.operations.algebra import contract
+from wengert.operations.algebra import add, contract, scale
 from wengert.operations.apply import apply
 from wengert.operations.places import (
     Spec,
@@ -33,13 +34,14 @@ from wengert.operations.places import (
     spec_for,
 )
 from wengert.operations.structure import (
+    FEW_PARTS,
     contraction_params,
     is_contraction,
     is_zero,
     zeros,
 )
 from wengert.operations.trailing import float_out, separable, with_axes_leading
-from wengert.primitive import Linear, Notation, Primitive, Sample, register
+from wengert.primitive import Linear, Notation, Primitive, Sample, register, registry
 from wengert.shapes import Shape, Size, format_shape
 
 # ---------------------------------------------------------------- builders
@@ -366,6 +368,88 @@ def _embedding_of_embedding(x: Expr, specs: Specs, sizes: Shape) -> Expr:
     return apply(EMBED, x.operands[0], slices=tuple(wide), sizes=tuple(shape))
 
 
+# ---------------------------------------------------------------- sums of embeddings
+
+Term = tuple[Expr, Fraction]
+
+
+def _sum_of_embeddings(terms: Sequence[Term]) -> list[Expr] | None:
+    """Embeddings at many places along one axis are one array of parts, with zeros between them.
+
+    The gradient of a function that reads entry by entry, x[0], x[1], ..., is a sum of as many
+    arrays of all entries otherwise.
+    """
+    groups: dict[tuple[int, Specs, Shape], list[Term]] = {}
+    for term, coefficient in terms:
+        specs, sizes = term.params
+        at = max(k for k, s in enumerate(specs) if s is not None) - len(specs)
+        others = (*specs[:at], None, *specs[len(specs) + at + 1 :])
+        groups.setdefault((at, others, sizes), []).append((term, coefficient))
+    found: list[Expr] = []
+    for (at, others, sizes), group in groups.items():
+        found += _joined_along(at, others, sizes, group)
+    return found if len(found) < len(terms) else None
+
+
+def _joined_along(at: int, others: Specs, sizes: Shape, group: list[Term]) -> list[Expr]:
+    """The embeddings that differ in one axis, layer by layer of such as do not overlap."""
+    pieces: dict[Spec, list[Term]] = {}
+    for term, coefficient in group:
+        pieces.setdefault(term.params[0][at], []).append((term, coefficient))
+    found: list[Expr] = []
+    upwards = {s: ts for s, ts in pieces.items() if isinstance(s, int) or (s and s[2] == 1)}
+    while len(upwards) > FEW_PARTS:
+        layer: list[tuple[int | tuple[int, int, int], list[Term]]] = []
+        end = 0
+        for spec in sorted(upwards, key=_first_and_end):
+            first, stop = _first_and_end(spec)
+            if first >= end:
+                layer.append((spec, upwards.pop(spec)))
+                pieces.pop(spec)
+                end = stop
+        found.append(_layer(at, others, sizes, layer))
+    return [*found, *(scale(c, t) for ts in pieces.values() for t, c in ts)]
+
+
+def _first_and_end(spec: Spec) -> tuple[int, int]:
+    places = places_of(spec) if spec is not None else range(0)
+    return places.start, places.stop
+
+
+def _layer(
+    at: int,
+    others: Specs,
+    sizes: Shape,
+    pieces: Sequence[tuple[int | tuple[int, int, int], Sequence[Term]]],
+) -> Expr:
+    """Parts that do not overlap, in order, written side by side."""
+    axis = -1 - sum(not isinstance(s, int) for s in others[len(others) + at + 1 :])
+    parts: list[Expr] = []
+    rows: list[bool] = []
+    end = 0
+    for spec, terms in pieces:
+        row = isinstance(spec, int)
+        part = add([t.operands[0] for t, _ in terms], [c for _, c in terms])
+        cut = part.ndim + axis + (1 if row else 0)
+        first, stop = _first_and_end(spec)
+        parts += [_gap(part, cut, row, first - end), part]
+        rows += [False, row]
+        end = stop
+    size = sizes[at]
+    assert isinstance(size, int)
+    parts.append(
+        _gap(parts[-1], parts[-1].ndim + axis + (1 if rows[-1] else 0), rows[-1], size - end)
+    )
+    rows.append(False)
+    whole = apply(registry["concatenate"], *parts, axis=axis, rows=tuple(rows))
+    return apply(EMBED, whole, slices=others, sizes=sizes)
+
+
+def _gap(part: Expr, cut: int, row: bool, length: int) -> Expr:
+    """Zeros beside a part: its shape, but for the length along the common axis."""
+    return zeros((*part.shape[:cut], length, *part.shape[cut + (0 if row else 1) :]))
+
+
 def _notation_of_embedding(node: Expr) -> Notation:
     specs, sizes = node.params
     code = code_of(specs)
@@ -406,6 +490,7 @@ EMBED = register(
             Sample(((2, 0),), (((0, 0, 1),), (2,))),
         ),
         source="the transpose of a slice",
+        summed=_sum_of_embeddings,
         rule="embedding: the entries move, and their derivatives with them",
         dtype="same",
     )

@@ -324,7 +324,7 @@ def _function(func: Any, *args: Any, **kwargs: Any) -> Any:
     found = implementations.get(func)
     if found is None:
         return _at_once(func, args, kwargs)
-    if kwargs.get("out", None) is not None:
+    if kwargs.get("out") is not None:
         raise InPlaceWriteError(
             f"{where()}: out= would write a traced value into an array; use the result that "
             "the function returns"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,11 @@ def any_ufunc(ufunc: Any, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> An
 
 def _dtypes(ufunc: Any, inputs: tuple[Any, ...]) -> tuple[list[str], list[Any]]:
     """The kinds that a ufunc computes in, and the dtypes of its results."""
-    given = [_dtype_of(x) for x in inputs]
+    return _resolved(ufunc, tuple(map(_dtype_of, inputs)))
+
+
+@lru_cache(maxsize=1024)
+def _resolved(ufunc: Any, given: tuple[Any, ...]) -> tuple[list[str], list[Any]]:
     try:
         resolved = ufunc.resolve_dtypes((*given, *[None] * ufunc.nout))
     except TypeError:

@@ -25,10 +25,12 @@ from wengert.tracing.trace import Trace, current_trace, kind_of, where
 
 def trace_of(*values: Any) -> Trace:
     """The innermost trace among traced arrays."""
-    traced = [v for v in values if isinstance(v, TracedArray)]
-    for v in traced:
-        v.run.check_open()
-    found = max((v.run for v in traced), key=lambda t: t.level, default=None)
+    found: Trace | None = None
+    for v in values:
+        if isinstance(v, TracedArray):
+            v.run.check_open()
+            if found is None or v.run.level > found.level:
+                found = v.run
     trace = found if found is not None else current_trace()
     assert trace is not None
     return trace
@@ -123,6 +125,8 @@ def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     ShapeError
         Naming the shapes and the line.
     """
+    if all(s == shapes[0] for s in shapes):
+        return shapes[0] if shapes else ()
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
