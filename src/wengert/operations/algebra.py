@@ -25,11 +25,12 @@ from wengert.operations.structure import (
     FEW_PARTS,
     ONE,
     ZERO,
+    Coefficients,
     base_and_exponent,
     coefficients_of,
     constant_like,
     constant_value,
-    content_of,
+    content,
     contraction_params,
     exact,
     exponent_of,
@@ -138,10 +139,10 @@ class _Network:
             return
         core, turned = orient(operand)
         if is_sum(core):
-            content = content_of(coefficients_of(core))
-            if content != 1:
-                self.coefficient *= content
-                core = scaled_sum(core, 1 / content)
+            factor = content(core)
+            if factor != 1:
+                self.coefficient *= factor
+                core = scaled_sum(core, 1 / factor)
         self.factors.append((core, labels[::-1] if turned else labels))
 
     def _absorb_contraction(self, operand: Expr, labels: Labels, deep: bool) -> None:
@@ -582,7 +583,7 @@ def _rank_of(node: Expr) -> tuple[int, int]:
     """
     if not is_sum(node):
         return -_straight_ends(node), node.digest
-    plain = scaled_sum(node, 1 / content_of(coefficients_of(node)))
+    plain = scaled_sum(node, 1 / content(node))
     return -sum(map(_straight_ends, node.operands)), plain.digest
 
 
@@ -649,7 +650,8 @@ def add(terms: Sequence[Expr], coefficients: Sequence[Fraction | int] | None = N
         return zeros(shape)
     if len(left) == 1:
         return scale(left[0][1], left[0][0])
-    return make(registry["add"], tuple(t for t, _ in left), (tuple(c for _, c in left),), shape)
+    numbers = Coefficients([c for _, c in left])
+    return make(registry["add"], tuple([t for t, _ in left]), (numbers,), shape)
 
 
 def _summed(terms: list[tuple[Expr, Fraction]]) -> tuple[list[Expr], list[Fraction]] | None:
@@ -704,9 +706,9 @@ def power(base: Expr, exponent: Fraction | int) -> Expr:
     if simpler is None and is_contraction(base):
         simpler = _power_of_contraction(base, exponent, exponent.denominator == 1)
     if simpler is None and is_sum(base) and exponent.denominator == 1:
-        content = content_of(coefficients_of(base))
-        if content != 1:
-            return scale(content**exponent.numerator, power(scale(1 / content, base), exponent))
+        factor = content(base)
+        if factor != 1:
+            return scale(factor**exponent.numerator, power(scale(1 / factor, base), exponent))
     if simpler is not None:
         return simpler
     core, turned = orient(base)

@@ -15,15 +15,17 @@ from fractions import Fraction
 from wengert.expr import Expr, make
 from wengert.operations.labelling import Labels, recipe
 from wengert.operations.structure import (
+    ONE,
     base_and_exponent,
-    coefficients_of,
-    content_of,
+    content,
     contraction_params,
     exact,
     has_delta,
     hides_delta,
     is_contraction,
     is_sum,
+    scaled_sum,
+    strip_coefficient,
     times,
 )
 from wengert.primitive import Linear, registry
@@ -35,6 +37,7 @@ class Role(Enum):
 
     FACTOR = auto()  # stays as it is
     COMPANION = auto()  # stays as it is beside other factors
+    SCALED = auto()  # a multiple of such a companion
     INLINED = auto()  # a contraction that sums nothing, of factors
     SPECIAL = auto()  # the passes may change it
 
@@ -77,9 +80,11 @@ def ordinary(
             for part, places in zip(operand.operands, inner, strict=True):
                 factors.append((part, tuple([outer[x] for x in places])))
                 bases.add(_base(part))
-        else:
-            factors.append((operand, axes))
-            bases.add(_base(operand))
+            continue
+        stays, factor = operand.facts["companion"] if role is Role.SCALED else (operand, ONE)
+        number = times(number, factor)
+        factors.append((stays, axes))
+        bases.add(_base(stays))
     if len(bases) < len(factors) or not number:
         return None
     if len(factors) == 1 and role_of(factors[0][0], is_upright) is Role.COMPANION:
@@ -128,8 +133,12 @@ def _role(node: Expr, is_upright: Callable[[Expr], bool]) -> Role:
     if node.ndim == 2 and not is_upright(node):
         return Role.SPECIAL
     if is_sum(node):
-        plain = content_of(coefficients_of(node)) == 1 and not any(map(hides_delta, node.operands))
-        return Role.COMPANION if plain else Role.SPECIAL
+        if any(map(hides_delta, node.operands)):
+            return Role.SPECIAL
+        factor = content(node)
+        return (
+            Role.COMPANION if factor == 1 else _scaled(node, scaled_sum(node, 1 / factor), factor)
+        )
     base = base_and_exponent(node)[0]
     if base is not node:
         node.facts["base"] = base  # not the node itself: it would never be freed by counting
@@ -144,10 +153,18 @@ def _role_of_contraction(node: Expr, is_upright: Callable[[Expr], bool]) -> Role
     if len(set(out)) < len(out):
         return Role.SPECIAL
     if used <= set(out):
-        parts = [role_of(o, is_upright) for o in node.operands]
-        return Role.SPECIAL if Role.SPECIAL in parts or Role.INLINED in parts else Role.INLINED
-    plain = coefficient == 1 and used >= set(out) and (node.ndim != 2 or is_upright(node))
-    return Role.COMPANION if plain else Role.SPECIAL
+        stay = (Role.FACTOR, Role.COMPANION)
+        plain = all(role_of(o, is_upright) in stay for o in node.operands)
+        return Role.INLINED if plain else Role.SPECIAL
+    core = strip_coefficient(node)[1]
+    if not used >= set(out) or coefficient == 0 or (node.ndim == 2 and not is_upright(core)):
+        return Role.SPECIAL
+    return Role.COMPANION if coefficient == 1 else _scaled(node, core, coefficient)
+
+
+def _scaled(node: Expr, companion: Expr, factor: Fraction) -> Role:
+    node.facts["companion"] = companion, factor
+    return Role.SCALED
 
 
 def _acts_on_pattern(node: Expr) -> bool:

@@ -23,6 +23,29 @@ ZERO = Fraction(0)
 # ---------------------------------------------------------------- numbers
 
 
+class Coefficients(tuple[Fraction, ...]):
+    """The coefficients of a sum; their hash and content are computed once."""
+
+    _hash: int
+    _content: Fraction
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            self._hash = super().__hash__()
+            return self._hash
+
+    @property
+    def content(self) -> Fraction:
+        """See :func:`content_of`."""
+        try:
+            return self._content
+        except AttributeError:
+            self._content = content_of(self)
+            return self._content
+
+
 def exact(number: Fraction | int) -> Fraction:
     """A number as a fraction."""
     if type(number) is Fraction:
@@ -71,6 +94,14 @@ def is_variable(node: Expr) -> bool:
 def coefficients_of(node: Expr) -> tuple[Fraction, ...]:
     """The coefficients of a sum."""
     return node.params[0]
+
+
+def content(node: Expr) -> Fraction:
+    """The content of a sum's coefficients (:func:`content_of`)."""
+    coefficients = coefficients_of(node)
+    if isinstance(coefficients, Coefficients):
+        return coefficients.content
+    return content_of(coefficients)
 
 
 def exponent_of(node: Expr) -> Fraction:
@@ -174,7 +205,7 @@ def scaled_sum(node: Expr, factor: Fraction) -> Expr:
     """A rational multiple of a sum, as a sum."""
     if factor is ONE:
         return node
-    scaled = tuple(times(c, factor) for c in coefficients_of(node))
+    scaled = Coefficients([times(c, factor) for c in coefficients_of(node)])
     return make(registry["add"], node.operands, (scaled,), node.shape)
 
 
