@@ -35,6 +35,7 @@ from wengert.operations.places import (
 )
 from wengert.operations.structure import (
     FEW_PARTS,
+    ONE,
     contraction_params,
     is_contraction,
     is_zero,
@@ -379,36 +380,48 @@ def _sum_of_embeddings(terms: Sequence[Term]) -> list[Expr] | None:
     The gradient of a function that reads entry by entry, x[0], x[1], ..., is a sum of as many
     arrays of all entries otherwise.
     """
-    groups: dict[tuple[int, Specs, Shape], list[Term]] = {}
-    for term, coefficient in terms:
-        specs, sizes = term.params
-        at = max(k for k, s in enumerate(specs) if s is not None) - len(specs)
-        others = (*specs[:at], None, *specs[len(specs) + at + 1 :])
-        groups.setdefault((at, others, sizes), []).append((term, coefficient))
+    if len(terms) <= FEW_PARTS:
+        return None
+    rest = [(t.operands[0], c, *t.params) for t, c in terms]
     found: list[Expr] = []
-    for (at, others, sizes), group in groups.items():
-        found += _joined_along(at, others, sizes, group)
+    for axis in range(1, 1 + max(len(specs) for _, _, specs, _ in rest)):
+        groups: dict[tuple[Specs, Shape], dict[Spec, list[Term]]] = {}
+        left: list[tuple[Expr, Fraction, Specs, Shape]] = []
+        for part, coefficient, specs, sizes in rest:
+            if axis > len(specs) or specs[-axis] is None:
+                left.append((part, coefficient, specs, sizes))
+                continue
+            others = _with_spec(specs, axis, None)
+            group = groups.setdefault((others, sizes), {})
+            group.setdefault(specs[-axis], []).append((part, coefficient))
+        for (others, sizes), group in groups.items():
+            parts = {s: add([t for t, _ in ts], [c for _, c in ts]) for s, ts in group.items()}
+            found += _layers(axis, others, sizes, parts)
+            left += [(p, ONE, _with_spec(others, axis, s), sizes) for s, p in parts.items()]
+        rest = left
+    found += [scale(c, apply(EMBED, p, slices=specs, sizes=sizes)) for p, c, specs, sizes in rest]
     return found if len(found) < len(terms) else None
 
 
-def _joined_along(at: int, others: Specs, sizes: Shape, group: list[Term]) -> list[Expr]:
-    """The embeddings that differ in one axis, layer by layer of such as do not overlap."""
-    pieces: dict[Spec, list[Term]] = {}
-    for term, coefficient in group:
-        pieces.setdefault(term.params[0][at], []).append((term, coefficient))
+def _with_spec(specs: Specs, axis: int, spec: Spec) -> Specs:
+    return (*specs[:-axis], spec, *specs[len(specs) - axis + 1 :])
+
+
+def _layers(axis: int, others: Specs, sizes: Shape, parts: dict[Spec, Expr]) -> list[Expr]:
+    """Parts at several places taken out and joined, layer by layer of such as do not overlap."""
     found: list[Expr] = []
-    upwards = {s: ts for s, ts in pieces.items() if isinstance(s, int) or (s and s[2] == 1)}
-    while len(upwards) > FEW_PARTS:
-        layer: list[tuple[int | tuple[int, int, int], list[Term]]] = []
+    upwards = {s for s in parts if isinstance(s, int) or (s is not None and s[2] == 1)}
+    while len(upwards) > 1:
+        layer: list[tuple[Spec, Expr]] = []
         end = 0
         for spec in sorted(upwards, key=_first_and_end):
             first, stop = _first_and_end(spec)
             if first >= end:
-                layer.append((spec, upwards.pop(spec)))
-                pieces.pop(spec)
+                layer.append((spec, parts.pop(spec)))
                 end = stop
-        found.append(_layer(at, others, sizes, layer))
-    return [*found, *(scale(c, t) for ts in pieces.values() for t, c in ts)]
+        upwards -= {spec for spec, _ in layer}
+        found.append(_layer(axis, others, sizes, layer))
+    return found
 
 
 def _first_and_end(spec: Spec) -> tuple[int, int]:
@@ -416,38 +429,31 @@ def _first_and_end(spec: Spec) -> tuple[int, int]:
     return places.start, places.stop
 
 
-def _layer(
-    at: int,
-    others: Specs,
-    sizes: Shape,
-    pieces: Sequence[tuple[int | tuple[int, int, int], Sequence[Term]]],
-) -> Expr:
+def _layer(at: int, others: Specs, sizes: Shape, pieces: Sequence[tuple[Spec, Expr]]) -> Expr:
     """Parts that do not overlap, in order, written side by side."""
-    axis = -1 - sum(not isinstance(s, int) for s in others[len(others) + at + 1 :])
+    axis = -1 - sum(not isinstance(s, int) for s in others[len(others) - at + 1 :])
+    size = sizes[-at]
+    assert isinstance(size, int)
     parts: list[Expr] = []
     rows: list[bool] = []
     end = 0
-    for spec, terms in pieces:
-        row = isinstance(spec, int)
-        part = add([t.operands[0] for t, _ in terms], [c for _, c in terms])
-        cut = part.ndim + axis + (1 if row else 0)
+    for spec, part in pieces:
         first, stop = _first_and_end(spec)
-        parts += [_gap(part, cut, row, first - end), part]
+        row = isinstance(spec, int)
+        parts += [_gap(part, axis, row, first - end), part]
         rows += [False, row]
         end = stop
-    size = sizes[at]
-    assert isinstance(size, int)
-    parts.append(
-        _gap(parts[-1], parts[-1].ndim + axis + (1 if rows[-1] else 0), rows[-1], size - end)
-    )
+    parts.append(_gap(parts[-1], axis, rows[-1], size - end))
     rows.append(False)
     whole = apply(registry["concatenate"], *parts, axis=axis, rows=tuple(rows))
     return apply(EMBED, whole, slices=others, sizes=sizes)
 
 
-def _gap(part: Expr, cut: int, row: bool, length: int) -> Expr:
+def _gap(part: Expr, axis: int, row: bool, length: int) -> Expr:
     """Zeros beside a part: its shape, but for the length along the common axis."""
-    return zeros((*part.shape[:cut], length, *part.shape[cut + (0 if row else 1) :]))
+    before = part.ndim + axis + (1 if row else 0)
+    after = before if row else before + 1
+    return zeros((*part.shape[:before], length, *part.shape[after:]))
 
 
 def _notation_of_embedding(node: Expr) -> Notation:

@@ -148,3 +148,8 @@ class Calls:
             return None
         make = getattr(type(result), "_make", type(result))
         return make, [r.expr for r in parts], [r.dtype for r in parts]
+
+
+def forget() -> None:
+    """Forget all calls."""
+    _remembered.clear()
