@@ -52,7 +52,7 @@ from wengert.operations.structure import (
 from wengert.primitive import Linear, registry
 from wengert.shapes import Shape, Size, format_shape
 
-_INLINED_TERMS = 8  # a longer sum stays a term: x + h f(x), step by step, would grow and grow
+_INLINED_TERMS = 32  # a longer sum stays a term: x + h f(x), step by step, would grow and grow
 _DISTRIBUTION_CAP = 8  # terms; beyond it a sum with deltas stays a factor
 
 # ---------------------------------------------------------------- contraction: constructor
