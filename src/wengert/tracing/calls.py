@@ -100,20 +100,28 @@ class Calls:
         return found if real else None
 
     def _enter(self, value: Any, parts: list[Any], entrywise: Trace | None) -> bool:
-        """Append what stands for an argument; False if nothing does."""
+        """Append what stands for an argument; False if nothing does.
+
+        Within ``entrywise`` arrays and long numbers are constants of that run. Numbers of
+        different types are different, although 1, 1.0 and True are equal.
+        """
         kind = type(value)
         if kind is self.traced:
             parts.append(value.expr)
             parts.append(value.dtype)
             return not value.run.closed
-        if entrywise is not None and kind in _REAL and value.dtype in _ARRAYS:
-            parts.append(entrywise.constant(value, "real"))
-            parts.append(value.dtype)
-            return True
+        if entrywise is not None:
+            if kind in _REAL and value.dtype in _ARRAYS:
+                parts.append(entrywise.constant(value, "real"))
+                parts.append(value.dtype)
+                return True
+            if kind is float and plain_number(value) is None:
+                parts.append(float)
+                parts.append(entrywise.constant(value, "real"))
+                return True
         if kind in _ITSELF:
             parts.append(kind)
-            number = entrywise is not None and kind is float and plain_number(value) is None
-            parts.append(entrywise.constant(value, "real") if number else value)
+            parts.append(value)
             return True
         if kind is slice:
             inner: Any = (value.start, value.stop, value.step)
