@@ -31,8 +31,8 @@ from wengert.primitive import Constant, Domain, Kind, Primitive, Undefined, regi
 from wengert.printing import index_notation, matrix_notation
 from wengert.tracing import TracedArray
 from wengert.tracing.dispatch import implementations, name_of
+from wengert.tracing.replacing import versions
 from wengert.tracing.scipy_distributions import CONTINUOUS, DISCRETE
-from wengert.tracing.scipy_functions import versions
 from wengert.transforms.differentiate import derivative
 
 INTRODUCTION = """# Operations
@@ -241,10 +241,10 @@ def _record_all() -> None:
     from scipy import special
 
     from tracing.table import TABLE
-    from tracing.test_scipy_functions import LINALG, SPECIAL
+    from tracing.test_scipy_functions import LINALG, SIGNAL, SPECIAL
 
     MORE["factorial"] = special.factorial
-    for row in (*TABLE, *SPECIAL, *LINALG):
+    for row in (*TABLE, *SPECIAL, *LINALG, *SIGNAL):
         arguments = row.draw()
         derivative(row.call, tuple(range(len(arguments))), order=0)(*arguments)
     for call in MORE.values():

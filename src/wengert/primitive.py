@@ -205,9 +205,9 @@ class Domain:
     ``low`` and ``high`` bound the entries; ``matrix`` is ``""``, ``"invertible"``, ``"spd"`` or
     ``"tall"`` (full column rank) for matrix operands; ``boundary`` lists special entries at which
     value and derivative must be right too. ``"symmetric"`` (separated eigenvalues) and
-    ``"positive"`` (definite) matrices move within the symmetric ones, ``"full rank"`` ones have
-    separated singular values. ``dtype`` is ``"int"`` for indices (from ``low`` up to and including
-    ``high``) and ``"bool"`` for masks.
+    ``"positive"`` (definite) matrices move within the symmetric ones; ``"full rank"`` ones have
+    separated singular values, those of ``"real eigenvalues"`` are separated too. ``dtype`` is
+    ``"int"`` for indices (from ``low`` up to and including ``high``) and ``"bool"`` for masks.
     """
 
     low: float = -2.0

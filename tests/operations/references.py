@@ -83,6 +83,7 @@ SCALAR: dict[str, Callable[..., Any]] = {
     "polygamma": lambda x, order: mp.polygamma(order, x),
     "maximum": max,
     "minimum": min,
+    "powlog": lambda x, z, order: x**z * mp.log(x) ** order,
     "xlogy": lambda x, z: mp.mpf(0) if x == 0 else x * mp.log(z),
     "pow": mp.power,
     "power": _power,

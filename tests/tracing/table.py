@@ -163,6 +163,9 @@ PRODUCTS = [
     row(np.linalg.qr, lambda a: np.linalg.qr(a, mode="r"), SQUARE),
     row(np.linalg.eigh, lambda a: np.linalg.eigh(a + a.T)[0], SPD),
     row(np.linalg.eigh, lambda a: np.linalg.eigh(a)[1] ** 2, SPD),
+    row(np.linalg.eigh, lambda a: np.linalg.eigh(a, "U")[1], ("spd", 3, 3)),
+    row(np.linalg.eig, lambda a: tuple(np.linalg.eig(a)), SQUARE),
+    same(np.linalg.eigvals, ("square", 2, 2)),
     same(np.linalg.eigvalsh, SPD),
     row(np.linalg.eigvalsh, lambda a: np.linalg.eigvalsh(a, "U"), SPD),
     row(np.linalg.svd, lambda a: tuple(np.linalg.svd(a, full_matrices=False)), SQUARE),
@@ -207,6 +210,8 @@ SHAPES = [
     row(np.dsplit, lambda x: tuple(np.dsplit(x, 2)), T),
     row(np.tile, lambda x: np.tile(x, (2, 1)), M),
     row(np.repeat, lambda x: np.repeat(x, [1, 2, 0], axis=1), M),
+    row(np.lib.stride_tricks.sliding_window_view,
+        lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, axis=1) ** 2, M),
     row(np.rot90, lambda x: np.rot90(x, 3), M),
     row(np.resize, lambda x: np.resize(x, (2, 2)), V),
     row(np.flip, lambda x: np.flip(x, 1), M),
@@ -237,6 +242,16 @@ SHAPES = [
 ]  # fmt: skip
 
 
+LISTS = [
+    row(f"{f.__name__} of a list", lambda x, f=f, kw=kw: f([x[0], 2.0 * x[1] * x[2], 0.5], **kw))
+    for f in (np.sum, np.mean, np.var, np.std, np.prod, np.max, np.median, np.linalg.norm)
+    for kw in ({}, {"axis": 0})
+] + [
+    row("mean of lists of arrays", lambda x: np.mean([x, x**2], axis=0)),
+    row("var of an array of entries", lambda x: np.var(np.array([x[0], x[1] * x[2]]), ddof=1)),
+]
+
+
 def _in_place(x: Any) -> Any:
     total = np.zeros(3)
     total += x
@@ -254,4 +269,4 @@ METHODS = [
     row("methods", lambda x: x.sum(0) * x.T.dot(x[:, 0]).reshape(3) * x.mean(), M),
 ]
 
-TABLE = [*BASIC, *INDEXING, *REDUCTIONS, *PRODUCTS, *SHAPES, *METHODS]
+TABLE = [*BASIC, *INDEXING, *REDUCTIONS, *PRODUCTS, *SHAPES, *LISTS, *METHODS]

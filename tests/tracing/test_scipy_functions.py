@@ -10,19 +10,22 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.linalg as sl
+import scipy.signal as sg
 import scipy.special as sc
 import scipy.stats as st
 
 from tracing.support import Row, check_derivatives, check_value
 from wengert.errors import UnsupportedFunctionError
+from wengert.tracing.replacing import install, versions
 from wengert.tracing.scipy_distributions import CONTINUOUS, DISCRETE
-from wengert.tracing.scipy_functions import install, versions
 from wengert.transforms.differentiate import derivative, grad
 
 install()
 
 V, M = (3,), (2, 3)
 SPD, SQUARE, POSITIVE, UNIT = ("spd", 2, 2), ("square", 2, 2), ("positive", 3), ("unit", 3)
+
+_FLAT = np.array([[1.0, 0.0], [0.0, 0.0]])
 
 SPECIAL = [
     Row("logsumexp", lambda x: sc.logsumexp(x, axis=1, keepdims=True), (M,)),
@@ -66,6 +69,17 @@ LINALG = [
     Row("circulant", sl.circulant, (V,)),
 ]  # fmt: skip
 
+SIGNAL = [
+    *(Row(f.__name__, lambda a, b, f=f, m=m: f(a, b, m), shapes)
+      for f in (sg.convolve, sg.correlate) for m in ("full", "same", "valid")
+      for shapes in (((4, 3), (3, 2)), ((2,), (5,)))),
+    Row("fftconvolve", sg.fftconvolve, ((3,), (2,))),
+    Row("oaconvolve", sg.oaconvolve, ((3,), (2,))),
+    *(Row(f.__name__, lambda a, b, f=f, m=m, e=e: f(a, b, m, e, 0.5), ((3, 3), (2, 3)))
+      for f in (sg.convolve2d, sg.correlate2d) for m in ("full", "same", "valid")
+      for e in ("fill", "wrap", "symm")),
+]  # fmt: skip
+
 DENSITIES = ("pdf", "logpdf", "cdf", "sf", "logcdf", "logsf")
 STATS = [
     *(Row(f"norm.{n}", lambda x, m, s, n=n: getattr(st.norm, n)(x, m, s), (V, V, POSITIVE))
@@ -91,12 +105,18 @@ STATS = [
     Row("multivariate_normal.logpdf", lambda x: st.multivariate_normal.logpdf(x, cov=2.0), (V,)),
     Row("multivariate_normal.entropy",
         lambda c: st.multivariate_normal.entropy(np.zeros(2), c + c.T), (SPD,)),
+    Row("multivariate_normal.logpdf",
+        lambda x, m, c: st.multivariate_normal.logpdf(x, m, c + c.T, allow_singular=True),
+        ((3, 2), (2,), SPD)),
+    Row("multivariate_normal.pdf",
+        lambda x: st.multivariate_normal.pdf([x[0], 0.0], [x[1], 0.0], x[2] ** 2 * _FLAT,
+                                             allow_singular=True), (V,)),
     *(Row(f"dirichlet.{n}", lambda x, a, n=n: getattr(st.dirichlet, n)(x[:2] / np.sum(x), a),
           (POSITIVE, POSITIVE)) for n in ("pdf", "logpdf")),
     Row("frozen", lambda x: st.norm(0.5, 2.0).logpdf(x), (V,)),
 ]  # fmt: skip
 
-ROWS = [*SPECIAL, *LINALG, *STATS]
+ROWS = [*SPECIAL, *LINALG, *SIGNAL, *STATS]
 each = pytest.mark.parametrize("row", ROWS, ids=[f"{k}-{r.id}" for k, r in enumerate(ROWS)])
 
 
@@ -120,6 +140,13 @@ def test_outside_of_the_support_the_density_is_0_with_derivative_0() -> None:
     found = derivative(st.poisson.logpmf, 1, order=0)([-1, 2.5, 7], 2.0)
     assert np.array_equal(found[:2], [-np.inf, -np.inf])
     assert np.array_equal(derivative(lambda x: st.expon.logpdf(-x))(1.0), 0.0)
+
+
+def test_off_the_support_of_a_singular_covariance_the_density_is_0() -> None:
+    found = derivative(
+        lambda x: st.multivariate_normal.logpdf(x, cov=_FLAT, allow_singular=True), order=0
+    )(np.array([[0.5, 0.0], [0.5, 0.1]]))
+    assert np.array_equal(np.isfinite(found), [True, False])
 
 
 def test_plain_arguments_go_to_scipy() -> None:
@@ -164,10 +191,7 @@ def test_installing_again_changes_nothing() -> None:
         (lambda x: st.binom.cdf(2, 3, x), "density"),
         (lambda x: sc.logsumexp(x, return_sign=True), "return_sign"),
         (lambda x: sc.polygamma(x, 1.0), "order"),
-        (
-            lambda x: st.multivariate_normal.logpdf(x, allow_singular=True),
-            "allow_singular",
-        ),
+        (lambda x: sg.fftconvolve(x, x, axes=0), "axes"),
     ],
 )
 def test_what_is_not_supported_says_so(call: Any, words: str) -> None:

@@ -38,7 +38,7 @@ def declare(
     ufuncs: tuple[Callable[..., Any], ...] | None = None,
     latex: str | None = None,
     numpy: str | None = None,
-    notation: Notation | None = None,
+    notation: Notation | Callable[[Expr], Notation] | None = None,
     domains: tuple[Domain, ...] = (Domain(),),
     parameters: tuple[str, ...] = (),
     samples: tuple[Sample, ...] = (),
@@ -70,7 +70,7 @@ def declare(
     latex, numpy : str, optional
         The function's name in LaTeX and in Python code, by default ``special.name`` if that is
         ``evaluate``, else ``np.name``.
-    notation : Notation, optional
+    notation : Notation or callable(node) -> Notation, optional
         In place of ``name(x)``.
     domains : tuple of Domain
         One an operand: their number is the function's arity.

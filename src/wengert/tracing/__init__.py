@@ -1,6 +1,13 @@
 """Python functions to expressions, through NumPy's own protocols."""
 
-from wengert.tracing import elementwise, products, reducing, shaping
+from wengert.tracing import (
+    elementwise,
+    products,
+    reducing,
+    scipy_functions,
+    scipy_signal,
+    shaping,
+)
 from wengert.tracing.array import TracedArray
 from wengert.tracing.lifting import lift, stacked, trace_of
 from wengert.tracing.places import at
@@ -27,6 +34,8 @@ __all__ = [
     "new_trace",
     "products",
     "reducing",
+    "scipy_functions",
+    "scipy_signal",
     "shaping",
     "stacked",
     "trace_of",

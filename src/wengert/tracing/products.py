@@ -12,7 +12,9 @@ from wengert.operations import (
     apply,
     cholesky,
     contract,
+    eig,
     eigh,
+    eigvals,
     eigvalsh,
     lstsq,
     matrix_norm,
@@ -29,7 +31,7 @@ from wengert.primitive import registry
 from wengert.tracing.array import TracedArray
 from wengert.tracing.dispatch import entrywise, implements, unsupported
 from wengert.tracing.lifting import labels_in, lift, trace_of
-from wengert.tracing.reducing import axes_of, float_dtype, restored, traced
+from wengert.tracing.reducing import axes_of, float_dtype, real_of, restored, traced
 from wengert.tracing.trace import where as place
 
 
@@ -276,17 +278,37 @@ def _symmetric(a: Any, name: str, lower: bool) -> TracedArray:
     return half + np.swapaxes(half, -1, -2) + diagonal
 
 
+def _is_lower(triangle: str) -> bool:
+    if triangle.upper() not in ("L", "U"):
+        raise ValueError(f"{place()}: UPLO must be 'L' or 'U', not {triangle!r}")
+    return triangle.upper() == "L"
+
+
 @implements(np.linalg.eigh)
 def _eigh(a: Any, UPLO: str = "L") -> Any:
-    x = _symmetric(a, "eigh", UPLO == "L")
-    parts = (TracedArray(e, x.run, float_dtype(x)) for e in eigh(x.expr))
+    lower = _is_lower(UPLO)
+    x = _symmetric(a, "eigh", lower)
+    parts = (TracedArray(e, x.run, float_dtype(x)) for e in eigh(x.expr, upper=not lower))
     return type(np.linalg.eigh(np.eye(1)))(*parts)
 
 
 @implements(np.linalg.eigvalsh)
 def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    x = _symmetric(a, "eigvalsh", UPLO == "L")
+    x = _symmetric(a, "eigvalsh", _is_lower(UPLO))
     return TracedArray(eigvalsh(x.expr), x.run, float_dtype(x))
+
+
+@implements(np.linalg.eig)
+def _eig(a: Any) -> Any:
+    x = _square(traced(a), "eig")
+    parts = (TracedArray(e, x.run, float_dtype(x)) for e in eig(real_of(x)))
+    return type(np.linalg.eig(np.eye(1)))(*parts)
+
+
+@implements(np.linalg.eigvals)
+def _eigvals(a: Any) -> Any:
+    x = _square(traced(a), "eigvals")
+    return TracedArray(eigvals(real_of(x)), x.run, float_dtype(x))
 
 
 @implements(np.linalg.svd)

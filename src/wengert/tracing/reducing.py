@@ -169,6 +169,8 @@ def _std(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, ddof: An
     x = traced(a)
     axes = axes_of(x, axis)
     count = int(np.prod([x.shape[k] for k in axes]))
+    if count == 1 and not lost:
+        return np.sum(0.0 * x, axis=axes, keepdims=keepdims)  # constant, not a norm at its kink
     if count <= lost:
         return np.sqrt(np.var(x, axis=axes, ddof=lost, keepdims=keepdims))
     rest = [k for k in range(x.ndim) if k not in axes]

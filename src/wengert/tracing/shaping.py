@@ -257,6 +257,12 @@ for _function in (np.tile, np.repeat, np.rot90, np.delete, np.resize, np.take):
     _mover(_function)
 
 
+@implements(np.lib.stride_tricks.sliding_window_view)
+def _sliding_window_view(x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False,
+                         writeable: bool = False) -> Any:  # fmt: skip
+    return moved(np.lib.stride_tricks.sliding_window_view, traced(x), window_shape, axis)
+
+
 @implements(np.compress)
 def _compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     chosen = condition.value if isinstance(condition, TracedArray) else condition
