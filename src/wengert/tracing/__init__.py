@@ -2,11 +2,13 @@
 
 from wengert.tracing import (
     elementwise,
+    missing,
     products,
     reducing,
     scipy_functions,
     scipy_signal,
     shaping,
+    statistics,
 )
 from wengert.tracing.array import TracedArray
 from wengert.tracing.lifting import lift, stacked, trace_of
@@ -31,6 +33,7 @@ __all__ = [
     "elementwise",
     "kind_of",
     "lift",
+    "missing",
     "new_trace",
     "products",
     "reducing",
@@ -38,6 +41,7 @@ __all__ = [
     "scipy_signal",
     "shaping",
     "stacked",
+    "statistics",
     "trace_of",
     "where",
 ]

@@ -254,8 +254,8 @@ class TracedArray(NDArrayOperatorsMixin):
 
     @property
     def flat(self) -> Any:
-        """The entries in order."""
-        return iter(self.ravel())
+        """The entries in order, as one axis."""
+        return self.ravel()
 
     def conj(self) -> Any:
         """The array itself."""
@@ -289,6 +289,10 @@ class TracedArray(NDArrayOperatorsMixin):
         """The axes in another order."""
         order = axes[0] if len(axes) == 1 else axes or None
         return np.transpose(self, order)  # pyright: ignore
+
+    def compress(self, condition: Any, axis: Any = None) -> Any:
+        """``np.compress``, whose order of arguments is another."""
+        return np.compress(condition, self, axis)  # pyright: ignore
 
     def dot(self, other: Any) -> Any:
         """``np.dot``."""
@@ -385,7 +389,7 @@ def _plain(value: Any) -> Any:
 # Methods that are NumPy's functions of the same name.
 _METHODS = (
     "sum mean var std prod cumsum cumprod max min argmax argmin all any ravel squeeze "
-    "swapaxes take repeat trace diagonal clip sort argsort compress round nonzero "
+    "swapaxes take repeat trace diagonal clip sort argsort round nonzero "
     "searchsorted partition "
 )
 # NumPy's loops over object arrays, np.array([x, y]) of traced values, call these.

@@ -98,6 +98,12 @@ def _dtype_of(x: Any) -> Any:
     return np.asarray(x).dtype
 
 
+def joint_dtype(*values: Any) -> Any:
+    """NumPy's dtype for arrays and numbers together: Python's numbers give way to arrays."""
+    plain = (bool, int, float)
+    return np.result_type(*(v if type(v) in plain else _dtype_of(v) for v in values))
+
+
 # ---------------------------------------------------------------- arithmetic
 
 
@@ -182,7 +188,7 @@ def _where(condition: Any, a: Any = None, b: Any = None) -> Any:
         return np.nonzero(condition.value)  # a mask's places have no derivative
     if chooser.dtype != "bool":
         chooser = apply(registry["not_equal"], *spread(chooser, lift(trace, 0, chooser.dtype)))
-    dtype = np.result_type(_dtype_of(a), _dtype_of(b))
+    dtype = joint_dtype(a, b)
     kind = kind_of(dtype)
     parts = [lift(trace, x, kind) for x in (a, b)]
     return TracedArray(where(*spread(chooser, *parts)), trace, dtype)
@@ -197,7 +203,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, **kwargs: Any) -> Any:
     lifted = spread(*(lift(trace, x, "real") for x in given))
     low = lifted[1] if a_min is not None else None
     high = lifted[-1] if a_max is not None else None
-    dtype = np.result_type(*map(_dtype_of, given))
+    dtype = joint_dtype(*given)
     return TracedArray(clip(lifted[0], low, high), trace, dtype)
 
 
@@ -221,7 +227,8 @@ def _imag(val: Any) -> Any:
 
 @implements(np.angle)
 def _angle(z: Any, deg: bool = False) -> Any:
-    return np.where(z < 0, 180.0 if deg else np.pi, 0.0)  # of real numbers, by their sign
+    turn = np.where(z < 0, 180.0 if deg else np.pi, 0.0)  # of real numbers, by their sign
+    return turn.astype(np.result_type(z.dtype, np.float32) if z.dtype.kind == "f" else float)
 
 
 def _other(function: Any) -> None:
@@ -238,6 +245,27 @@ def _other(function: Any) -> None:
 
 for _function in (np.sinc, np.i0):
     _other(_function)
+
+
+@implements(np.modf)
+def _modf(x: Any) -> Any:
+    whole = np.trunc(x)
+    return x - whole, whole
+
+
+@implements(np.fix)
+def _fix(x: Any, out: Any = None) -> Any:
+    return np.trunc(x)
+
+
+@implements(np.ldexp)
+def _ldexp(x: Any, exponent: Any) -> Any:
+    powers = np.exp2(np.asarray(_plain_whole(exponent), dtype=float)).astype(x.dtype)
+    return x * powers
+
+
+def _plain_whole(exponent: Any) -> Any:
+    return exponent.value if isinstance(exponent, TracedArray) else exponent
 
 
 @implements("astype")
