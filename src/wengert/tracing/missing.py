@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wengert.tracing.dispatch import implements
-from wengert.tracing.reducing import axes_of, traced
+from wengert.tracing.reducing import axes_of, length_of, traced, without
 
 
 def _filled(a: Any, fill: float) -> tuple[Any, Any]:
@@ -95,7 +95,8 @@ def _nanstd(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: 
             keepdims: Any = False) -> Any:  # fmt: skip
     """A norm, as the deviation itself: of equal entries it has the derivative 0."""
     centred, there, axes = _centred(a, axis, dtype)
-    free = _counts(there, axes, keepdims) - ddof
-    length = np.linalg.vector_norm(centred, axis=axes, keepdims=keepdims)
-    root = np.sqrt(np.where(free > 0, free, 1).astype(length.dtype))
-    return np.where(free > 0, length / root, np.nan)
+    count = _counts(there, axes, True)
+    free = count - ddof
+    root = np.sqrt(np.where(free > 0, free, 1).astype(centred.dtype))
+    found = np.where(free > 0, length_of(centred, axes, count) / root, np.nan)
+    return without(found, axes, keepdims)

@@ -129,7 +129,7 @@ def _mean(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdim
     total = sum_(real_of(masked(x, where, 0.0)), axes)
     kept = TracedArray(restored(total, axes, x.ndim, True), x.run, float_dtype(x, dtype))
     found = kept / count if np.all(count) else kept * np.where(count == 0, np.nan, 1 / (count or 1))
-    return _without(found, axes, keepdims)
+    return without(found, axes, keepdims)
 
 
 def _count(x: TracedArray, axes: tuple[int, ...], where: Any) -> Any:
@@ -140,7 +140,7 @@ def _count(x: TracedArray, axes: tuple[int, ...], where: Any) -> Any:
     return np.sum(np.broadcast_to(mask, x.shape), axis=axes, keepdims=True)
 
 
-def _without(kept: Any, axes: tuple[int, ...], keepdims: Any) -> Any:
+def without(kept: Any, axes: tuple[int, ...], keepdims: Any) -> Any:
     """The axes, which were kept, dropped if they are not wanted."""
     return kept if keepdims is True else np.squeeze(kept, axis=axes) if axes else kept
 
@@ -180,7 +180,7 @@ def _var(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, ddof: An
     centred, axes, _, free = _spread(a, axis, dtype, ddof, where, mean, correction)
     total = np.sum(centred**2, axis=axes, keepdims=True)
     found = total / free if np.all(free > 0) else total * np.where(free > 0, 1 / free, np.nan)
-    return _without(found, axes, keepdims)
+    return without(found, axes, keepdims)
 
 
 @implements(np.std)
@@ -189,14 +189,18 @@ def _std(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, ddof: An
          correction: Any = None) -> Any:  # fmt: skip
     """The norm of what is centred: of equal entries it has the derivative 0, not 0 · ∞."""
     centred, axes, count, free = _spread(a, axis, dtype, ddof, where, mean, correction)
-    if np.all(count == 1) and np.all(free == 1) and not given(mean):
-        found = np.sum(0.0 * centred, axis=axes, keepdims=True)  # constant, not a norm at its kink
-    else:
-        found = (
-            np.linalg.vector_norm(centred, axis=axes, keepdims=True) if axes else np.abs(centred)
-        )
-        found = found * np.where(free > 0, 1 / np.sqrt(np.where(free > 0, free, 1)), np.nan)
-    return _without(TracedArray(found.expr, found.run, centred.dtype), axes, keepdims)
+    found = length_of(centred, axes, 0 if given(mean) else count)
+    found = found * np.where(free > 0, 1 / np.sqrt(np.where(free > 0, free, 1)), np.nan)
+    return without(TracedArray(found.expr, found.run, centred.dtype), axes, keepdims)
+
+
+def length_of(centred: Any, axes: tuple[int, ...], count: Any) -> Any:
+    """The norms along the axes, which are kept; of one entry, which is its mean, the constant 0."""
+    if not axes:
+        return np.abs(centred)
+    single = np.equal(count, 1)
+    length = np.linalg.vector_norm(np.where(single, 1.0, centred), axis=axes, keepdims=True)
+    return np.where(single, 0.0, length)
 
 
 @implements(np.prod)
