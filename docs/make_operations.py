@@ -241,10 +241,10 @@ def _record_all() -> None:
     from scipy import special
 
     from tracing.table import TABLE
-    from tracing.test_scipy_functions import LINALG, SIGNAL, SPECIAL
+    from tracing.test_scipy_functions import INTEGRATE, LINALG, SIGNAL, SPECIAL
 
     MORE["factorial"] = special.factorial
-    for row in (*TABLE, *SPECIAL, *LINALG, *SIGNAL):
+    for row in (*TABLE, *SPECIAL, *LINALG, *SIGNAL, *INTEGRATE):
         arguments = row.draw()
         derivative(row.call, tuple(range(len(arguments))), order=0)(*arguments)
     for call in MORE.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 import types
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.integrate as si
 import scipy.linalg as sl
 import scipy.signal as sg
 import scipy.special as sc
@@ -18,6 +20,8 @@ from tracing.support import Row, check_derivatives, check_value
 from wengert.errors import UnsupportedFunctionError
 from wengert.tracing.replacing import install, versions
 from wengert.tracing.scipy_distributions import CONTINUOUS, DISCRETE
+from wengert.transforms.batching import vmap
+from wengert.transforms.compiling import compile
 from wengert.transforms.differentiate import derivative, grad
 
 install()
@@ -80,6 +84,24 @@ SIGNAL = [
       for e in ("fill", "wrap", "symm")),
 ]  # fmt: skip
 
+TIMES = np.linspace(0.0, 0.6, 3)
+
+
+def _decay(y: Any, t: Any, rates: Any, shift: Any) -> Any:
+    return [-rates[0] * y[0] + np.sin(shift * t), rates[0] * y[0] - rates[1] * y[1] ** 2]
+
+
+def _integrated(y0: Any, t: Any, rates: Any, shift: Any) -> Any:
+    return si.odeint(_decay, y0, t, (rates, shift), rtol=1e-12, atol=1e-12)
+
+
+INTEGRATE = [
+    Row("odeint", lambda y0, rates, s: _integrated(y0, TIMES, rates, s), ((2,), ("unit", 2), ())),
+    Row("odeint", lambda t: _integrated([1.0, 0.5], np.cumsum(t), [0.5, 0.7], 0.3), (UNIT,)),
+    Row("odeint", lambda k: si.odeint(lambda t, y, k: -k * y if y[0] > -1 else k * y, 1.0, TIMES,
+                                      (k,), tfirst=True, rtol=1e-12, atol=1e-12), (("unit",),)),
+]  # fmt: skip
+
 DENSITIES = ("pdf", "logpdf", "cdf", "sf", "logcdf", "logsf")
 STATS = [
     *(Row(f"norm.{n}", lambda x, m, s, n=n: getattr(st.norm, n)(x, m, s), (V, V, POSITIVE))
@@ -91,6 +113,9 @@ STATS = [
     Row("t.logpdf", st.t.logpdf, (V, POSITIVE, V, POSITIVE)),
     Row("t.cdf", lambda x: st.t.cdf(4.0 * x, 2.5), (V,)),
     Row("beta.logpdf", st.beta.logpdf, (UNIT, POSITIVE, POSITIVE)),
+    Row("beta.cdf", st.beta.cdf, (UNIT, POSITIVE, POSITIVE)),
+    Row("gamma.cdf", lambda x, a: st.gamma.cdf(x, a, scale=2.0), (POSITIVE, POSITIVE)),
+    Row("chi2.sf", st.chi2.sf, (POSITIVE, POSITIVE)),
     Row("gamma.logpdf", lambda x, a: st.gamma.logpdf(x, a, scale=2.0), (POSITIVE, POSITIVE)),
     Row("lognorm.logpdf", st.lognorm.logpdf, (POSITIVE, POSITIVE)),
     Row("poisson.logpmf", lambda m: st.poisson.logpmf([0, 2, 5], m), (POSITIVE,)),
@@ -116,7 +141,7 @@ STATS = [
     Row("frozen", lambda x: st.norm(0.5, 2.0).logpdf(x), (V,)),
 ]  # fmt: skip
 
-ROWS = [*SPECIAL, *LINALG, *SIGNAL, *STATS]
+ROWS = [*SPECIAL, *LINALG, *SIGNAL, *INTEGRATE, *STATS]
 each = pytest.mark.parametrize("row", ROWS, ids=[f"{k}-{r.id}" for k, r in enumerate(ROWS)])
 
 
@@ -171,6 +196,19 @@ def test_a_name_imported_before_is_replaced_too() -> None:
     assert kept.__name__ == sc.logsumexp.__name__ == "logsumexp"
 
 
+def test_a_function_taken_before_the_first_trace_is_found() -> None:
+    original = sc.logsumexp.__wengert_original__  # type: ignore[attr-defined]
+    x = np.array([0.0, 0.5])
+    expected = grad(sc.logsumexp)(x)
+    for early in (original, functools.partial(original, axis=0)):
+        assert np.allclose(grad(early)(x), expected)
+        assert np.allclose(compile(grad(early))(x), expected)
+        assert np.allclose(vmap(grad(early))(np.stack([x, x]))[1], expected)
+    pdf = st.rv_continuous.pdf.__wengert_original__  # type: ignore[attr-defined]
+    bound = types.MethodType(pdf, st.norm)
+    assert np.allclose(derivative(bound)(0.5), derivative(st.norm.pdf)(0.5))
+
+
 def test_installing_again_changes_nothing() -> None:
     before = (sc.logsumexp, sl.expm, st.rv_continuous.logpdf)
     threads = [threading.Thread(target=install) for _ in range(4)]
@@ -192,6 +230,7 @@ def test_installing_again_changes_nothing() -> None:
         (lambda x: sc.logsumexp(x, return_sign=True), "return_sign"),
         (lambda x: sc.polygamma(x, 1.0), "order"),
         (lambda x: sg.fftconvolve(x, x, axes=0), "axes"),
+        (lambda x: si.odeint(lambda y, t: -y, x, TIMES, full_output=True), "full_output"),
     ],
 )
 def test_what_is_not_supported_says_so(call: Any, words: str) -> None:

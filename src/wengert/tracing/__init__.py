@@ -13,6 +13,7 @@ from wengert.tracing import (
 from wengert.tracing.array import TracedArray
 from wengert.tracing.lifting import lift, stacked, trace_of
 from wengert.tracing.places import at
+from wengert.tracing.replacing import replaced
 from wengert.tracing.starting import new_trace
 from wengert.tracing.trace import (
     Trace,
@@ -37,6 +38,7 @@ __all__ = [
     "new_trace",
     "products",
     "reducing",
+    "replaced",
     "scipy_functions",
     "scipy_signal",
     "shaping",

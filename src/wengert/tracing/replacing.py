@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from threading import Lock
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ versions: dict[str, Functions] = {
 
 _MARK = "__wengert_original__"
 _lock = Lock()
+_wrappers: dict[int, Any] = {}  # by the identity of the functions, which the wrappers hold
 
 
 def version_of(module: str, *names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -89,8 +91,22 @@ def install() -> None:
                     setattr(cls, key, dispatching(original, ours))
 
 
+def replaced(function: Any) -> Any:
+    """What a function of SciPy that was taken from its module before is now: its wrapper.
+
+    Whoever writes ``grad(scipy.special.logsumexp)`` has it before the first trace replaces it.
+    """
+    if isinstance(function, partial):
+        return partial(replaced(function.func), *function.args, **function.keywords)
+    if isinstance(function, MethodType):
+        own = getattr(type(function.__self__), function.__name__, None)
+        return MethodType(own, function.__self__) if hasattr(own, _MARK) else function
+    return _wrappers.get(id(function), function)
+
+
 def _replace(found: dict[int, Any]) -> None:
     """Put the wrappers wherever a module's globals hold the functions."""
+    _wrappers.update(found)
     for name, module in list(sys.modules.items()):
         names = getattr(module, "__dict__", None)
         if name.partition(".")[0] == "wengert" or not isinstance(names, dict):

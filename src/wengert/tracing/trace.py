@@ -83,7 +83,8 @@ class Trace:
             value = np.asarray(array)
             if dtype == "real" and value.dtype.kind != "f":
                 value = value.astype(np.float64)
-            leaf = variable(f"·c{len(root.captured)}", value.shape, dtype=dtype)
+            apart = f"{root.level}." if root.level >= _APART else ""  # another trace's may be near
+            leaf = variable(f"·c{apart}{len(root.captured)}", value.shape, dtype=dtype)
             root.captured[key] = found = (array, leaf)
             root.values[leaf] = value
         root.looks.append(found[1])

@@ -15,6 +15,7 @@ from wengert.transforms.differentiate import (
     value_and_grad,
 )
 from wengert.transforms.directional import hvp, jvp, linearize, vjp
+from wengert.transforms.integrating import odeint as _odeint  # noqa: F401  (enters itself)
 
 __all__ = [
     "Compiled",
