@@ -17,7 +17,7 @@ import scipy.special as sc
 import scipy.stats as st
 
 from tracing.support import Row, check_derivatives, check_value
-from wengert.errors import UnsupportedFunctionError
+from wengert.errors import MissingRuleError, TracingError, UnsupportedFunctionError
 from wengert.tracing.replacing import install, versions
 from wengert.tracing.scipy_distributions import CONTINUOUS, DISCRETE
 from wengert.transforms.batching import vmap
@@ -98,8 +98,8 @@ def _integrated(y0: Any, t: Any, rates: Any, shift: Any) -> Any:
 INTEGRATE = [
     Row("odeint", lambda y0, rates, s: _integrated(y0, TIMES, rates, s), ((2,), ("unit", 2), ())),
     Row("odeint", lambda t: _integrated([1.0, 0.5], np.cumsum(t), [0.5, 0.7], 0.3), (UNIT,)),
-    Row("odeint", lambda k: si.odeint(lambda t, y, k: -k * y if y[0] > -1 else k * y, 1.0, TIMES,
-                                      (k,), tfirst=True, rtol=1e-12, atol=1e-12), (("unit",),)),
+    Row("odeint", lambda k: si.odeint(lambda t, y, k: -k * y, 1.0, TIMES, (k,), tfirst=True,
+                                      rtol=1e-12, atol=1e-12), (("unit",),)),
 ]  # fmt: skip
 
 DENSITIES = ("pdf", "logpdf", "cdf", "sf", "logcdf", "logsf")
@@ -165,6 +165,23 @@ def test_outside_of_the_support_the_density_is_0_with_derivative_0() -> None:
     found = derivative(st.poisson.logpmf, 1, order=0)([-1, 2.5, 7], 2.0)
     assert np.array_equal(found[:2], [-np.inf, -np.inf])
     assert np.array_equal(derivative(lambda x: st.expon.logpdf(-x))(1.0), 0.0)
+
+
+def test_a_rate_that_branches_has_derivatives_of_order_1() -> None:
+    def branching(y: Any, t: Any, k: Any) -> Any:
+        return -k * y if y[0] > -1 else k * y
+
+    end = lambda k: si.odeint(branching, 1.0, TIMES, (k,), rtol=1e-11, atol=1e-11)[-1, 0]  # noqa: E731
+    assert np.isclose(grad(end)(0.5), -0.6 * np.exp(-0.3), rtol=1e-8)
+    with pytest.raises(MissingRuleError):
+        grad(grad(end))(0.5)
+
+
+def test_a_rate_with_a_traced_value_from_around_it_is_an_error() -> None:
+    for start in (1.0, lambda k: k):
+        with pytest.raises(TracingError):
+            grad(lambda k, s=start: si.odeint(
+                lambda y, t: -k * y, s(k) if callable(s) else s, TIMES)[-1, 0])(0.5)  # fmt: skip
 
 
 def test_off_the_support_of_a_singular_covariance_the_density_is_0() -> None:

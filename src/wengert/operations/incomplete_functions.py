@@ -30,7 +30,7 @@ Array = Any
 
 # ---------------------------------------------------------------- derivatives by quadrature
 
-_STEP = 1 / 16
+_STEP = 1 / 24
 _PLACES = np.arange(-4.2, 4.4, _STEP)
 
 
@@ -109,10 +109,11 @@ def _gamma_slopes(order: int, a: Array, x: Array) -> Array:
 
 def _beta_slopes(first: int, second: int, a: Array, b: Array, x: Array) -> Array:
     """∂ᵃ∂ᵇI_x(a, b), on the side of x away from the mass."""
-    below = (a + b) * x <= a
+    one, other = np.maximum(a, 1), np.maximum(b, 1)
+    below = (one + other) * x <= one
     p, q = np.where(below, a, b), np.where(below, b, a)
     odds = np.where(below, 1, -1) * (np.log(x) - np.log1p(-x))
-    rate = np.abs(a - (a + b) * x)
+    rate = np.where(below, 1, -1) * (a - (a + b) * x)
     s, weights = _places(1 / np.maximum(rate, np.minimum(p, np.sqrt((a + b) * x * (1 - x)))))
     odds = odds - s
     log_t, log_rest = -np.logaddexp(0, -odds), -np.logaddexp(0, odds)

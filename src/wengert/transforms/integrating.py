@@ -2,9 +2,12 @@
 
 The derivative S of the solution y by a parameter θ solves a differential equation too,
 S' = (∂f/∂y) S + ∂f/∂θ; it is integrated together with the solution, by ``odeint`` itself, and so
-has its tolerances. (Hairer, Nørsett and Wanner 1993, section I.14.) That holds for rates without
-jumps: where a rate branches on y and jumps there, S would jump too, which is not followed. The larger system is again a
+has its tolerances. (Hairer, Nørsett and Wanner 1993, section I.14.) The larger system is again a
 system that can be differentiated, so that derivatives of any order exist, in both modes.
+
+A rate that branches on the values of y has derivatives of order 1 only. They are those of the
+branches that are taken: where the rate jumps from one to the other S jumps too, which is not
+followed.
 """
 
 from __future__ import annotations
