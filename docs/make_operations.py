@@ -23,9 +23,10 @@ HERE = Path(__file__).parent
 PAGE = HERE / "operations.md"
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE.parent / "tests")]
 
+from wengert.errors import DomainError
 from wengert.explanation.rules import operation_rule
 from wengert.expr import Expr, topological
-from wengert.operations import apply, variable
+from wengert.operations import apply, constant, variable
 from wengert.operations.composed import operation_of
 from wengert.primitive import Constant, Domain, Kind, Primitive, Undefined, registry
 from wengert.printing import index_notation, matrix_notation
@@ -264,7 +265,11 @@ def _ufuncs() -> Iterable[tuple[str, set[str]]]:
         build = operation_of(function)
         if not isinstance(function, np.ufunc) or build is None:
             continue
-        built = build(*(variable(n, ()) for n in "nxyz"[-function.nin :]))
+        operands = [variable(n, ()) for n in "nxyz"[-function.nin :]]
+        try:
+            built = build(*operands)
+        except DomainError:  # its first operand is a whole order
+            built = build(constant(2), *operands[1:])
         roots = built if isinstance(built, tuple) else (built,)
         nodes = {n for root in roots for n in topological(root)}
         names = {n.primitive.name for n in nodes if n.primitive.kind not in LEAVES}

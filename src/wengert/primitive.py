@@ -141,7 +141,8 @@ class Notation:
 
     ``{0}`` is the first operand as it stands, ``{0:a}`` the same in brackets unless it is an
     atom. ``text`` is the formula language; ``numpy`` is Python code in which ``np`` is NumPy,
-    ``special`` is ``scipy.special`` and ``linalg`` is ``scipy.linalg``. ``level`` is ``"atom"`` for
+    ``special`` is ``scipy.special`` and ``linalg`` is ``scipy.linalg``; it is empty where no such
+    code is short. ``level`` is ``"atom"`` for
     results that never need brackets (``f(x)``, ``|x|``) and ``"power"`` for superscripts.
     """
 

@@ -237,7 +237,7 @@ DGAMMAINC = declare(
     notation=Notation(
         "dgammainc({order}, {0}, {1})", "dgammainc({order}, {0}, {1})",
         r"P^{{({order})}}\left({0}, {1}\right)",
-        "slope_of_gammainc({order}, {0}, {1})",
+        "",
     ), domains=(_SHAPE, Domain(0.3, 4.0)),
     source="∂ⁿP(a, x)/∂aⁿ, integrated by a double exponential rule (Takahasi and Mori 1974)",
 )  # fmt: skip
@@ -247,7 +247,7 @@ DBETAINC = declare(
     notation=Notation(
         "dbetainc({first}, {second}, {0}, {1}, {2})", "dbetainc({first}, {second}, {0}, {1}, {2})",
         r"I^{{({first}, {second})}}_{{{2}}}\left({0}, {1}\right)",
-        "slope_of_betainc({first}, {second}, {0}, {1}, {2})",
+        "",
     ), domains=(_SHAPE, _SHAPE, Domain(0.1, 0.9)),
     samples=tuple(Sample((s,) * 3, o) for s in ((), (2,)) for o in _ORDERS),
     source="∂I_x(a, b)/∂a∂b, integrated by a double exponential rule (Takahasi and Mori 1974)",

@@ -425,7 +425,7 @@ def _diagflat(v: Any, k: int = 0) -> Any:
 def _square_of(m: Any) -> TracedArray:
     """The matrix; of a vector, as in NumPy, the matrix with it as each row."""
     x = traced(m)
-    return np.broadcast_to(x, (x.size, x.size)) if x.ndim == 1 else x
+    return traced(np.broadcast_to(x, (x.size, x.size))) if x.ndim == 1 else x
 
 
 @implements(np.tril)

@@ -1,5 +1,6 @@
 """Derivatives of Python functions: what :mod:`wengert.tracing` writes down, derived and run."""
 
+from wengert.transforms import integrating
 from wengert.transforms.batching import vmap
 from wengert.transforms.checking import Report, check_derivatives
 from wengert.transforms.compiling import Compiled, compile
@@ -15,7 +16,6 @@ from wengert.transforms.differentiate import (
     value_and_grad,
 )
 from wengert.transforms.directional import hvp, jvp, linearize, vjp
-from wengert.transforms.integrating import odeint as _odeint  # noqa: F401  (enters itself)
 
 __all__ = [
     "Compiled",
@@ -31,6 +31,7 @@ __all__ = [
     "hessian",
     "hvp",
     "implicit",
+    "integrating",
     "jacobian",
     "jvp",
     "laplacian",
