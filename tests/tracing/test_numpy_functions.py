@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from corpus.oracle import relative_error, richardson
 from tracing.support import Row, check_derivatives, check_value
 from tracing.table import TABLE
 from wengert.errors import (
@@ -214,3 +215,21 @@ def test_the_same_array_twice() -> None:
         row = Row(f"{call.__name__} twice", lambda x, call=call: call(x, x), ((3,),))
         check_value(row)
         check_derivatives(row)
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_equal_eigenvalues_are_right_where_their_vectors_do_not_matter(mode: str) -> None:
+    turn = np.linalg.qr(np.arange(9.0).reshape(3, 3) ** 2 + np.eye(3))[0]
+    a = turn @ np.diag([1.0, 1.0, 3.0]) @ turn.T
+
+    def projection(b: Any) -> Any:
+        vectors = np.linalg.eigh(b + b.T)[1][:, :2]
+        return vectors @ vectors.T
+
+    def squares(b: Any) -> Any:
+        return np.sum(np.linalg.eigvalsh(b + b.T) ** 2)
+
+    for call in (projection, squares):
+        expected, _ = richardson(call, a)
+        found = derivative(call, mode=mode)(a)
+        assert relative_error(found, expected) <= 1e-6, call.__name__
