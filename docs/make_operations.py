@@ -23,16 +23,17 @@ HERE = Path(__file__).parent
 PAGE = HERE / "operations.md"
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE.parent / "tests")]
 
+from wengert.errors import DomainError
 from wengert.explanation.rules import operation_rule
 from wengert.expr import Expr, topological
-from wengert.operations import apply, variable
+from wengert.operations import apply, constant, variable
 from wengert.operations.composed import operation_of
 from wengert.primitive import Constant, Domain, Kind, Primitive, Undefined, registry
 from wengert.printing import index_notation, matrix_notation
 from wengert.tracing import TracedArray
 from wengert.tracing.dispatch import implementations, name_of
+from wengert.tracing.replacing import versions
 from wengert.tracing.scipy_distributions import CONTINUOUS, DISCRETE
-from wengert.tracing.scipy_functions import versions
 from wengert.transforms.differentiate import derivative
 
 INTRODUCTION = """# Operations
@@ -241,10 +242,10 @@ def _record_all() -> None:
     from scipy import special
 
     from tracing.table import TABLE
-    from tracing.test_scipy_functions import LINALG, SPECIAL
+    from tracing.test_scipy_functions import INTEGRATE, LINALG, SIGNAL, SPECIAL
 
     MORE["factorial"] = special.factorial
-    for row in (*TABLE, *SPECIAL, *LINALG):
+    for row in (*TABLE, *SPECIAL, *LINALG, *SIGNAL, *INTEGRATE):
         arguments = row.draw()
         derivative(row.call, tuple(range(len(arguments))), order=0)(*arguments)
     for call in MORE.values():
@@ -264,7 +265,11 @@ def _ufuncs() -> Iterable[tuple[str, set[str]]]:
         build = operation_of(function)
         if not isinstance(function, np.ufunc) or build is None:
             continue
-        built = build(*(variable(n, ()) for n in "nxyz"[-function.nin :]))
+        operands = [variable(n, ()) for n in "nxyz"[-function.nin :]]
+        try:
+            built = build(*operands)
+        except DomainError:  # its first operand is a whole order
+            built = build(constant(2), *operands[1:])
         roots = built if isinstance(built, tuple) else (built,)
         nodes = {n for root in roots for n in topological(root)}
         names = {n.primitive.name for n in nodes if n.primitive.kind not in LEAVES}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, final
 from weakref import WeakValueDictionary
 
@@ -90,7 +90,7 @@ class Expr:
 
 
 _interned: WeakValueDictionary[tuple[Any, ...], Expr] = WeakValueDictionary()
-_lock = Lock()
+_lock = RLock()  # the text of a parameter may make nodes
 
 
 def make(
@@ -102,21 +102,27 @@ def make(
 ) -> Expr:
     """The one node with these parts, made if it does not exist yet."""
     key = (primitive, operands, params, shape, dtype)
-    node = _interned.get(key)
-    if node is not None:
+    with _lock:  # one look-up: the hash of a key with fractions costs more than the lock
+        node = _interned.get(key)
+        if node is None:
+            node = _interned[key] = _fresh(primitive, operands, params, shape, dtype)
         return node
-    fresh = object.__new__(Expr)
+
+
+def _fresh(
+    primitive: Primitive, operands: tuple[Expr, ...], params: Params, shape: Shape, dtype: str
+) -> Expr:
+    node = object.__new__(Expr)
     put = object.__setattr__
-    put(fresh, "primitive", primitive)
-    put(fresh, "operands", operands)
-    put(fresh, "params", params)
-    put(fresh, "shape", shape)
-    put(fresh, "dtype", dtype)
+    put(node, "primitive", primitive)
+    put(node, "operands", operands)
+    put(node, "params", params)
+    put(node, "shape", shape)
+    put(node, "dtype", dtype)
     text = f"{primitive.name}{params}{shape}{dtype}{[o.digest for o in operands]}"
-    put(fresh, "facts", {})
-    put(fresh, "digest", int.from_bytes(blake2b(text.encode(), digest_size=8).digest()))
-    with _lock:
-        return _interned.setdefault(key, fresh)
+    put(node, "facts", {})
+    put(node, "digest", int.from_bytes(blake2b(text.encode(), digest_size=8).digest()))
+    return node
 
 
 def interned_count() -> int:

@@ -175,7 +175,8 @@ class Notation:
 
     ``{0}`` is the first operand as it stands, ``{0:a}`` the same in brackets unless it is an
     atom. ``text`` is the formula language; ``numpy`` is Python code in which ``np`` is NumPy,
-    ``special`` is ``scipy.special`` and ``linalg`` is ``scipy.linalg``. ``level`` is ``"atom"`` for
+    ``special`` is ``scipy.special`` and ``linalg`` is ``scipy.linalg``; it is empty where no such
+    code is short. ``level`` is ``"atom"`` for
     results that never need brackets (``f(x)``, ``|x|``) and ``"power"`` for superscripts.
     """
 
@@ -200,6 +201,35 @@ class Notation:
         )
 
 
+# ---------------------------------------------------------------- shared work
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Work on an operand that several operations begin with: a plan does it once for all of them.
+
+    Attributes
+    ----------
+    work : callable
+        ``work(array, *params)`` gives anything.
+    params : tuple
+        Hashable parameters of the work.
+    operand : Expr
+        What it works on: an operand, or its transpose.
+    evaluate : callable
+        ``evaluate(node, done, out, *arrays)``: the node's value from what the work gave, written
+        into ``out`` unless that is None; ``out`` is none of the arrays.
+    key : Expr or None
+        By default the operand. Operands with one key give the same, and one of them is enough.
+    """
+
+    work: Callable[..., Any]
+    params: Params
+    operand: Expr
+    evaluate: Callable[..., Any]
+    key: Expr | None = None
+
+
 # ---------------------------------------------------------------- test domains
 
 
@@ -210,9 +240,9 @@ class Domain:
     ``low`` and ``high`` bound the entries; ``matrix`` is ``""``, ``"invertible"``, ``"spd"`` or
     ``"tall"`` (full column rank) for matrix operands; ``boundary`` lists special entries at which
     value and derivative must be right too. ``"symmetric"`` (separated eigenvalues) and
-    ``"positive"`` (definite) matrices move within the symmetric ones, ``"full rank"`` ones have
-    separated singular values. ``dtype`` is ``"int"`` for indices (from ``low`` up to and including
-    ``high``) and ``"bool"`` for masks.
+    ``"positive"`` (definite) matrices move within the symmetric ones; ``"full rank"`` ones have
+    separated singular values, those of ``"real eigenvalues"`` are separated too. ``dtype`` is
+    ``"int"`` for indices (from ``low`` up to and including ``high``) and ``"bool"`` for masks.
     """
 
     low: float = -2.0
@@ -262,6 +292,16 @@ class Primitive:
         ``infer(operands, params) -> shape``; raises ShapeError with both shapes.
     evaluate : callable
         ``evaluate(node, *arrays) -> array`` in NumPy, on trailing axes (batch axes lead).
+    into : callable or None
+        ``into(node, out, *arrays)``: what ``evaluate`` gives, bit for bit, written into an array
+        of the result's shape and dtype. Of elementwise operations it may be one of the operands.
+    add_into : callable or None
+        ``add_into(node, total, factor, *arrays)``: add a multiple of the value to an array of its
+        shape, where that is cheaper than making the value: it is zero in most places.
+    shared : callable or None
+        ``shared(node)``: the work that is shared with other operations, None for no such work.
+    foreign : bool
+        Runs code from outside, which may keep its operands.
     derivative : Derivative
         See above.
     notation : Notation or callable(node) -> Notation
@@ -297,6 +337,9 @@ class Primitive:
     route : callable or None
         ``route(node, k) -> Route | None``: how the entries of operand k move, if the node is the
         sum of its operands' moved entries; None where the places are not known in advance.
+    summed : callable or None
+        ``summed(terms) -> list of Expr | None``: fewer nodes with the same sum, for many nodes of
+        the operation that are added, each with its coefficient.
     masking : bool
         Zero where its last operand, a mask, is false, and its first operand elsewhere: products
         with it are taken inside, so that 0 · ∞ is 0 where nothing is kept.
@@ -332,6 +375,10 @@ class Primitive:
     derivative: Derivative
     notation: Notation | Callable[[Expr], Notation]
     parameters: tuple[str, ...] = ()
+    into: Callable[..., Any] | None = None
+    add_into: Callable[..., None] | None = None
+    shared: Callable[[Expr], Shared | None] | None = None
+    foreign: bool = False
     elementwise: bool = False
     zero_at_zero: bool = False
     rewrite: Callable[[tuple[Expr, ...], Params], Expr | None] | None = None
@@ -345,6 +392,7 @@ class Primitive:
     unmerge: Callable[[Expr, int], Expr] | None = None
     sliced: Callable[[Expr, Any], Expr | None] | None = None
     route: Callable[[Expr, int], Route | None] | None = None
+    summed: Callable[[Sequence[tuple[Expr, Fraction]]], list[Expr] | None] | None = None
     masking: bool = False
     domains: tuple[Domain, ...] = field(default=(Domain(),))
     samples: tuple[Sample, ...] = ()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from operations.support import assert_close, evaluate
 from wengert.backends import compile_plan
-from wengert.backends.numpy_backend import diagonal_view
+from wengert.backends.numpy_views import diagonal_view
 from wengert.errors import SingularMatrixError
 from wengert.operations import (
     add,

@@ -89,6 +89,16 @@ def _eigenvalues(a: Any) -> Any:
     return np.array(sorted(map(float, values)))
 
 
+def _general_eigenvalues(a: Any) -> Any:
+    """In LAPACK's order, which nothing else can tell."""
+    if len(a) < 2:
+        return np.diag(a)
+    found = mp.eig(mp.matrix(a.tolist()), left=False, right=False)
+    values = np.array([float(mp.re(v)) for v in found])
+    order = np.argsort(np.argsort(np.linalg.eigvals(a)))
+    return np.sort(values)[order]
+
+
 def _singular_values(a: Any) -> Any:
     if not a.size:
         return np.zeros(min(a.shape))
@@ -141,6 +151,7 @@ MATRIX: dict[str, Callable[..., Any]] = {
     "triu": _stacked(_part(lambda d, k: d >= k), 2),
     "cholesky": _stacked(_cholesky, 2),
     "eigvalsh": _stacked(_eigenvalues, 2),
+    "eigvals": _stacked(_general_eigenvalues, 2),
     "svdvals": _stacked(_singular_values, 2),
     "gaps": _stacked(_gaps, 1),
     "logabsdet": _stacked(lambda a: float(mp.log(abs(_determinant(a)))), 2),

@@ -45,6 +45,12 @@ def _dawson(x: Any) -> Any:
     return mp.sqrt(mp.pi) / 2 * mp.exp(-x * x) * mp.erfi(x)
 
 
+def _slope_by_shape(function: Any, a: Any, order: int) -> Any:
+    """A derivative by differences with many digits."""
+    with mp.workdps(60):
+        return mp.diff(function, a, order, h=mp.mpf(10) ** -12) if order else function(a)
+
+
 def _inverse_of(function: Callable[..., Any], start: float) -> Any:
     return mp.findroot(function, (0.999 * start, 1.0001 * start), solver="secant")
 
@@ -83,6 +89,7 @@ SCALAR: dict[str, Callable[..., Any]] = {
     "polygamma": lambda x, order: mp.polygamma(order, x),
     "maximum": max,
     "minimum": min,
+    "powlog": lambda x, z, order: x**z * mp.log(x) ** order,
     "xlogy": lambda x, z: mp.mpf(0) if x == 0 else x * mp.log(z),
     "pow": mp.power,
     "power": _power,
@@ -154,6 +161,14 @@ SCALAR: dict[str, Callable[..., Any]] = {
     "binom": mp.binomial,
     "poch": mp.rf,
     "zeta": mp.zeta,
+    "dgammainc": lambda a, x, order: _slope_by_shape(
+        lambda b: mp.gammainc(b, 0, x, regularized=True), a, order
+    ),
+    "dbetainc": lambda a, b, x, first, second: _slope_by_shape(
+        lambda p: _slope_by_shape(lambda q: mp.betainc(p, q, 0, x, regularized=True), b, second),
+        a,
+        first,
+    ),
     "gammainc": lambda a, x: mp.gammainc(a, 0, x, regularized=True),
     "gammaincc": lambda a, x: mp.gammainc(a, x, regularized=True),
     "gammaincinv": lambda a, p: _inverse_of(

@@ -199,6 +199,8 @@ def _matrix(kind: str, spread: Any, rng: np.random.Generator) -> Any:
             return spread @ np.swapaxes(spread, -1, -2) / max(n, 1) + np.eye(n)
         case "symmetric":
             return (spread + np.swapaxes(spread, -1, -2)) / 2 + 3.0 * np.diag(np.arange(n))
+        case "real eigenvalues":
+            return 0.3 * spread + 3.0 * np.diag(np.arange(n))
         case "full rank":
             far = 3.0 * np.eye(*spread.shape[-2:]) * np.arange(1, n + 1)
             return spread + far

@@ -288,6 +288,9 @@ def test_xlogy_and_pow_where_the_base_is_zero() -> None:
     assert float(evaluate(derivative(pow_.node(), [x]), at)) == 0.0
     assert float(evaluate(derivative(pow_.node(), [x]), {"x0": 0.0, "x1": 1.0})) == 1.0
     assert float(evaluate(derivative(pow_.node(), [x, x]), {"x0": 0.0, "x1": 2.0})) == 2.0
+    for wrt in ([z, z], [z, z, z], [x, z], [x, z, z], [x, x, z]):
+        found = evaluate(derivative(pow_.node(), wrt), {"x0": 0.0, "x1": 3.5})
+        assert float(found) == 0.0, wrt
 
 
 def test_pow_of_negative_bases_with_whole_exponents() -> None:

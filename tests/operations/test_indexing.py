@@ -387,3 +387,73 @@ def test_code_means_the_expression(case: str) -> None:
         exec(numpy_code(expr, arguments), scope)
         value = scope["f"](*(VALUES[a.params[0]] for a in arguments))
         assert_close(value, evaluate(expr, VALUES), 1e-12)
+
+
+# ---------------------------------------------------------------- sums of embeddings
+
+
+def _embedded(places: list[Any], shape: tuple[int, ...], seed: int = 0) -> tuple[Any, Any]:
+    """A sum of embeddings with coefficients, and its value built by writing."""
+    rng = np.random.default_rng(seed)
+    total = np.zeros(shape)
+    terms: list[Any] = []
+    coefficients: list[int] = []
+    values: dict[str, Any] = {}
+    for k, place in enumerate(places):
+        value = rng.normal(size=total[place].shape)
+        name = f"e{k}"
+        values[name] = value
+        coefficients.append(int(rng.integers(-3, 4)) or 1)
+        terms.append(embed(variable(name, value.shape), list(place), shape))
+        total[place] += coefficients[-1] * value
+    return (add(terms, coefficients), values), total
+
+
+_EVERYWHERE = [(k,) for k in range(20)]
+_TWICE = [(k % 20,) for k in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("places", "shape"),
+    [
+        (_EVERYWHERE, (20,)),
+        ([(k,) for k in range(3, 29, 2)], (40,)),
+        (_TWICE, (20,)),
+        ([(slice(k, k + 3),) for k in range(0, 40, 4)], (43,)),
+        ([(slice(k, k + 3),) for k in range(20)], (22,)),
+        ([(slice(k, k + 6, 2),) for k in range(20)], (30,)),
+        ([(slice(k + 5, k, -1),) for k in range(20)], (30,)),
+        ([(slice(k, k + 2),) for k in range(0, 20, 2)] + _EVERYWHERE, (20,)),
+        ([(k, slice(None)) for k in range(12)], (12, 3)),
+        ([(slice(None), k) for k in range(12)], (3, 12)),
+        ([(i, j) for i in range(10) for j in range(11)], (10, 11)),
+        ([(i, j) for i in range(3) for j in range(4)], (3, 4)),
+        ([(slice(0, 2), k) for k in range(12)] + [(1, k) for k in range(12)], (3, 12)),
+        ([(k, slice(None), 1) for k in range(12)], (12, 2, 3)),
+        ([(0,)] * 12, (2,)),
+    ],
+)
+def test_sums_of_many_embeddings_are_joined(places: list[Any], shape: tuple[int, ...]) -> None:
+    (node, values), expected = _embedded(places, shape)
+    assert_close(evaluate(node, values), expected)
+    wide = [n for n in topological(node) if n.shape == shape]
+    steps = any(isinstance(s, slice) and s.step for s in places[0])  # those stay apart
+    assert len(wide) <= (4 if not steps else 1 + len(places))
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_functions_of_single_entries(mode: str) -> None:
+    """Their derivatives have a few entries for each entry, not n for each."""
+    n = 60
+    x = variable("x", (n,))
+    entry = [slice_(x, [k]) for k in range(n)]
+    f = add([mul(entry[k], entry[k + 1]) for k in range(n - 1)])
+    gradient = derivative(f, [x], mode)
+    hessian = derivative(gradient, [x], mode)
+    at = np.random.default_rng(0).normal(size=n)
+    expected = np.append(at[1:], 0.0) + np.append(0.0, at[:-1])
+    assert_close(evaluate(gradient, {"x": at}), expected)
+    assert_close(evaluate(hessian, {"x": at}), np.eye(n, k=1) + np.eye(n, k=-1))
+    if mode == "reverse":
+        wide = [v for v in topological(gradient) if v.shape == (n,)]
+        assert len(wide) < 5

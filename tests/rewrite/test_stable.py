@@ -30,6 +30,7 @@ from wengert.operations import (
     elementwise,
     logsumexp,
     matmul,
+    max_,
     mul,
     norm2,
     plus,
@@ -76,6 +77,13 @@ _exp = np.vectorize(mp.exp, otypes=[object])
 _log = np.vectorize(mp.log, otypes=[object])
 
 
+SHIFT = max_(x3)
+
+
+def broadcast_rows(v: Expr) -> Expr:
+    return contract([v], [(1,)], (0, 1), sizes={0: 2, 1: 3})
+
+
 @dataclass(frozen=True)
 class Rule:
     """What a person writes, the operation that it is recognised as, and what it should give."""
@@ -106,6 +114,20 @@ RULES = {
     "1/(1 + exp(-x))": Rule(
         power(one_plus(exp(scale(-1, x3))), -1), "sigmoid", precise(lambda x: 1 / (1 + _exp(-x))),
         ([800.0, -800.0, 0.0], [40.0, -40.0, -700.0]),
+    ),
+    "1/(1 + exp(x))^2": Rule(
+        power(one_plus(exp(x3)), -2), "sigmoid", precise(lambda x: 1 / (1 + _exp(x)) ** 2),
+        ([800.0, -800.0, 0.0], [40.0, -40.0, 300.0]),
+    ),
+    "max(x) + log(sum(exp(x - max(x))))": Rule(
+        add([SHIFT, log(sum_(exp(add([x3, broadcast(SHIFT, (3,))], [1, -1]))))]), "logsumexp",
+        precise(lambda x: _log(_exp(x).sum())),
+        ([800.0, 800.0, 0.0], [-1000.0, -1001.0, -1002.0], [1e6, 0.0, -1e6]),
+    ),
+    "softmax(x - max(x))": Rule(
+        softmax(add([x3, broadcast(SHIFT, (3,))], [1, -1])), "softmax",
+        precise(lambda x: _exp(x) / _exp(x).sum()),
+        ([400.0, 400.0, 0.0], [800.0, -800.0, 0.0], [-1000.0, -1000.0, -1001.0]),
     ),
     "exp(x)/(1 + exp(x))": Rule(
         divide(exp(x3), one_plus(exp(x3))), "sigmoid", precise(lambda x: _exp(x) / (1 + _exp(x))),
@@ -344,7 +366,9 @@ def test_near_misses_are_left_alone() -> None:
         (contract([exp(x3), power(sum_(exp(x3)), -1), exp(y)], [(0,), (), (1,)], (1, 0)), ""),
         (power(sum_(power(x3, 3)), HALF), "norm2"),
         (power(sum_(power(x3, 2)), -1), "norm2"),
-        (power(one_plus(exp(x3)), -2), "sigmoid"),
+        (power(one_plus(exp(x3)), 2), "sigmoid"),
+        (softmax(add([A23, broadcast_rows(sum_(exp(A23), 0))]), 1), ""),
+        (add([SHIFT, logsumexp(add([x3, broadcast(SHIFT, (3,))], [1, -2]))]), ""),
         (divide(exp(x3), one_plus(exp(y))), ""),
         (divide(exp(y), one_plus(exp(x3))), ""),
         (power(contract([A22], [(0, 0)], ()), HALF), "norm2"),

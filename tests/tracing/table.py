@@ -163,6 +163,9 @@ PRODUCTS = [
     row(np.linalg.qr, lambda a: np.linalg.qr(a, mode="r"), SQUARE),
     row(np.linalg.eigh, lambda a: np.linalg.eigh(a + a.T)[0], SPD),
     row(np.linalg.eigh, lambda a: np.linalg.eigh(a)[1] ** 2, SPD),
+    row(np.linalg.eigh, lambda a: np.linalg.eigh(a, "U")[1], ("spd", 3, 3)),
+    row(np.linalg.eig, lambda a: tuple(np.linalg.eig(a)), SQUARE),
+    same(np.linalg.eigvals, ("square", 2, 2)),
     same(np.linalg.eigvalsh, SPD),
     row(np.linalg.eigvalsh, lambda a: np.linalg.eigvalsh(a, "U"), SPD),
     row(np.linalg.svd, lambda a: tuple(np.linalg.svd(a, full_matrices=False)), SQUARE),
@@ -207,6 +210,8 @@ SHAPES = [
     row(np.dsplit, lambda x: tuple(np.dsplit(x, 2)), T),
     row(np.tile, lambda x: np.tile(x, (2, 1)), M),
     row(np.repeat, lambda x: np.repeat(x, [1, 2, 0], axis=1), M),
+    row(np.lib.stride_tricks.sliding_window_view,
+        lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, axis=1) ** 2, M),
     row(np.rot90, lambda x: np.rot90(x, 3), M),
     row(np.resize, lambda x: np.resize(x, (2, 2)), V),
     row(np.flip, lambda x: np.flip(x, 1), M),
@@ -237,6 +242,108 @@ SHAPES = [
 ]  # fmt: skip
 
 
+OPTIONS = [
+    *(row(f, lambda x, f=f, kw=kw: f(x, **kw), M)
+      for f in (np.sum, np.prod, np.max, np.min, np.mean, np.var, np.std)
+      for kw in ({"axis": 1, "where": MASK, "initial": 0.3}, {"axis": (-1,), "keepdims": True},
+                 {"axis": 0, "where": MASK[:, :1], "keepdims": True, "initial": 0.3}, {"axis": ()})
+      for kw in [{k: v for k, v in kw.items() if k != "initial"}
+                 if f in (np.mean, np.var, np.std) else kw]),
+    *(row(f, lambda x, f=f: f(x, initial=0.4), M) for f in (np.sum, np.prod, np.max, np.min)),
+    row(np.max, lambda x: np.max(x, axis=1, initial=0.4), (2, 0)),
+    *(row(f, lambda x, f=f: f(x, dtype=np.float32).shape[0] * x if np.ndim(f(x)) else
+          x * (f(x, dtype=np.float32).dtype == np.float32), M)
+      for f in (np.sum, np.prod, np.mean, np.var, np.std, np.cumsum, np.cumprod)),
+    *(row(f, lambda x, f=f: f(x, axis=0, mean=np.mean(x, axis=0, keepdims=True), correction=1), M)
+      for f in (np.var, np.std)),
+    row(np.sum, lambda x: x * np.sum(x > 0, axis=0, dtype=np.int32), M),
+    row("reduce", lambda x: np.add.reduce(x, axis=0, initial=0.5, where=MASK), M),
+    row("reduce", lambda x: np.multiply.reduce(x, axis=(0, 1), initial=0.5, keepdims=True), M),
+    *(row("reduce", lambda x, u=u: u.reduce(x, axis=1, keepdims=True), M)
+      for u in (np.logaddexp, np.logaddexp2, np.hypot, np.fmax, np.fmin)),
+    row("reduce", lambda x: np.logaddexp.reduce(x, axis=(0, -1)), (2, 1, 3)),
+    row(np.average, lambda x, w: np.average(x, axis=1, weights=w, returned=True), M, POSITIVE),
+    row(np.average, lambda x: np.average(x, axis=0, returned=True), M),
+    *(row(np.quantile, lambda x, m=m: np.quantile(x, [0.05, 0.33, 0.5, 0.97], axis=1, method=m),
+          (2, 5))
+      for m in ("linear", "lower", "higher", "midpoint", "nearest", "weibull", "hazen",
+                "median_unbiased", "normal_unbiased", "interpolated_inverted_cdf")),
+    row(np.quantile, np.quantile, V, ("unit",)),
+    row(np.quantile, lambda x: np.quantile(x, [[0.1, 0.2], [0.3, 0.4]], axis=0), M),
+    row(np.quantile, lambda x: np.quantile(x, 0.3), (1,)),
+    row(np.percentile, lambda x, q: np.percentile(x, 100 * q), V, ("unit", 2)),
+    row(np.take_along_axis, lambda x: np.take_along_axis(x, np.array([[2, 0]]), 1), M),
+    row(np.gradient, lambda x: np.gradient(x, np.array([0.0, 1.0, 3.0, 3.5])), (4,)),
+    row(np.gradient, lambda x: np.gradient(x, 0.5, edge_order=2, axis=(-1, 0)), (3, 4)),
+    row(np.gradient, lambda x, t: np.gradient(x, np.cumsum(t), edge_order=2),
+        (4,), ("positive", 4)),
+    row(np.linspace, lambda a: np.linspace(a, 1.0, 5, retstep=True), ()),
+    row(np.interp, lambda x: np.interp(x, [0.1], [2.0]) * x),
+    row(np.pad, lambda x: np.pad(x, {-1: (1, 2)}), M),
+    row(np.pad, lambda x: np.pad(x, 1, constant_values=x[0, 0] ** 2), M),
+    *(row(f, f, V) for f in (np.tril, np.triu)),
+    row(np.linalg.vector_norm, lambda x: np.linalg.vector_norm(x, axis=(0, 2), ord=3), (2, 3, 2)),
+    row(np.linalg.vector_norm, lambda x: np.linalg.vector_norm(x, keepdims=True), M),
+    row(np.einsum, lambda x: np.einsum("ij->i", x, dtype=np.float64), M),
+    row("getitem", lambda x: x[True], M),
+    row("getitem", lambda x: (x[False], x.flat[3], x.compress([True, False, True], axis=1)), M),
+] + [
+    row(f, lambda x, f=f, kw=kw: f(np.where(MASK, x, np.nan), **kw), M)
+    for f in (np.nansum, np.nanprod, np.nanmax, np.nanmin, np.nanmean, np.nanvar, np.nanstd)
+    for kw in ({}, {"axis": 1}, {"axis": 0, "keepdims": True})
+]  # fmt: skip
+
+MORE = [
+    *(row(f, lambda x, f=f: f(np.where(MASK, x, np.nan), axis=1), M)
+      for f in (np.nancumsum, np.nancumprod)),
+    *(row(f, lambda x, f=f, s=s: f(x, axis=1, include_initial=s), M)
+      for f in (np.cumulative_sum, np.cumulative_prod) for s in (False, True)),
+    row(np.cumulative_sum, np.cumulative_sum),
+    row(np.modf, np.modf, M),
+    row(np.fix, lambda x: x * np.fix(3 * x), M),
+    row(np.ldexp, lambda x: np.ldexp(x, np.array([1, -2, 3])), M),
+    row(np.block, lambda a, b: np.block([[a, b], [np.ones((1, 4))]]), M, (2, 1)),
+    row(np.block, lambda a: np.block([a, 2.0 * a])),
+    row(np.unstack, lambda a: np.unstack(a, axis=1), M),
+    row(np.choose, lambda a, b: np.choose([0, 1, 0], [a, b]), V, M),
+    row(np.logspace, lambda a: np.logspace(a, 1.0, 4, base=2.0), ()),
+    row(np.geomspace, lambda a, b: np.geomspace(a, b, 4), ("positive", 2), ("positive", 2)),
+    same(np.linalg.matmul, M, N),
+    row(np.linalg.tensorsolve, lambda a, b: np.linalg.tensorsolve(np.reshape(a, (2, 1, 2)), b),
+        SQUARE, (2, 1)),
+    row(np.linalg.tensorinv, lambda a: np.linalg.tensorinv(np.reshape(a, (2, 1, 2)), ind=2),
+        SQUARE),
+    row(np.linalg.matrix_rank, lambda a: a * np.linalg.matrix_rank(a), SQUARE),
+    row(np.cov, np.cov, M),
+    row(np.cov, lambda a, b: np.cov(a, b, rowvar=False, bias=True), N, N),
+    row(np.cov, lambda a: np.cov(a, ddof=0)),
+    row(np.corrcoef, np.corrcoef, (2, 4)),
+    row(np.bincount, lambda w: np.bincount([0, 2, 0], weights=w, minlength=4)),
+    row(np.searchsorted, lambda x: x * np.searchsorted([-1.0, 0.0, 1.0], x), M),
+    row(np.digitize, lambda x: x * np.digitize(x, [-1.0, 0.0, 1.0]), M),
+    row(np.isin, lambda x: x * np.isin(x, [0.5]), M),
+    row(np.lexsort, lambda x: x[np.lexsort((x, x > 0))]),
+    row(np.nanargmax, lambda x: x * np.nanargmax(x, axis=0), M),
+    row(np.nanargmin, lambda x: x * np.nanargmin(x), M),
+    row(np.polyval, np.polyval, V, (2,)),
+    row(np.vander, lambda x: (np.vander(x), np.vander(x, 2, increasing=True))),
+    *(row(f, f, V, (2,)) for f in (np.polyadd, np.polysub, np.polymul)),
+    row(np.polyder, lambda p: np.polyder(p, 2), (4,)),
+    row(np.polyint, lambda p: np.polyint(p, 2, k=[1.0, 2.0])),
+    row(np.polyfit, lambda x, y, w: np.polyfit(np.cumsum(x), y, 1, w=w), ("positive", 4), (4,),
+        ("positive", 4)),
+]  # fmt: skip
+
+LISTS = [
+    row(f"{f.__name__} of a list", lambda x, f=f, kw=kw: f([x[0], 2.0 * x[1] * x[2], 0.5], **kw))
+    for f in (np.sum, np.mean, np.var, np.std, np.prod, np.max, np.median, np.linalg.norm)
+    for kw in ({}, {"axis": 0})
+] + [
+    row("mean of lists of arrays", lambda x: np.mean([x, x**2], axis=0)),
+    row("var of an array of entries", lambda x: np.var(np.array([x[0], x[1] * x[2]]), ddof=1)),
+]
+
+
 def _in_place(x: Any) -> Any:
     total = np.zeros(3)
     total += x
@@ -254,4 +361,14 @@ METHODS = [
     row("methods", lambda x: x.sum(0) * x.T.dot(x[:, 0]).reshape(3) * x.mean(), M),
 ]
 
-TABLE = [*BASIC, *INDEXING, *REDUCTIONS, *PRODUCTS, *SHAPES, *METHODS]
+TABLE = [
+    *BASIC,
+    *INDEXING,
+    *REDUCTIONS,
+    *OPTIONS,
+    *PRODUCTS,
+    *SHAPES,
+    *MORE,
+    *LISTS,
+    *METHODS,
+]

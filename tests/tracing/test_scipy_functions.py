@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 import types
@@ -9,20 +10,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.integrate as si
 import scipy.linalg as sl
+import scipy.signal as sg
 import scipy.special as sc
 import scipy.stats as st
 
 from tracing.support import Row, check_derivatives, check_value
-from wengert.errors import UnsupportedFunctionError
+from wengert.errors import MissingRuleError, TracingError, UnsupportedFunctionError
+from wengert.tracing.replacing import install, versions
 from wengert.tracing.scipy_distributions import CONTINUOUS, DISCRETE
-from wengert.tracing.scipy_functions import install, versions
+from wengert.transforms.batching import vmap
+from wengert.transforms.compiling import compile
 from wengert.transforms.differentiate import derivative, grad
 
 install()
 
 V, M = (3,), (2, 3)
 SPD, SQUARE, POSITIVE, UNIT = ("spd", 2, 2), ("square", 2, 2), ("positive", 3), ("unit", 3)
+
+_FLAT = np.array([[1.0, 0.0], [0.0, 0.0]])
 
 SPECIAL = [
     Row("logsumexp", lambda x: sc.logsumexp(x, axis=1, keepdims=True), (M,)),
@@ -66,6 +73,35 @@ LINALG = [
     Row("circulant", sl.circulant, (V,)),
 ]  # fmt: skip
 
+SIGNAL = [
+    *(Row(f.__name__, lambda a, b, f=f, m=m: f(a, b, m), shapes)
+      for f in (sg.convolve, sg.correlate) for m in ("full", "same", "valid")
+      for shapes in (((4, 3), (3, 2)), ((2,), (5,)))),
+    Row("fftconvolve", sg.fftconvolve, ((3,), (2,))),
+    Row("oaconvolve", sg.oaconvolve, ((3,), (2,))),
+    *(Row(f.__name__, lambda a, b, f=f, m=m, e=e: f(a, b, m, e, 0.5), ((3, 3), (2, 3)))
+      for f in (sg.convolve2d, sg.correlate2d) for m in ("full", "same", "valid")
+      for e in ("fill", "wrap", "symm")),
+]  # fmt: skip
+
+TIMES = np.linspace(0.0, 0.6, 3)
+
+
+def _decay(y: Any, t: Any, rates: Any, shift: Any) -> Any:
+    return [-rates[0] * y[0] + np.sin(shift * t), rates[0] * y[0] - rates[1] * y[1] ** 2]
+
+
+def _integrated(y0: Any, t: Any, rates: Any, shift: Any) -> Any:
+    return si.odeint(_decay, y0, t, (rates, shift), rtol=1e-12, atol=1e-12)
+
+
+INTEGRATE = [
+    Row("odeint", lambda y0, rates, s: _integrated(y0, TIMES, rates, s), ((2,), ("unit", 2), ())),
+    Row("odeint", lambda t: _integrated([1.0, 0.5], np.cumsum(t), [0.5, 0.7], 0.3), (UNIT,)),
+    Row("odeint", lambda k: si.odeint(lambda t, y, k: -k * y, 1.0, TIMES, (k,), tfirst=True,
+                                      rtol=1e-12, atol=1e-12), (("unit",),)),
+]  # fmt: skip
+
 DENSITIES = ("pdf", "logpdf", "cdf", "sf", "logcdf", "logsf")
 STATS = [
     *(Row(f"norm.{n}", lambda x, m, s, n=n: getattr(st.norm, n)(x, m, s), (V, V, POSITIVE))
@@ -77,6 +113,9 @@ STATS = [
     Row("t.logpdf", st.t.logpdf, (V, POSITIVE, V, POSITIVE)),
     Row("t.cdf", lambda x: st.t.cdf(4.0 * x, 2.5), (V,)),
     Row("beta.logpdf", st.beta.logpdf, (UNIT, POSITIVE, POSITIVE)),
+    Row("beta.cdf", st.beta.cdf, (UNIT, POSITIVE, POSITIVE)),
+    Row("gamma.cdf", lambda x, a: st.gamma.cdf(x, a, scale=2.0), (POSITIVE, POSITIVE)),
+    Row("chi2.sf", st.chi2.sf, (POSITIVE, POSITIVE)),
     Row("gamma.logpdf", lambda x, a: st.gamma.logpdf(x, a, scale=2.0), (POSITIVE, POSITIVE)),
     Row("lognorm.logpdf", st.lognorm.logpdf, (POSITIVE, POSITIVE)),
     Row("poisson.logpmf", lambda m: st.poisson.logpmf([0, 2, 5], m), (POSITIVE,)),
@@ -91,12 +130,18 @@ STATS = [
     Row("multivariate_normal.logpdf", lambda x: st.multivariate_normal.logpdf(x, cov=2.0), (V,)),
     Row("multivariate_normal.entropy",
         lambda c: st.multivariate_normal.entropy(np.zeros(2), c + c.T), (SPD,)),
+    Row("multivariate_normal.logpdf",
+        lambda x, m, c: st.multivariate_normal.logpdf(x, m, c + c.T, allow_singular=True),
+        ((3, 2), (2,), SPD)),
+    Row("multivariate_normal.pdf",
+        lambda x: st.multivariate_normal.pdf([x[0], 0.0], [x[1], 0.0], x[2] ** 2 * _FLAT,
+                                             allow_singular=True), (V,)),
     *(Row(f"dirichlet.{n}", lambda x, a, n=n: getattr(st.dirichlet, n)(x[:2] / np.sum(x), a),
           (POSITIVE, POSITIVE)) for n in ("pdf", "logpdf")),
     Row("frozen", lambda x: st.norm(0.5, 2.0).logpdf(x), (V,)),
 ]  # fmt: skip
 
-ROWS = [*SPECIAL, *LINALG, *STATS]
+ROWS = [*SPECIAL, *LINALG, *SIGNAL, *INTEGRATE, *STATS]
 each = pytest.mark.parametrize("row", ROWS, ids=[f"{k}-{r.id}" for k, r in enumerate(ROWS)])
 
 
@@ -122,6 +167,30 @@ def test_outside_of_the_support_the_density_is_0_with_derivative_0() -> None:
     assert np.array_equal(derivative(lambda x: st.expon.logpdf(-x))(1.0), 0.0)
 
 
+def test_a_rate_that_branches_has_derivatives_of_order_1() -> None:
+    def branching(y: Any, t: Any, k: Any) -> Any:
+        return -k * y if y[0] > -1 else k * y
+
+    end = lambda k: si.odeint(branching, 1.0, TIMES, (k,), rtol=1e-11, atol=1e-11)[-1, 0]  # noqa: E731
+    assert np.isclose(grad(end)(0.5), -0.6 * np.exp(-0.3), rtol=1e-8)
+    with pytest.raises(MissingRuleError):
+        grad(grad(end))(0.5)
+
+
+def test_a_rate_with_a_traced_value_from_around_it_is_an_error() -> None:
+    for start in (1.0, lambda k: k):
+        with pytest.raises(TracingError):
+            grad(lambda k, s=start: si.odeint(
+                lambda y, t: -k * y, s(k) if callable(s) else s, TIMES)[-1, 0])(0.5)  # fmt: skip
+
+
+def test_off_the_support_of_a_singular_covariance_the_density_is_0() -> None:
+    found = derivative(
+        lambda x: st.multivariate_normal.logpdf(x, cov=_FLAT, allow_singular=True), order=0
+    )(np.array([[0.5, 0.0], [0.5, 0.1]]))
+    assert np.array_equal(np.isfinite(found), [True, False])
+
+
 def test_plain_arguments_go_to_scipy() -> None:
     assert sc.logsumexp([0.0, 0.0]) == np.log(2.0)
     assert isinstance(st.norm.logpdf(0.0), float)
@@ -144,6 +213,19 @@ def test_a_name_imported_before_is_replaced_too() -> None:
     assert kept.__name__ == sc.logsumexp.__name__ == "logsumexp"
 
 
+def test_a_function_taken_before_the_first_trace_is_found() -> None:
+    original = sc.logsumexp.__wengert_original__  # type: ignore[attr-defined]
+    x = np.array([0.0, 0.5])
+    expected = grad(sc.logsumexp)(x)
+    for early in (original, functools.partial(original, axis=0)):
+        assert np.allclose(grad(early)(x), expected)
+        assert np.allclose(compile(grad(early))(x), expected)
+        assert np.allclose(vmap(grad(early))(np.stack([x, x]))[1], expected)
+    pdf = st.rv_continuous.pdf.__wengert_original__  # type: ignore[attr-defined]
+    bound = types.MethodType(pdf, st.norm)
+    assert np.allclose(derivative(bound)(0.5), derivative(st.norm.pdf)(0.5))
+
+
 def test_installing_again_changes_nothing() -> None:
     before = (sc.logsumexp, sl.expm, st.rv_continuous.logpdf)
     threads = [threading.Thread(target=install) for _ in range(4)]
@@ -164,10 +246,8 @@ def test_installing_again_changes_nothing() -> None:
         (lambda x: st.binom.cdf(2, 3, x), "density"),
         (lambda x: sc.logsumexp(x, return_sign=True), "return_sign"),
         (lambda x: sc.polygamma(x, 1.0), "order"),
-        (
-            lambda x: st.multivariate_normal.logpdf(x, allow_singular=True),
-            "allow_singular",
-        ),
+        (lambda x: sg.fftconvolve(x, x, axes=0), "axes"),
+        (lambda x: si.odeint(lambda y, t: -y, x, TIMES, full_output=True), "full_output"),
     ],
 )
 def test_what_is_not_supported_says_so(call: Any, words: str) -> None:

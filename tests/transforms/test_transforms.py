@@ -291,3 +291,20 @@ def test_mistakes_get_the_remedy(mistake: Any, error: Any, message: str) -> None
 def test_errors_name_the_line() -> None:
     with pytest.raises(wg.UnknownValueError, match=r"test_transforms.py, line \d+"):
         wg.compile(lambda x: 1.0 if x > 0 else 2.0)(1.0)
+
+
+def test_arrays_in_rules_are_apart_from_those_of_the_function() -> None:
+    """Both are captured: they must not be taken for each other, whatever their shapes."""
+    weights, mask = np.array([1.0, 2.0]), np.array([True, False])
+    rule = np.array([10.0, 20.0])
+    bent = wg.custom_derivative(
+        lambda x: np.where(mask, rule * x * x / 2, x),
+        vjp=lambda cotangent, y, x: cotangent * np.where(mask, rule * x, 1.0),
+    )
+    found = wg.jacobian(lambda x: bent(weights * np.where(~mask, x, 3 * x)))(np.ones(2))
+    assert np.array_equal(found, np.diag([90.0, 2.0]))
+    root = wg.implicit(lambda a: a / rule, lambda x, a: rule * x - a)
+    assert np.allclose(
+        wg.jacobian(lambda a: weights * root(weights * a))(np.ones(2)),
+        np.diag(weights * weights / rule),
+    )

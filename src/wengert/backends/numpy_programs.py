@@ -61,7 +61,7 @@ def compile_body(
     fixed = {s for _, s in held}
     once: list[tuple[int, Step]] = []
     often: list[tuple[int, Step, tuple[int, ...]]] = []
-    doomed = _large_last_reads(plan)
+    doomed = large_last_reads(plan)
     for i in plan.instructions:
         if isinstance(i, Input):
             continue
@@ -94,7 +94,7 @@ def compile_body(
     return bind
 
 
-def _large_last_reads(plan: Plan) -> dict[int, tuple[int, ...]]:
+def large_last_reads(plan: Plan) -> dict[int, tuple[int, ...]]:
     """For each target, the large values that nobody reads after it was written."""
     large = {i.target for i in plan.instructions if i.size >= _LARGE}
     seen = set(plan.outputs)

@@ -45,6 +45,7 @@ from wengert.operations.composed import clip, nan_to_num, operation_of
 from wengert.operations.constants import pi
 from wengert.operations.cumulative import cumsum
 from wengert.operations.discrete import arange, as_int, as_real, int_array
+from wengert.operations.eigenvalues import eig, eigvals
 from wengert.operations.factorisations import cholesky, eigh, eigvalsh, qr
 from wengert.operations.gathering import broadcast_shape, take, take_along
 from wengert.operations.indexing import embed, slice_
@@ -231,7 +232,9 @@ __all__ = [
     "diag",
     "diagonal",
     "divide",
+    "eig",
     "eigh",
+    "eigvals",
     "eigvalsh",
     "einsum",
     "elementwise",

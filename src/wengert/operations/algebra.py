@@ -13,25 +13,30 @@ scalar components are nodes of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from wengert.assumptions import Assumption
 from wengert.errors import ShapeError
 from wengert.expr import Expr, make
-from wengert.operations.labelling import Factor, Labels, canonical_order
+from wengert.operations.labelling import Factor, Labels, canonical_order, closed_components
+from wengert.operations.ordinary import ordinary
 from wengert.operations.structure import (
+    FEW_PARTS,
     ONE,
     ZERO,
+    Coefficients,
     base_and_exponent,
     coefficients_of,
     constant_like,
     constant_value,
-    content_of,
+    content,
     contraction_params,
+    exact,
     exponent_of,
     fits,
     has_delta,
+    hides_delta,
     is_contraction,
     is_positive,
     is_power,
@@ -41,6 +46,7 @@ from wengert.operations.structure import (
     safe_power,
     scaled_sum,
     strip_coefficient,
+    times,
     zeros,
 )
 from wengert.primitive import Linear, registry
@@ -78,6 +84,9 @@ def contract(
     deep : bool
         Inline inner contractions even if they sum (the flat form of printing).
     """
+    quick = None if deep else ordinary(operands, labels, out, sizes or {}, coefficient, is_upright)
+    if quick is not None:
+        return quick
     network = _Network(Fraction(coefficient), tuple(out), dict(sizes or {}))
     for operand, axes in zip(operands, labels, strict=True):
         network.note_sizes(operand, tuple(axes))
@@ -130,10 +139,10 @@ class _Network:
             return
         core, turned = orient(operand)
         if is_sum(core):
-            content = content_of(coefficients_of(core))
-            if content != 1:
-                self.coefficient *= content
-                core = scaled_sum(core, 1 / content)
+            factor = content(core)
+            if factor != 1:
+                self.coefficient *= factor
+                core = scaled_sum(core, 1 / factor)
         self.factors.append((core, labels[::-1] if turned else labels))
 
     def _absorb_contraction(self, operand: Expr, labels: Labels, deep: bool) -> None:
@@ -327,26 +336,7 @@ class _Network:
         self.merge_powers()
 
     def _extract_components(self, kept: set[int]) -> list[Expr]:
-        group: dict[int, int] = {}
-        members: dict[int, list[int]] = {}
-        for k, (_, axes) in enumerate(self.factors):
-            touched = {group[x] for x in axes if x in group}
-            merged = [k]
-            for g in touched:
-                merged += members.pop(g)
-            for member in merged:
-                for x in self.factors[member][1]:
-                    if x not in kept:
-                        group[x] = k
-            members[k] = merged
-        closed = [
-            sorted(g)
-            for g in members.values()
-            if any(self.factors[k][1] for k in g)
-            and not any(x in kept for k in g for x in self.factors[k][1])
-        ]
-        if not closed or (len(closed) == 1 and len(closed[0]) == len(self.factors)):
-            return []
+        closed = closed_components([axes for _, axes in self.factors], kept)
         scalars = [
             contract([self.factors[k][0] for k in g], [self.factors[k][1] for k in g], ())
             for g in closed
@@ -503,14 +493,6 @@ def _is_delta(node: Expr, rank: int) -> bool:
     )
 
 
-def _hides_delta(node: Expr) -> bool:
-    """Is a delta in the node, or in what linear operations of its factors act on?"""
-    factors = node.operands if is_contraction(node) else (node,)
-    return has_delta(node) or any(
-        isinstance(f.primitive.derivative, Linear) and has_delta(f.operands[0]) for f in factors
-    )
-
-
 def _distribute(network: _Network, shape: Shape, deep: bool) -> Expr | None:
     """Multiply out a factor that is a sum with delta terms, so that the deltas vanish."""
     if len(network.factors) == 1:
@@ -520,7 +502,7 @@ def _distribute(network: _Network, shape: Shape, deep: bool) -> Expr | None:
     for k, (expr, axes) in enumerate(network.factors):
         if not is_sum(expr) or len(expr.operands) > _DISTRIBUTION_CAP:
             continue
-        if not any(map(_hides_delta, expr.operands)):
+        if not any(map(hides_delta, expr.operands)):
             continue
         rest = network.factors[:k] + network.factors[k + 1 :]
         terms = [
@@ -577,6 +559,11 @@ def is_symmetric(node: Expr) -> bool:
     return known
 
 
+def is_upright(node: Expr) -> bool:
+    """Is a matrix neither symmetric nor the one that is written as the transpose of another?"""
+    return not is_symmetric(node) and not orient(node)[1]
+
+
 def orient(node: Expr) -> tuple[Expr, bool]:
     """Of a matrix and its transpose, the canonical one, and whether it is the transpose."""
     if node.ndim != 2 or not (is_contraction(node) or is_sum(node)):
@@ -596,7 +583,7 @@ def _rank_of(node: Expr) -> tuple[int, int]:
     """
     if not is_sum(node):
         return -_straight_ends(node), node.digest
-    plain = scaled_sum(node, 1 / content_of(coefficients_of(node)))
+    plain = scaled_sum(node, 1 / content(node))
     return -sum(map(_straight_ends, node.operands)), plain.digest
 
 
@@ -640,9 +627,10 @@ def add(terms: Sequence[Expr], coefficients: Sequence[Fraction | int] | None = N
     shape = terms[0].shape
     gathered: dict[Expr, Fraction] = {}
     for k, term in enumerate(terms):
-        if not fits(term.shape, shape):
+        if term.shape != shape and not fits(term.shape, shape):
             raise ShapeError(f"cannot add {format_shape(shape)} and {format_shape(term.shape)}")
-        scale_by = ONE if coefficients is None else Fraction(coefficients[k])
+        scale_by = ONE if coefficients is None else exact(coefficients[k])
+        parts: Iterable[tuple[Expr, Fraction]]
         if is_sum(term) and len(term.operands) <= _INLINED_TERMS:
             parts = zip(term.operands, coefficients_of(term), strict=True)
         elif is_sum(term):
@@ -652,13 +640,29 @@ def add(terms: Sequence[Expr], coefficients: Sequence[Fraction | int] | None = N
             own, stripped = strip_coefficient(term)
             parts = [(stripped, own)]
         for part, c in parts:
-            gathered[part] = gathered.get(part, ZERO) + c * scale_by
+            scaled, known = times(c, scale_by), gathered.get(part)
+            gathered[part] = scaled if known is None else known + scaled
     left = sorted(((t, c) for t, c in gathered.items() if c), key=lambda tc: tc[0].digest)
+    fewer = _summed(left) if len(left) > FEW_PARTS else None
+    if fewer is not None:
+        return add(*fewer)
     if not left:
         return zeros(shape)
     if len(left) == 1:
         return scale(left[0][1], left[0][0])
-    return make(registry["add"], tuple(t for t, _ in left), (tuple(c for _, c in left),), shape)
+    numbers = Coefficients([c for _, c in left])
+    return make(registry["add"], tuple([t for t, _ in left]), (numbers,), shape)
+
+
+def _summed(terms: list[tuple[Expr, Fraction]]) -> tuple[list[Expr], list[Fraction]] | None:
+    """The terms and coefficients of a sum of which an operation's nodes are joined."""
+    for primitive in dict.fromkeys(t.primitive for t, _ in terms if t.primitive.summed is not None):
+        assert primitive.summed is not None
+        joined = primitive.summed([(t, c) for t, c in terms if t.primitive is primitive])
+        if joined is not None:
+            rest = [(t, c) for t, c in terms if t.primitive is not primitive]
+            return [*(t for t, _ in rest), *joined], [*(c for _, c in rest), *([ONE] * len(joined))]
+    return None
 
 
 def scale(factor: Fraction | int, node: Expr) -> Expr:
@@ -702,9 +706,9 @@ def power(base: Expr, exponent: Fraction | int) -> Expr:
     if simpler is None and is_contraction(base):
         simpler = _power_of_contraction(base, exponent, exponent.denominator == 1)
     if simpler is None and is_sum(base) and exponent.denominator == 1:
-        content = content_of(coefficients_of(base))
-        if content != 1:
-            return scale(content**exponent.numerator, power(scale(1 / content, base), exponent))
+        factor = content(base)
+        if factor != 1:
+            return scale(factor**exponent.numerator, power(scale(1 / factor, base), exponent))
     if simpler is not None:
         return simpler
     core, turned = orient(base)

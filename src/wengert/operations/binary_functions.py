@@ -103,15 +103,60 @@ LOGADDEXP2 = declare(
 XLOGY = declare(
     "xlogy", special.xlogy, lambda y, x, z: apply(LOG, z), lambda y, x, z: mul(x, power(z, -1)),
     domains=(Domain(0.2, 2.0), Domain(0.2, 2.0)),
+    rewrite=lambda x, z: (
+        power_log(1, *x.operands) if x.primitive is POW and x.operands[0] == z else None
+    ),
     source="x log z, 0 where x = 0",
+)  # fmt: skip
+
+
+def _power_log(order: int, x: Any, z: Any) -> Any:
+    found = np.power(x, z)
+    for _ in range(order):
+        found = special.xlogy(found, x)
+    return found
+
+
+def _power_log_notation(node: Expr) -> Notation:
+    order = node.param("order")
+    if order == 1:
+        inner = "{0:a} .^ {1:a}", "{0:a}^{1:a}", "{0:a}^{{{1}}}", "{0:a} ** {1:a}"
+        heads = "xlogy", "xlogy", r"\operatorname{{xlogy}}", "special.xlogy"
+        latex = rf"{heads[2]}\left({inner[2]}, {{0}}\right)"
+        text, unicode, code = (f"{heads[k]}({inner[k]}, {{0}})" for k in (0, 1, 3))
+        return Notation(text, unicode, latex, code)
+    nested = "special.xlogy(" * order + "{0:a} ** {1:a}" + ", {0})" * order
+    return Notation(
+        "powlog({order}, {0}, {1})", "powlog({order}, {0}, {1})",
+        r"\operatorname{{powlog}}_{{{order}}}\left({0}, {1}\right)", nested,
+    )  # fmt: skip
+
+
+def power_log(order: int, x: Expr, z: Expr) -> Expr:
+    """x ** z (log x) ** order: the derivative of that order of x ** z in z."""
+    return apply(POWLOG, x, z, order=order) if order else power_general(x, z)
+
+
+def _power_log_slope(y: Expr, x: Expr, z: Expr) -> Expr:
+    """In x: (z logⁿ x + n logⁿ⁻¹ x) xᶻ⁻¹."""
+    order, lower = y.param("order"), sub(z, ones_like(z))
+    first = mul(z, power_log(order, x, lower))
+    return add([first, power_log(order - 1, x, lower)], [1, order])
+
+
+POWLOG = declare(
+    "powlog", _power_log, _power_log_slope,
+    lambda y, x, z: power_log(y.param("order") + 1, x, z), parameters=("order",),
+    notation=_power_log_notation, domains=(Domain(0.3, 2.0), Domain(-2.0, 2.0)),
+    source="xᶻ logⁿ x, the n-th derivative of xᶻ in z; 0 where x = 0 < z",
 )  # fmt: skip
 POW = declare(
     "pow", np.power,
     lambda y, x, z: mul(z, power_general(x, sub(z, ones_like(z)))),
-    lambda y, x, z: apply(XLOGY, y, x),
+    lambda y, x, z: power_log(1, x, z),
     notation=Notation("{0:a} .^ {1:a}", "{0:a}^{1:a}", "{0:a}^{{{1}}}", "{0:a} ** {1:a}", "power"),
     domains=(Domain(0.3, 2.0), Domain(-2.0, 2.0)), ufuncs=(np.power, np.float_power),
-    source="x^z; the partial in z is 0 where x = 0 < z",
+    source="x^z; its derivatives in z are 0 where x = 0 < z",
 )  # fmt: skip
 
 

@@ -87,6 +87,7 @@ CALL = register(
             * 4
         ),
         parameters=("function",),
+        foreign=True,
         rule="the function's own derivative",
     )
 )

@@ -17,12 +17,14 @@ from scipy import special
 
 from wengert.errors import DomainError
 from wengert.expr import Expr
-from wengert.operations.algebra import power, scale
+from wengert.operations.algebra import add, power, scale
 from wengert.operations.apply import apply
 from wengert.operations.bessel_functions import I0, KV, YV
 from wengert.operations.binary_functions import CLIP, FLOOR_DIVIDE, MAXIMUM, MINIMUM, REMAINDER
-from wengert.operations.build import mul
+from wengert.operations.build import divide, mul
 from wengert.operations.constants import pi
+from wengert.operations.declare import plus_one
+from wengert.operations.incomplete_functions import BETAINC, BETAINCC, GAMMAINC, GAMMAINCC
 from wengert.operations.scalar_functions import NAN_TO_NUM
 from wengert.operations.special_functions import (
     COSINT,
@@ -76,6 +78,28 @@ def _of_whole_order(primitive: Primitive, order: Expr, x: Expr) -> Expr:
     return apply(primitive, order, x)
 
 
+def _whole_order(name: str, order: Any) -> int:
+    """An order that is part of the operation."""
+    value = constant_value(order) if isinstance(order, Expr) else order
+    if value is None or value != int(value) or value < 0:
+        raise DomainError(f"{name} takes one whole number as its order, which has no derivative")
+    return int(value)
+
+
+def _half(x: Expr) -> Expr:
+    return scale(Fraction(1, 2), x)
+
+
+def _next_whole(k: Expr) -> Expr:
+    return plus_one(apply(registry["floor"], k))
+
+
+def _f_share(n: Expr, d: Expr, x: Expr) -> Expr:
+    """nx/(nx + d), between 0 and 1."""
+    weighted = mul(n, x)
+    return divide(weighted, add([weighted, d]))
+
+
 _COMPOSED: Mapping[Callable[..., Any], Callable[..., Result]] = MappingProxyType({
     np.deg2rad: radians,
     np.radians: radians,
@@ -87,11 +111,19 @@ _COMPOSED: Mapping[Callable[..., Any], Callable[..., Result]] = MappingProxyType
     np.i0: lambda x: apply(I0, x),
     special.yn: lambda n, x: _of_whole_order(YV, n, x),
     special.kn: lambda n, x: _of_whole_order(KV, n, x),
-    special.polygamma: polygamma,
-    special.expn: expn,
+    special.polygamma: lambda n, x: polygamma(_whole_order("polygamma", n), x),
+    special.expn: lambda n, x: expn(_whole_order("expn", n), x),
     cast(Any, special).multigammaln: multigammaln,
     special.zeta: zeta,
     special.lambertw: lambertw,
+    special.chdtr: lambda v, x: apply(GAMMAINC, _half(v), _half(x)),
+    special.chdtrc: lambda v, x: apply(GAMMAINCC, _half(v), _half(x)),
+    special.gdtr: lambda a, b, x: apply(GAMMAINC, b, mul(a, x)),
+    special.gdtrc: lambda a, b, x: apply(GAMMAINCC, b, mul(a, x)),
+    special.pdtr: lambda k, m: apply(GAMMAINCC, _next_whole(k), m),
+    special.pdtrc: lambda k, m: apply(GAMMAINC, _next_whole(k), m),
+    special.fdtr: lambda n, d, x: apply(BETAINC, _half(n), _half(d), _f_share(n, d, x)),
+    special.fdtrc: lambda n, d, x: apply(BETAINCC, _half(n), _half(d), _f_share(n, d, x)),
     special.sici: lambda x: (apply(SININT, x), apply(COSINT, x)),
     special.fresnel: lambda x: (apply(FRESNELS, x), apply(FRESNELC, x)),
 })  # fmt: skip

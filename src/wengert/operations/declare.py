@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from wengert.primitive import (
     Partials,
     Primitive,
     Sample,
+    Shared,
     Undefined,
     register,
 )
@@ -36,7 +38,7 @@ def declare(
     ufuncs: tuple[Callable[..., Any], ...] | None = None,
     latex: str | None = None,
     numpy: str | None = None,
-    notation: Notation | None = None,
+    notation: Notation | Callable[[Expr], Notation] | None = None,
     domains: tuple[Domain, ...] = (Domain(),),
     parameters: tuple[str, ...] = (),
     samples: tuple[Sample, ...] = (),
@@ -45,6 +47,8 @@ def declare(
     rewrite: Callable[..., Expr | None] | None = None,
     positive: bool = False,
     smooth: bool = True,
+    into: Callable[..., Any] | None = None,
+    shared: Callable[[Expr], Shared | None] | None = None,
     power_rule: Callable[[Expr, Fraction], Expr | None] | None = None,
     as_power: Callable[[Expr], tuple[Expr, Fraction]] | None = None,
     reason: str = "piecewise constant",
@@ -66,7 +70,7 @@ def declare(
     latex, numpy : str, optional
         The function's name in LaTeX and in Python code, by default ``special.name`` if that is
         ``evaluate``, else ``np.name``.
-    notation : Notation, optional
+    notation : Notation or callable(node) -> Notation, optional
         In place of ``name(x)``.
     domains : tuple of Domain
         One an operand: their number is the function's arity.
@@ -80,7 +84,9 @@ def declare(
         f at other rational numbers.
     rewrite : callable, optional
         ``rewrite(*operands)``: a simpler node or None, of a function without parameters.
-    positive, smooth, power_rule, as_power, source
+    into : callable, optional
+        ``into(out, *params, *arrays)``: evaluate into an array; by default the ufunc's ``out``.
+    positive, smooth, shared, power_rule, as_power, source
         As :class:`wengert.primitive.Primitive` has them.
     reason : str
         Why the derivative is zero, if there are no partials.
@@ -88,6 +94,9 @@ def declare(
     arity = len(domains)
     if ufuncs is None:
         ufuncs = (evaluate,) if isinstance(evaluate, np.ufunc) else ()
+    if into is None and isinstance(evaluate, np.ufunc):
+        into = partial(_into_by_ufunc, evaluate)
+    written = into
     if numpy is None and getattr(special, name, None) is evaluate:
         numpy = f"special.{name}"
     known = dict(values or {})
@@ -112,6 +121,10 @@ def declare(
             Partials(partials) if partials else Constant(reason),
             notation or Notation.function(name, latex=latex, numpy=numpy, arity=arity),
             parameters=parameters,
+            into=None
+            if written is None
+            else lambda node, out, *arrays: written(out, *node.params, *arrays),
+            shared=shared,
             elementwise=True,
             zero_at_zero=at_zero == 0,
             rewrite=rewriting,
@@ -125,6 +138,10 @@ def declare(
             source=source,
         )
     )
+
+
+def _into_by_ufunc(ufunc: np.ufunc, out: Any, *arguments: Any) -> Any:
+    return ufunc(*arguments, out=out)
 
 
 def ordered(name: str, numpy: str, latex: str | None = None) -> Notation:

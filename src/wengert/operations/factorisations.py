@@ -64,8 +64,11 @@ def eigvalsh(a: Expr) -> Expr:
     return apply(EIGENVALUES, a)
 
 
-def eigh(a: Expr) -> tuple[Expr, Expr]:
+def eigh(a: Expr, *, upper: bool = False) -> tuple[Expr, Expr]:
     """The eigenvalues (ascending) of a symmetric matrix, and its eigenvectors as columns.
+
+    The vectors have LAPACK's signs, which depend on the triangle that it reads: the lower one, or
+    the upper one. The derivative is that among the symmetric matrices either way.
 
     The vectors of equal eigenvalues (within rounding) have no derivative: they may be any basis
     of their space. What they would turn among themselves is taken as 0, so derivatives are right
@@ -73,7 +76,7 @@ def eigh(a: Expr) -> tuple[Expr, Expr]:
     k, say), and not for what tells the equal eigenvalues' vectors apart. A function f(A) of
     matrices is such: use :func:`expm`, :func:`logm`, :func:`sqrtm`.
     """
-    return apply(EIGENVALUES, a), apply(EIGENVECTORS, a)
+    return apply(EIGENVALUES, a), apply(EIGENVECTORS, a, upper=upper)
 
 
 def qr(a: Expr) -> tuple[Expr, Expr]:
@@ -237,7 +240,7 @@ GAPS = register(
 
 def _push_eigenvalues(w: Expr, k: int, da: Expr) -> Expr:
     """dw = diag(Vᵀ dA V)."""
-    v = apply(EIGENVECTORS, w.operands[0])
+    v = apply(EIGENVECTORS, w.operands[0], upper=False)
     return diagonal_of(product(swapped(v), symmetric_part(da), v))
 
 
@@ -262,22 +265,33 @@ EIGENVALUES = register(
         rule="eigenvalues (Giles 2008): dw = diag(Vᵀ dA V)",
     )
 )
+
+
+def _eigenvectors_notation(node: Expr) -> Notation:
+    triangle = ", 'U'" if node.param("upper") else ""
+    return Notation(
+        "eigenvectors({0})",
+        "eigenvectors({0})",
+        r"\operatorname{{eigenvectors}}\left({0}\right)",
+        f"np.linalg.eigh({{0}}{triangle})[1]",
+    )
+
+
 EIGENVECTORS = register(
     Primitive(
         "eigenvectors",
         1,
         square,
-        lambda node, a: np.linalg.eigh(a)[1],
+        lambda node, a: np.linalg.eigh(a, "U" if node.param("upper") else "L")[1],
         Pushforward(_push_eigenvectors),
-        Notation(
-            "eigenvectors({0})",
-            "eigenvectors({0})",
-            r"\operatorname{{eigenvectors}}\left({0}\right)",
-            "np.linalg.eigh({0})[1]",
-        ),
+        _eigenvectors_notation,
+        parameters=("upper",),
         inverse=lambda node: (node, True),
         domains=(Domain(matrix="symmetric"),),
-        samples=(*_MATRICES, Sample(((3, 3),))),
+        samples=(
+            *(Sample(s.shapes, (False,)) for s in (*_MATRICES, Sample(((3, 3),)))),
+            Sample(((3, 3),), (True,)),
+        ),
         source="Giles 2008, section 3.1, for symmetric matrices",
         rule="eigenvectors (Giles 2008): dV = V (F ⊙ Vᵀ dA V), Fᵢⱼ = 1/(wⱼ − wᵢ)",
     )

@@ -38,7 +38,8 @@ from wengert.primitive import (
 )
 from wengert.shapes import Shape, Size, concrete, format_shape
 
-_WIDE = 4  # columns from which on a sparse product beats counting
+_MANY = 8192  # entries from which on a sparse product of float64 rows beats counting
+_WIDE = 4  # columns from which on it does of any precision (counting adds up in float64)
 
 # ---------------------------------------------------------------- builders
 
@@ -123,7 +124,7 @@ def _wrapped(given: Any, size: int) -> Any:
 def _add_up(values: Any, places: Any, count: int) -> Any:
     """Rows of ``values`` added up at their places, in an array of ``count`` rows."""
     width: int = values.shape[1]
-    if width > _WIDE:
+    if values.size > _MANY and width > (1 if values.dtype == np.float64 else _WIDE):
         ones = np.ones(len(places), values.dtype)
         where = sparse.csc_array((ones, places, np.arange(len(places) + 1)), (count, len(places)))
         return where @ values
@@ -192,6 +193,8 @@ def _shape_of_take(operands: tuple[Expr, ...], params: Params) -> Shape:
 def _take(node: Expr, x: Any, *indices: Any) -> Any:
     rest = (slice(None),) * (node.params[0] - len(indices))
     try:
+        if len(indices) == 1:
+            return np.take(x, indices[0], axis=x.ndim - node.params[0])
         return x[(..., *indices, *rest)]
     except IndexError:
         cut = x.ndim - node.params[0]

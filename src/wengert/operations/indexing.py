@@ -9,13 +9,14 @@ writes them among zeros, so each is the transpose of the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from wengert.errors import ShapeError
 from wengert.expr import Expr, Params
-from wengert.operations.algebra import contract
+from wengert.operations.algebra import add, contract, scale
 from wengert.operations.apply import apply
 from wengert.operations.discrete import int_array
 from wengert.operations.places import (
@@ -34,13 +35,24 @@ from wengert.operations.places import (
     spec_for,
 )
 from wengert.operations.structure import (
+    FEW_PARTS,
+    ONE,
     contraction_params,
     is_contraction,
     is_zero,
     zeros,
 )
 from wengert.operations.trailing import float_out, separable, with_axes_leading
-from wengert.primitive import Linear, Notation, Place, Primitive, Route, Sample, register
+from wengert.primitive import (
+    Linear,
+    Notation,
+    Place,
+    Primitive,
+    Route,
+    Sample,
+    register,
+    registry,
+)
 from wengert.shapes import Shape, Size, format_shape
 
 # ---------------------------------------------------------------- builders
@@ -344,6 +356,11 @@ def _embed(node: Expr, x: Any) -> Any:
     return result
 
 
+def _add_embedded(node: Expr, total: Any, factor: float, x: Any) -> None:
+    view = total[(..., *map(as_index, node.params[0]))]  # of no axes too: the dots make it a view
+    view += x if factor == 1 else factor * x
+
+
 def _rewrite_embedding(operands: tuple[Expr, ...], params: Params) -> Expr | None:
     x, (specs, sizes) = operands[0], params
     plain = plain_specs(specs, sizes)
@@ -392,6 +409,93 @@ def _embedding_of_embedding(x: Expr, specs: Specs, sizes: Shape) -> Expr:
     return apply(EMBED, x.operands[0], slices=tuple(wide), sizes=tuple(shape))
 
 
+# ---------------------------------------------------------------- sums of embeddings
+
+Term = tuple[Expr, Fraction]
+
+
+def _sum_of_embeddings(terms: Sequence[Term]) -> list[Expr] | None:
+    """Embeddings at many places along one axis are one array of parts, with zeros between them.
+
+    The gradient of a function that reads entry by entry, x[0], x[1], ..., is a sum of as many
+    arrays of all entries otherwise.
+    """
+    if len(terms) <= FEW_PARTS:
+        return None
+    rest = [(t.operands[0], c, *t.params) for t, c in terms]
+    found: list[Expr] = []
+    for axis in range(1, 1 + max(len(specs) for _, _, specs, _ in rest)):
+        groups: dict[tuple[Specs, Shape], dict[Spec, list[Term]]] = {}
+        left: list[tuple[Expr, Fraction, Specs, Shape]] = []
+        for part, coefficient, specs, sizes in rest:
+            if axis > len(specs) or specs[-axis] is None:
+                left.append((part, coefficient, specs, sizes))
+                continue
+            others = _with_spec(specs, axis, None)
+            group = groups.setdefault((others, sizes), {})
+            group.setdefault(specs[-axis], []).append((part, coefficient))
+        for (others, sizes), group in groups.items():
+            parts = {s: add([t for t, _ in ts], [c for _, c in ts]) for s, ts in group.items()}
+            found += _layers(axis, others, sizes, parts)
+            left += [(p, ONE, _with_spec(others, axis, s), sizes) for s, p in parts.items()]
+        rest = left
+    found += [scale(c, apply(EMBED, p, slices=specs, sizes=sizes)) for p, c, specs, sizes in rest]
+    return found if len(found) < len(terms) else None
+
+
+def _with_spec(specs: Specs, axis: int, spec: Spec) -> Specs:
+    return (*specs[:-axis], spec, *specs[len(specs) - axis + 1 :])
+
+
+def _layers(axis: int, others: Specs, sizes: Shape, parts: dict[Spec, Expr]) -> list[Expr]:
+    """Parts at several places taken out and joined, layer by layer of such as do not overlap."""
+    found: list[Expr] = []
+    upwards = {s for s in parts if isinstance(s, int) or (s is not None and s[2] == 1)}
+    while len(upwards) > 1:
+        layer: list[tuple[Spec, Expr]] = []
+        end = 0
+        for spec in sorted(upwards, key=_first_and_end):
+            first, stop = _first_and_end(spec)
+            if first >= end:
+                layer.append((spec, parts.pop(spec)))
+                end = stop
+        upwards -= {spec for spec, _ in layer}
+        found.append(_layer(axis, others, sizes, layer))
+    return found
+
+
+def _first_and_end(spec: Spec) -> tuple[int, int]:
+    places = places_of(spec) if spec is not None else range(0)
+    return places.start, places.stop
+
+
+def _layer(at: int, others: Specs, sizes: Shape, pieces: Sequence[tuple[Spec, Expr]]) -> Expr:
+    """Parts that do not overlap, in order, written side by side."""
+    axis = -1 - sum(not isinstance(s, int) for s in others[len(others) - at + 1 :])
+    size = sizes[-at]
+    assert isinstance(size, int)
+    parts: list[Expr] = []
+    rows: list[bool] = []
+    end = 0
+    for spec, part in pieces:
+        first, stop = _first_and_end(spec)
+        row = isinstance(spec, int)
+        parts += [_gap(part, axis, row, first - end), part]
+        rows += [False, row]
+        end = stop
+    parts.append(_gap(parts[-1], axis, rows[-1], size - end))
+    rows.append(False)
+    whole = apply(registry["concatenate"], *parts, axis=axis, rows=tuple(rows))
+    return apply(EMBED, whole, slices=others, sizes=sizes)
+
+
+def _gap(part: Expr, axis: int, row: bool, length: int) -> Expr:
+    """Zeros beside a part: its shape, but for the length along the common axis."""
+    before = part.ndim + axis + (1 if row else 0)
+    after = before if row else before + 1
+    return zeros((*part.shape[:before], length, *part.shape[after:]))
+
+
 def _notation_of_embedding(node: Expr) -> Notation:
     specs, sizes = node.params
     code = code_of(specs)
@@ -421,6 +525,7 @@ EMBED = register(
         ),
         _notation_of_embedding,
         parameters=("slices", "sizes"),
+        add_into=_add_embedded,
         rewrite=_rewrite_embedding,
         samples=(
             Sample(((2,),), (((1, 3, 1),), (4,))),
@@ -432,6 +537,7 @@ EMBED = register(
         ),
         source="the transpose of a slice",
         route=lambda node, k: route_of_embedding(*node.params),
+        summed=_sum_of_embeddings,
         rule="embedding: the entries move, and their derivatives with them",
         dtype="same",
     )

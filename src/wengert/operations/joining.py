@@ -17,12 +17,10 @@ from wengert.expr import Expr, Params
 from wengert.operations.apply import apply
 from wengert.operations.indexing import EMBED, SLICE, route_of_embedding
 from wengert.operations.places import Spec, Specs, kept_axes, padded, places_of, spec_for
-from wengert.operations.structure import constant_like, constant_value, is_zero, zeros
+from wengert.operations.structure import FEW_PARTS, constant_like, constant_value, is_zero, zeros
 from wengert.operations.trailing import rearrange
 from wengert.primitive import Multilinear, Notation, Primitive, Sample, register
 from wengert.shapes import Shape, format_shape
-
-_FEW = 8  # parts whose tangents are added rather than joined
 
 # ---------------------------------------------------------------- builders
 
@@ -294,7 +292,7 @@ def _push_part(node: Expr, k: int, tangent: Expr) -> Expr:
 
 def _push_parts(node: Expr, tangents: dict[int, Expr]) -> Expr | None:
     """The tangents of many parts are parts of one tangent; a sum of few keeps their deltas."""
-    if len(tangents) <= _FEW:
+    if len(tangents) <= FEW_PARTS:
         return None
     axis, rows = node.params
     extra = {t.ndim - node.operands[k].ndim for k, t in tangents.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from wengert.expr import Expr
@@ -152,6 +153,44 @@ def _by_components(
         ]
         shift += max(0, top - len(known))
     return written
+
+
+def closed_components(labels: Sequence[Labels], kept: set[int]) -> list[list[int]]:
+    """The components that are scalars: factors joined to each other and to no output label.
+
+    None if all factors are one such component: it is the whole contraction.
+    """
+    group: dict[int, int] = {}
+    members: dict[int, list[int]] = {}
+    for k, axes in enumerate(labels):
+        touched = {group[x] for x in axes if x in group}
+        merged = [k]
+        for g in touched:
+            merged += members.pop(g)
+        for member in merged:
+            for x in labels[member]:
+                if x not in kept:
+                    group[x] = k
+        members[k] = merged
+    closed = [
+        sorted(g)
+        for g in members.values()
+        if any(labels[k] for k in g) and not any(x in kept for k in g for x in labels[k])
+    ]
+    return [] if len(closed) == 1 and len(closed[0]) == len(labels) else closed
+
+
+@lru_cache(maxsize=8192)
+def recipe(labels: tuple[Labels, ...], out: Labels) -> tuple[tuple[Labels, ...], Labels] | None:
+    """Canonical labels of distinct factors that are in canonical order, and the output labels.
+
+    None if scalar components are nodes of their own.
+    """
+    fixed = number_outputs(out)
+    if len(labels) > 1 and closed_components(labels, set(out)):
+        return None
+    numbers = dict(fixed)
+    return tuple(_number(axes, numbers) for axes in labels), tuple(fixed[x] for x in out)
 
 
 def _connected(factors: Sequence[Factor], known: dict[int, int]) -> list[list[int]]:

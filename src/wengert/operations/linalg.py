@@ -5,6 +5,7 @@ Sources: lecture identities 5.101 to 5.103; Golub and Pereyra 1973 for the pseud
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
 from typing import Any, cast
@@ -24,6 +25,7 @@ from wengert.operations.algebra import (
 )
 from wengert.operations.apply import apply
 from wengert.operations.build import mul, neg, sub, sum_
+from wengert.operations.lu import Factors, is_numerically_singular, shared_factors
 from wengert.operations.matrix_parts import identities, product, swapped
 from wengert.operations.reductions import PROD
 from wengert.operations.scalar_functions import LOG
@@ -34,7 +36,7 @@ from wengert.operations.structural import (
 from wengert.operations.structure import (
     contraction_params,
 )
-from wengert.primitive import Constant, Domain, Notation, Primitive, Pushforward, register
+from wengert.primitive import Constant, Domain, Notation, Primitive, Pushforward, Shared, register
 from wengert.shapes import Shape, format_shape
 
 _INVERTIBLE = (Domain(matrix="invertible"),)
@@ -154,30 +156,33 @@ def _evaluate_inverse(node: Expr, a: Any) -> Any:
         inverse = cast("Any", np.linalg.inv(a))
         if not is_numerically_singular(a, inverse):
             return inverse
-    raise SingularMatrixError(
+    raise _not_invertible(a)
+
+
+def _not_invertible(a: Any) -> SingularMatrixError:
+    return SingularMatrixError(
         f"the {a.shape[-1]}×{a.shape[-1]} matrix to be inverted is singular "
         f"(rank {np.linalg.matrix_rank(a)}); use pinv for a pseudo-inverse, or add a ridge"
     )
 
 
-def is_numerically_singular(a: Any, inverse: Any) -> bool:
-    """Is a matrix so ill-conditioned that its computed inverse has no right digit?
+def _inverse_from_factors(node: Expr, factors: Any, turned: bool, a: Any) -> Any:
+    if factors is None:
+        return a
+    if factors.lost:
+        raise _not_invertible(a)
+    return factors.inverse().T if turned else factors.inverse()
 
-    The condition number is that of the matrix with rows, then columns, scaled to a largest entry
-    of 1: units of measurement, however far apart, do not make a matrix singular.
-    """
-    if a.size == 0:
-        return False
-    eps = np.finfo(a.dtype).eps
-    if np.abs(a).max() * np.abs(inverse).max() * a.shape[-1] ** 2 * eps < 1:
-        return False  # no scaling is needed to see it
-    rows: Any = np.max(np.abs(a), axis=-1, keepdims=True)
-    scaled: Any = np.abs(a) / rows
-    columns: Any = np.max(scaled, axis=-2, keepdims=True)
-    back: Any = np.abs(inverse) * np.swapaxes(columns, -1, -2) * np.swapaxes(rows, -1, -2)
-    norm: Any = np.max(np.sum(scaled / columns, axis=-1), axis=-1)
-    condition: Any = norm * np.max(np.sum(back, axis=-1), axis=-1)
-    return bool(np.any(condition * eps > 1))  # NaN compares false, and passes
+
+def _from_factors(read: Callable[[Factors], Any]) -> Callable[[Expr], Shared | None]:
+    """The shared work of a function of the determinant."""
+
+    def evaluate(node: Expr, factors: Any, turned: bool, a: Any) -> Any:
+        if factors is None:
+            return node.primitive.evaluate(node, a)
+        return np.asarray(read(factors), dtype=a.dtype)
+
+    return lambda node: shared_factors(node, evaluate)
 
 
 def _evaluate_logdet(node: Expr, a: Any) -> Any:
@@ -264,6 +269,7 @@ INV = register(
         _evaluate_inverse,
         Pushforward(_push_inverse),
         Notation("inv({0})", "{0:a}⁻¹", "{0:a}^{{-1}}", "np.linalg.inv({0})", "power"),
+        shared=lambda node: shared_factors(node, _inverse_from_factors),
         rewrite=_rewrite_inverse,
         symmetric=lambda node: is_symmetric(node.operands[0]),
         inverse=lambda node: (node.operands[0], False),
@@ -280,6 +286,7 @@ DET = register(
         lambda node, a: np.linalg.det(a),
         Pushforward(_push_det),
         Notation.function("det", latex=r"\det", numpy="np.linalg.det"),
+        shared=_from_factors(lambda f: f.sign() * np.exp(f.log())),
         rewrite=_rewrite_det,
         domains=_INVERTIBLE,
         source="lecture (5.101), Jacobi's formula",
@@ -296,6 +303,7 @@ LOGDET = register(
         Notation(
             "logdet({0})", "log det({0})", r"\log\det\left({0}\right)", "np.linalg.slogdet({0})[1]"
         ),
+        shared=_from_factors(lambda f: np.nan if f.sign() < 0 else f.log()),
         rewrite=_rewrite_logdet,
         domains=(Domain(matrix="spd"),),
         source="Matrix Cookbook (57); through LU, NaN for a negative determinant",
@@ -315,6 +323,7 @@ LOGABSDET = register(
             r"\log\left|\det\left({0}\right)\right|",
             "np.linalg.slogdet({0})[1]",
         ),
+        shared=_from_factors(lambda f: f.log()),
         domains=_INVERTIBLE,
         source="Matrix Cookbook (57); through LU, for either sign; −∞ for a singular matrix",
         rule="log-determinant, Matrix Cookbook (57): d log |det(X)| = tr(X⁻¹ dX)",
@@ -333,6 +342,7 @@ SIGNDET = register(
             r"\operatorname{{sign}}\det\left({0}\right)",
             "np.linalg.slogdet({0})[0]",
         ),
+        shared=_from_factors(lambda f: f.sign()),
         domains=_INVERTIBLE,
         smooth=False,
         source="through LU",

@@ -10,7 +10,6 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from wengert.errors import DomainError
 from wengert.expr import Expr, Params
@@ -22,6 +21,7 @@ from wengert.operations.algebra import (
 from wengert.operations.apply import apply
 from wengert.operations.build import sub, sum_
 from wengert.operations.scalar_functions import SIGN
+from wengert.operations.short_axes import largest_along, sums_along
 from wengert.operations.structural import (
     ADD,
 )
@@ -38,6 +38,7 @@ from wengert.primitive import (
     Notation,
     Primitive,
     Pushforward,
+    Shared,
     register,
     registry,
 )
@@ -161,15 +162,41 @@ def _push_softmax(p: Expr, k: int, dx: Expr) -> Expr:
     return sub(scaled, spread(weighted_sum(p, dx, rank), p, rank))
 
 
+def _shifted_exp(x: Any, rank: int) -> tuple[Any, Any, Any] | None:
+    """The largest entry, exp of x less that, and the sum, over the trailing axes as one."""
+    if not x.size:
+        return None
+    flat = x.reshape((*x.shape[: x.ndim - rank], -1))
+    largest = largest_along(flat)[..., None]
+    if not np.isfinite(largest).all():
+        largest = np.where(np.isfinite(largest), largest, 0).astype(x.dtype)
+    exps = np.subtract(flat, largest)
+    np.exp(exps, out=exps)
+    return largest, exps, sums_along(exps)[..., None]
+
+
+def _shared_exp(evaluate: Callable[..., Any]) -> Callable[[Expr], Shared]:
+    return lambda node: Shared(_shifted_exp, node.params, node.operands[0], evaluate)
+
+
+def _softmax_from_exp(node: Expr, done: Any, out: Any, x: Any) -> Any:
+    if done is None:
+        return x
+    _, exps, total = done
+    flat = None if out is None else out.reshape(exps.shape)
+    return np.divide(exps, total, out=flat).reshape(x.shape)
+
+
 SOFTMAX = register(
     Primitive(
         "softmax",
         1,
         _kept,
-        lambda node, x: special.softmax(x, axis=_axes(node)) if x.size else x,
+        lambda node, x: _softmax_from_exp(node, _shifted_exp(x, *node.params), None, x),
         Pushforward(_push_softmax),
         _named("softmax", numpy="special.softmax"),
         parameters=("rank",),
+        shared=_shared_exp(_softmax_from_exp),
         positive=lambda node: True,
         domains=(Domain(boundary=(800.0, -800.0)),),
         source="diag(p) − ppᵀ, through the result",
@@ -178,12 +205,30 @@ SOFTMAX = register(
 )
 
 
-def _evaluate_logsumexp(node: Expr, x: Any) -> Any:
+def _logsumexp_from_exp(node: Expr, done: Any, out: Any, x: Any) -> Any:
     """log Σ exp, shifted by the maximum; −∞ for no entries, where the sum is 0."""
-    axes = _axes(node)
-    if x.size == 0:
-        return np.full(x.shape[: x.ndim - len(axes)], -np.inf, dtype=x.dtype)
-    return np.asarray(special.logsumexp(x, axis=axes), dtype=x.dtype)
+    if done is None:
+        return np.full(x.shape[: x.ndim - node.params[0]], -np.inf, dtype=x.dtype)
+    largest, exps, total = done
+    largest, total = largest[..., 0], total[..., 0]
+    logs = np.log(total)
+    near = (total >= 1) & (total < _NEAR_ONE)  # 1 + the others, whose digits the sum has lost
+    if near.any():
+        logs = np.where(near, _log_of_one_and_others(exps, near), logs).astype(x.dtype)
+    return np.add(largest, logs, out=out)
+
+
+_NEAR_ONE = 1.125
+
+
+def _log_of_one_and_others(exps: Any, near: Any) -> Any:
+    """log Σ where one of the terms is 1, and all else is small; anything elsewhere."""
+    others = exps[near]
+    first = np.argmax(others, axis=-1)[..., None]
+    np.put_along_axis(others, first, 0, axis=-1)
+    logs = np.zeros(near.shape, exps.dtype)
+    logs[near] = np.log1p(others.sum(axis=-1))
+    return logs
 
 
 LOGSUMEXP = register(
@@ -191,7 +236,7 @@ LOGSUMEXP = register(
         "logsumexp",
         1,
         _batch,
-        _evaluate_logsumexp,
+        lambda node, x: _logsumexp_from_exp(node, _shifted_exp(x, *node.params), None, x),
         Pushforward(
             lambda y, k, dx: weighted_sum(
                 apply(SOFTMAX, y.operands[0], rank=y.params[0]), dx, y.params[0]
@@ -199,6 +244,7 @@ LOGSUMEXP = register(
         ),
         _named("logsumexp", numpy="special.logsumexp"),
         parameters=("rank",),
+        shared=_shared_exp(_logsumexp_from_exp),
         domains=(Domain(boundary=(800.0, -800.0)),),
         source="shifted by the maximum; derivative softmax",
         rule="logsumexp: softmax(x)ᵀ",

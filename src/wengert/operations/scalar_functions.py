@@ -6,7 +6,9 @@ stable forms of sigmoid, softplus and friends are the usual ones (no overflow fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -31,7 +33,7 @@ from wengert.operations.structure import (
     is_positive,
     strip_coefficient,
 )
-from wengert.primitive import Domain, Notation, Sample
+from wengert.primitive import Domain, Notation, Sample, Shared
 
 # ---------------------------------------------------------------- exponential and logarithm
 
@@ -165,18 +167,52 @@ ARCTANH = declare(
 
 # ---------------------------------------------------------------- machine learning
 
+
+def _exp_of_size(x: Any) -> tuple[Any, Any]:
+    """e = exp(−|x|) and 1/(1 + e), of which the sigmoids and softplus of x and −x are made."""
+    e = np.abs(x)
+    if not e.ndim:
+        e = np.exp(-e)
+        return e, 1 / (1 + e)
+    np.negative(e, out=e)
+    np.exp(e, out=e)
+    larger = np.add(e, 1)
+    return e, np.divide(1, larger, out=larger)
+
+
+def _from_exp_of_size(evaluate: Callable[..., Any]) -> Callable[[Expr], Shared]:
+    def shared(node: Expr) -> Shared:
+        x = node.operands[0]
+        factor = content_of(coefficients_of(x)) if x.primitive is ADD else strip_coefficient(x)[0]
+        return Shared(_exp_of_size, (), x, evaluate, neg(x) if factor < 0 else x)
+
+    return shared
+
+
+def _sigmoid_from_exp(node: Expr, done: Any, out: Any, x: Any) -> Any:
+    e, larger = done
+    return np.multiply(np.maximum(e, x >= 0, out=out), larger, out=out)
+
+
+def _softplus_from_exp(node: Expr, done: Any, out: Any, x: Any) -> Any:
+    return np.add(np.log1p(done[0], out=out), np.maximum(x, 0), out=out)
+
+
 SIGMOID = declare(
     "sigmoid", special.expit, lambda y, x: mul(y, sub(ones_like(y), y)),
     notation=Notation("sigmoid({0})", "σ({0})", r"\sigma\left({0}\right)", "special.expit({0})"),
     positive=True, values={Fraction(0): HALF}, domains=(Domain(boundary=(0.0, 800.0, -800.0)),),
+    shared=_from_exp_of_size(_sigmoid_from_exp),
 )  # fmt: skip
 SOFTPLUS = declare(
     "softplus", lambda x: np.logaddexp(x, 0), lambda y, x: apply(SIGMOID, x), positive=True,
     numpy="(lambda t: np.logaddexp(t, 0.0))", domains=(Domain(boundary=(0.0, 800.0, -800.0)),),
+    shared=_from_exp_of_size(_softplus_from_exp),
     source="log(1 + exp(x)), never overflowing",
 )  # fmt: skip
 RELU = declare(
     "relu", lambda x: np.maximum(x, 0), lambda y, x: apply(STEP, x), at_zero=0, smooth=False,
+    into=lambda out, x: np.maximum(x, 0, out=out),
     numpy="(lambda t: np.maximum(t, 0.0))", domains=(Domain(boundary=(0.0,)),),
     source="subgradient 0 at 0",
 )  # fmt: skip

@@ -20,7 +20,8 @@ from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract, power
 from wengert.operations.apply import apply
 from wengert.operations.build import neg
-from wengert.operations.linalg import INV, PINV, is_numerically_singular
+from wengert.operations.linalg import INV, PINV
+from wengert.operations.lu import factorise, is_numerically_singular, shared_factors
 from wengert.operations.matrix_parts import (
     behind_extra_axes,
     moved_out,
@@ -31,7 +32,15 @@ from wengert.operations.matrix_parts import (
     triu,
 )
 from wengert.operations.structure import contraction_params, fits, is_contraction
-from wengert.primitive import Domain, Notation, PartlyLinear, Primitive, Sample, register
+from wengert.primitive import (
+    Domain,
+    Notation,
+    PartlyLinear,
+    Primitive,
+    Sample,
+    Shared,
+    register,
+)
 from wengert.shapes import Shape, format_shape
 
 _TURNED = {
@@ -239,8 +248,25 @@ def _evaluate_solution(node: Expr, a: Any, b: Any) -> Any:
     return np.moveaxis(x, -1, 0).reshape(b.shape)
 
 
+def _solution_from_factors(node: Expr, factors: Any, turned: bool, a: Any, b: Any) -> Any:
+    if factors is None or b.size == 0 or b.dtype != a.dtype:
+        return node.primitive.evaluate(node, a, b)
+    if factors.lost:
+        raise _singular(a)
+    return factors.solve(b.reshape(-1, b.shape[-1]).T, turned=turned).T.reshape(b.shape)
+
+
+def _shared_factors(node: Expr) -> Shared | None:
+    return shared_factors(node, _solution_from_factors) if node.params[0] == "general" else None
+
+
 def _solve_general(kind: str, a: Any, b: Any) -> Any:
     """By LU. One more column, no eigenvector of any usual matrix, tells how large A⁻¹ is."""
+    factors = factorise(a) if a.ndim == 2 and a.dtype == b.dtype else None
+    if factors is not None:
+        if factors.lost:
+            raise _singular(a)
+        return factors.solve(b)
     n = a.shape[-1]
     probe = (-1.0) ** np.arange(n) * (1 + np.arange(n) / n)  # as LAPACK's estimator has it
     probes = np.broadcast_to(probe.astype(a.dtype)[:, None], (*a.shape[:-1], 1))
@@ -342,6 +368,7 @@ SOLVE = register(
         PartlyLinear(_push_solution, _pull_solution, lambda k: k == 1),
         _notation_of_solution,
         parameters=("kind",),
+        shared=_shared_factors,
         rewrite=_rewrite_solution,
         domains=(Domain(matrix="invertible"), Domain()),
         samples=(

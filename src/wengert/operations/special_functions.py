@@ -18,7 +18,7 @@ from wengert.errors import DomainError
 from wengert.expr import Expr
 from wengert.operations.algebra import add, power, scale
 from wengert.operations.apply import apply
-from wengert.operations.binary_functions import XLOG1PY, XLOGY
+from wengert.operations.binary_functions import XLOGY
 from wengert.operations.build import divide, mul, neg, ones_like, sub
 from wengert.operations.constants import pi
 from wengert.operations.declare import HALF, declare, in_double, one_minus, ordered, plus_one
@@ -332,63 +332,6 @@ ZETA = declare(
     lambda y, x, q: neg(mul(x, apply(ZETA, plus_one(x), q))), numpy="special.zeta",
     latex=r"\zeta", domains=(Domain(1.5, 4.0), Domain(0.5, 3.0)), ufuncs=(special.zeta,),
     source="DLMF 25.11: Hurwitz's Σ (k + q)⁻ˣ",
-)  # fmt: skip
-
-# ---------------------------------------------------------------- incomplete Γ and B
-
-_NO_SHAPE_DERIVATIVE = Undefined("its derivative in a shape parameter has no closed form")
-
-
-def _gamma_density(a: Expr, x: Expr) -> Expr:
-    """xᵃ⁻¹ exp(−x)/Γ(a)."""
-    terms = [apply(XLOGY, sub(a, ones_like(a)), x), x, apply(GAMMALN, a)]
-    return apply(EXP, add(terms, [1, -1, -1]))
-
-
-def _beta_density(a: Expr, b: Expr, x: Expr) -> Expr:
-    """xᵃ⁻¹ (1 − x)ᵇ⁻¹/B(a, b)."""
-    terms = [
-        apply(XLOGY, sub(a, ones_like(a)), x),
-        apply(XLOG1PY, sub(b, ones_like(b)), neg(x)),
-        apply(BETALN, a, b),
-    ]
-    return apply(EXP, add(terms, [1, 1, -1]))
-
-
-_SHAPE = Domain(0.6, 3.0)
-GAMMAINC = declare(
-    "gammainc", special.gammainc, _NO_SHAPE_DERIVATIVE, lambda y, a, x: _gamma_density(a, x),
-    latex="P", domains=(_SHAPE, Domain(0.3, 4.0)), source="DLMF 8.2: γ(a, x)/Γ(a)",
-)  # fmt: skip
-GAMMAINCC = declare(
-    "gammaincc", special.gammaincc, _NO_SHAPE_DERIVATIVE,
-    lambda y, a, x: neg(_gamma_density(a, x)), latex="Q", domains=(_SHAPE, Domain(0.3, 4.0)),
-    source="DLMF 8.2: Γ(a, x)/Γ(a)",
-)  # fmt: skip
-GAMMAINCINV = declare(
-    "gammaincinv", special.gammaincinv, _NO_SHAPE_DERIVATIVE,
-    lambda y, a, p: power(_gamma_density(a, y), -1), latex="P^{-1}",
-    domains=(_SHAPE, Domain(0.1, 0.9)), source="the inverse of P(a, x) in x",
-)  # fmt: skip
-GAMMAINCCINV = declare(
-    "gammainccinv", special.gammainccinv, _NO_SHAPE_DERIVATIVE,
-    lambda y, a, p: neg(power(_gamma_density(a, y), -1)), latex="Q^{-1}",
-    domains=(_SHAPE, Domain(0.1, 0.9)), source="the inverse of Q(a, x) in x",
-)  # fmt: skip
-BETAINC = declare(
-    "betainc", special.betainc, _NO_SHAPE_DERIVATIVE, _NO_SHAPE_DERIVATIVE,
-    lambda y, a, b, x: _beta_density(a, b, x), latex="I",
-    domains=(_SHAPE, _SHAPE, Domain(0.1, 0.9)), source="DLMF 8.17: I_x(a, b)",
-)  # fmt: skip
-BETAINCC = declare(
-    "betaincc", special.betaincc, _NO_SHAPE_DERIVATIVE, _NO_SHAPE_DERIVATIVE,
-    lambda y, a, b, x: neg(_beta_density(a, b, x)),
-    domains=(_SHAPE, _SHAPE, Domain(0.1, 0.9)), source="DLMF 8.17: 1 − I_x(a, b)",
-)  # fmt: skip
-BETAINCINV = declare(
-    "betaincinv", special.betaincinv, _NO_SHAPE_DERIVATIVE, _NO_SHAPE_DERIVATIVE,
-    lambda y, a, b, p: power(_beta_density(a, b, y), -1), latex="I^{-1}",
-    domains=(_SHAPE, _SHAPE, Domain(0.1, 0.9)), source="the inverse of I_x(a, b) in x",
 )  # fmt: skip
 
 # ---------------------------------------------------------------- integrals of elementary functions

@@ -86,13 +86,39 @@ def _structural(*_: object) -> object:
     raise NotImplementedError("the plan evaluates sums and contractions itself")
 
 
+_MULTIPLIED = 4  # the largest power that is made of products: pow takes as long as thirty of them
+
+
 def _evaluate_power(node: Expr, x: Any) -> Any:
     exponent = exponent_of(node)
     if exponent == Fraction(1, 2):
         return np.sqrt(x)
-    if exponent == -1:
-        return 1 / x
-    return x ** (int(exponent) if exponent.denominator == 1 else float(exponent))
+    if exponent.denominator > 1:
+        return x ** float(exponent)
+    if abs(exponent) > _MULTIPLIED:
+        return x ** int(exponent)
+    base = x if exponent > 0 else 1 / x
+    square = base * base if abs(exponent) > 1 else base
+    if abs(exponent) == 3:
+        return square * base
+    return square * square if abs(exponent) == 4 else square
+
+
+def _power_into(node: Expr, out: Any, x: Any) -> Any:
+    exponent = exponent_of(node)
+    if exponent == Fraction(1, 2):
+        return np.sqrt(x, out=out)
+    if exponent.denominator > 1:
+        return np.power(x, float(exponent), out=out)
+    if abs(exponent) > _MULTIPLIED:
+        return np.power(x, int(exponent), out=out)
+    base = x if exponent > 0 else np.divide(1, x, out=out)
+    if abs(exponent) == 3:
+        return np.multiply(base * base, base, out=out)
+    if abs(exponent) == 1:
+        return base
+    square = np.multiply(base, base, out=out)
+    return square if abs(exponent) == 2 else np.multiply(square, square, out=out)
 
 
 def _evaluate_safe_power(node: Expr, x: Any) -> Any:
@@ -145,6 +171,7 @@ POWER = register(
         Partials((lambda y, x: scale(exponent_of(y), power(x, exponent_of(y) - 1)),)),
         _plain("power"),
         parameters=("exponent",),
+        into=_power_into,
         elementwise=True,
         domains=(Domain(0.3, 2.0),),
         source="lecture §1, example f(x) = xⁿ",

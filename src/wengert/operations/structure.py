@@ -12,12 +12,53 @@ from math import gcd
 
 from wengert.expr import Expr, make
 from wengert.operations.labelling import Labels
-from wengert.primitive import Kind, registry
+from wengert.primitive import Kind, Linear, registry
 from wengert.shapes import Shape
 
+FEW_PARTS = 8  # what stands in as many places is added up; more are joined in one array
 ONE = Fraction(1)
 _LONG = 10**12  # a content with more digits stays inside: step after step it would grow and grow
 ZERO = Fraction(0)
+
+# ---------------------------------------------------------------- numbers
+
+
+class Coefficients(tuple[Fraction, ...]):
+    """The coefficients of a sum; their hash and content are computed once."""
+
+    _hash: int
+    _content: Fraction
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            self._hash = super().__hash__()
+            return self._hash
+
+    @property
+    def content(self) -> Fraction:
+        """See :func:`content_of`."""
+        try:
+            return self._content
+        except AttributeError:
+            self._content = content_of(self)
+            return self._content
+
+
+def exact(number: Fraction | int) -> Fraction:
+    """A number as a fraction."""
+    if type(number) is Fraction:
+        return number
+    return ONE if number == 1 else Fraction(number)
+
+
+def times(one: Fraction, other: Fraction) -> Fraction:
+    """The product; most coefficients are the object 1, which costs nothing."""
+    if one is ONE:
+        return other
+    return one if other is ONE else one * other
+
 
 # ---------------------------------------------------------------- kinds
 
@@ -55,6 +96,14 @@ def coefficients_of(node: Expr) -> tuple[Fraction, ...]:
     return node.params[0]
 
 
+def content(node: Expr) -> Fraction:
+    """The content of a sum's coefficients (:func:`content_of`)."""
+    coefficients = coefficients_of(node)
+    if isinstance(coefficients, Coefficients):
+        return coefficients.content
+    return content_of(coefficients)
+
+
 def exponent_of(node: Expr) -> Fraction:
     """The exponent of a power."""
     return node.params[0]
@@ -80,6 +129,14 @@ def has_delta(node: Expr) -> bool:
         return False
     out = contraction_params(node)[1]
     return len(set(out)) < len(out)
+
+
+def hides_delta(node: Expr) -> bool:
+    """Is a delta in the node, or in what linear operations of its factors act on?"""
+    factors = node.operands if is_contraction(node) else (node,)
+    return has_delta(node) or any(
+        isinstance(f.primitive.derivative, Linear) and has_delta(f.operands[0]) for f in factors
+    )
 
 
 def is_zero(node: Expr) -> bool:
@@ -146,7 +203,9 @@ def is_positive(node: Expr) -> bool:
 
 def scaled_sum(node: Expr, factor: Fraction) -> Expr:
     """A rational multiple of a sum, as a sum."""
-    scaled = tuple(c * factor for c in coefficients_of(node))
+    if factor is ONE:
+        return node
+    scaled = Coefficients([times(c, factor) for c in coefficients_of(node)])
     return make(registry["add"], node.operands, (scaled,), node.shape)
 
 

@@ -5,9 +5,10 @@ Values live in numbered slots. Labels are integers, one an axis, as in a contrac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from wengert.expr import Expr
 
@@ -131,18 +132,30 @@ class Term:
 
 
 @dataclass(frozen=True)
+class Placed:
+    """A term of a combination that an operation adds where it is not zero: factor · node."""
+
+    node: Expr
+    operands: tuple[int, ...]
+    factor: float
+    entries: int
+
+
+@dataclass(frozen=True)
 class Combine(Instruction):
     """A linear combination; patterned terms are added through diagonal views, never densified."""
 
     terms: tuple[Term, ...]
+    placed: tuple[Placed, ...] = ()
 
     @property
     def sources(self) -> tuple[int, ...]:
-        return tuple(t.source for t in self.terms)
+        return (*(t.source for t in self.terms), *(s for p in self.placed for s in p.operands))
 
     @property
     def flops(self) -> int:
-        return self.size * max(1, 2 * len(self.terms) - 1)
+        whole = self.size * max(0 if self.placed else 1, 2 * len(self.terms) - 1)
+        return whole + sum(2 * p.entries for p in self.placed)
 
 
 @dataclass(frozen=True)
@@ -157,15 +170,34 @@ class Reshape(Instruction):
 
 
 @dataclass(frozen=True)
-class Apply(Instruction):
-    """An operation evaluated by its declaration."""
+class Prepare(Instruction):
+    """Work on one array with which several operations begin."""
 
-    node: Expr
-    operands: tuple[int, ...]
+    source: int
+    work: Callable[..., Any]
+    params: tuple[Any, ...]
 
     @property
     def sources(self) -> tuple[int, ...]:
-        return self.operands
+        return (self.source,)
+
+    @property
+    def flops(self) -> int:
+        return self.size
+
+
+@dataclass(frozen=True)
+class Apply(Instruction):
+    """An operation evaluated by its declaration, from prepared work if there is any."""
+
+    node: Expr
+    operands: tuple[int, ...]
+    prepared: int | None = None
+    evaluate: Callable[..., Any] | None = None
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        return self.operands if self.prepared is None else (*self.operands, self.prepared)
 
     @property
     def flops(self) -> int:

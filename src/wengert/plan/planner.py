@@ -39,17 +39,20 @@ from wengert.plan.instructions import (
     Item,
     Labels,
     Pair,
+    Placed,
     Plan,
+    Prepare,
     Reshape,
     Scale,
     Single,
     Term,
 )
 from wengert.plan.programs import branch_fields, live_nodes, loop_fields
-from wengert.primitive import Kind
+from wengert.primitive import Kind, Shared
 from wengert.shapes import concrete, substitute
 
 _REGION_CAP = 64  # operands of one merged contraction
+_EARLY = 4  # times smaller than the product an operand must be, to be scaled in its place
 _EXACT_CAP = 9  # operands whose order is found exactly; beyond it greedily
 
 
@@ -77,6 +80,11 @@ class _Planner:
         self.order, self.parts = live_nodes(roots, topological(*roots))
         self.uses = Counter(o for node in self.order for o in node.operands)
         self.uses.update(roots)
+        self.shared = _shared_work(self.order)
+        self.prepared: dict[Hashable, int] = {}
+        self.known: dict[Hashable, int] = {}
+        self.products: dict[Hashable, list[tuple[Labels, int]]] = {}
+        self.scaled = Counter(map(_without_coefficient, self.order))
 
     def plan(self) -> Plan:
         merged = self._merged_nodes()
@@ -90,15 +98,25 @@ class _Planner:
         return concrete(substitute(node.shape, self.sizes))
 
     def _merged_nodes(self) -> set[Expr]:
-        """Contractions that are computed inside their only user: a contraction or a sum."""
+        """Contractions that are computed inside their only user: a contraction or a sum.
+
+        Constants are inside every sum that adds them.
+        """
         merged: set[Expr] = set()
+        added = Counter(o for n in self.order if n.primitive is ADD for o in n.operands)
         for node in self.order:
             if node.primitive is CONTRACT and len(node.operands) <= _REGION_CAP:
                 merged.update(
                     o for o in node.operands if o.primitive is CONTRACT and self.uses[o] == 1
                 )
             elif node.primitive is ADD:
-                merged.update(o for o in node.operands if self.uses[o] == 1 and _is_spread(o))
+                merged.update(
+                    o
+                    for o in node.operands
+                    if (self.uses[o] == 1 and _is_spread(o))
+                    or (self.uses[o] == added[o] and _is_constant(o))
+                    or (self.uses[o] == 1 and _is_placed(o))
+                )
         return merged
 
     def _new(self) -> int:
@@ -109,6 +127,13 @@ class _Planner:
         slot = self._new()
         self.instructions.append(kind(slot, shape, *fields))
         return slot
+
+    def _emit_once(self, kind: Any, shape: tuple[int, ...], *fields: Any) -> int:
+        """The slot of an instruction that may have been emitted already."""
+        key = kind, shape, fields
+        if key not in self.known:
+            self.known[key] = self._emit(kind, shape, *fields)
+        return self.known[key]
 
     def _lower(self, node: Expr) -> int:
         shape = self.shape(node)
@@ -128,7 +153,17 @@ class _Planner:
         if node.primitive is RESHAPE:
             self._check_known(node)
             return self._emit(Reshape, shape, operands[0])
-        return self._emit(Apply, shape, node, operands)
+        shared = self.shared.get(node)
+        if shared is None or shared.operand not in self.slot_of:
+            return self._emit(Apply, shape, node, operands)
+        return self._emit(Apply, shape, node, operands, self._prepare(shared), shared.evaluate)
+
+    def _prepare(self, shared: Shared) -> int:
+        key = _key(shared)
+        if key not in self.prepared:
+            source, shape = self.slot_of[shared.operand], self.shape(shared.operand)
+            self.prepared[key] = self._emit(Prepare, shape, source, shared.work, shared.params)
+        return self.prepared[key]
 
     # ------------------------------------------------------------ programs
 
@@ -159,16 +194,21 @@ class _Planner:
 
     def _combination(self, node: Expr, shape: tuple[int, ...]) -> int:
         terms: list[Term] = []
+        placed: list[Placed] = []
         for operand, coefficient in zip(node.operands, coefficients_of(node), strict=True):
             if operand in self.slot_of:
                 axes = tuple(range(len(shape)))
                 terms.append(Term(self.slot_of[operand], _as_float(coefficient), axes, axes))
+            elif _is_placed(operand):
+                slots = tuple(self.slot_of[o] for o in operand.operands)
+                entries = prod(self.shape(operand.operands[0]))
+                placed.append(Placed(operand, slots, _as_float(coefficient), entries))
             else:
                 self._check_known(operand)
                 slot, labels, factor = self._core(operand)
                 out = contraction_params(operand)[1]
                 terms.append(Term(slot, _as_float(coefficient) * factor, labels, out))
-        return self._emit(Combine, shape, tuple(terms))
+        return self._emit(Combine, shape, tuple(terms), tuple(placed))
 
     # ------------------------------------------------------------ contractions
 
@@ -176,20 +216,30 @@ class _Planner:
         out = contraction_params(node)[1]
         if not node.operands:
             return self._emit(Fill, shape, _as_float(contraction_params(node)[2]), out)
-        slot, labels, factor = self._core(node)
+        early = self.scaled[_without_coefficient(node)] == 1
+        slot, labels, factor = self._core(node, early=early)
         if labels != out:
             return self._emit(Combine, shape, (Term(slot, factor, labels, out),))
-        return slot if factor == 1 else self._emit(Scale, shape, slot, factor)
+        return slot if factor == 1 else self._emit_once(Scale, shape, slot, factor)
 
-    def _core(self, node: Expr) -> tuple[int, Labels, float]:
-        """Slot and labels of the contraction without its pattern, and its coefficient."""
+    def _core(self, node: Expr, *, early: bool = False) -> tuple[int, Labels, float]:
+        """Slot and labels of the contraction without its pattern, and its coefficient.
+
+        The coefficient is 1 if an operand is scaled instead: ``early``, a much smaller one.
+        """
         _, out, coefficient = contraction_params(node)
+        factor = _as_float(coefficient)
         operands, labels, size = self._region(node)
         if not operands:
-            return self._emit(Fill, (), 1.0, ()), (), _as_float(coefficient)
+            return self._emit_once(Fill, (), 1.0, ()), (), factor
         used = {x for axes in labels for x in axes}
         kept = tuple(x for x in dict.fromkeys(out) if x in used)
         slots = [self.slot_of[o] for o in operands]
+        if early and factor != 1:
+            shapes = [self.shape(o) for o in operands]
+            k = min(range(len(slots)), key=lambda k: prod(shapes[k]))
+            if 0 < _EARLY * prod(shapes[k]) <= prod(size[x] for x in kept):
+                slots[k], factor = self._emit_once(Scale, shapes[k], slots[k], factor), 1.0
         while len(slots) > 1:
             path = _path(tuple(labels), kept, tuple(sorted(size.items())))
             for pick in path:
@@ -201,7 +251,7 @@ class _Planner:
                 labels.append(axes)
         if labels[0] != kept:
             slots[0] = self._single(slots[0], labels[0], kept, size)
-        return slots[0], kept, _as_float(coefficient)
+        return slots[0], kept, factor
 
     def _region(self, node: Expr) -> tuple[list[Expr], list[Labels], dict[int, int]]:
         """The operands of a contraction with its merged inner contractions flattened."""
@@ -229,9 +279,14 @@ class _Planner:
                 stack.append((inner, tuple(mapping[x] for x in inner_axes)))
         return operands, found, size
 
-    def _single(self, slot: int, labels: Labels, out: Labels, size: dict[int, int]) -> int:
+    def _single(self, slot: int, labels: Labels, out: Labels, size: Mapping[int, int]) -> int:
         shape = tuple(size[x] for x in out)
-        return self._emit(Single, shape, slot, labels, out, prod(size[x] for x in labels))
+        entries = prod(size[x] for x in labels)
+        names = {x: k for k, x in enumerate(dict.fromkeys(labels))}
+        key = Single, slot, tuple(names[x] for x in labels), tuple(names[x] for x in out)
+        if key not in self.known:
+            self.known[key] = self._emit(Single, shape, slot, labels, out, entries)
+        return self.known[key]
 
     def _pair(
         self,
@@ -255,9 +310,44 @@ class _Planner:
         out = tuple(x for x in both if x in alive)
         if final is not None and sorted(final) == sorted(out):
             out = final
-        shape = tuple(size[x] for x in out)
-        volume = prod(size[x] for x in both)
-        return self._emit(Pair, shape, left, right, left_axes, right_axes, out, volume), out
+        ordered = sorted(prepared)
+        names = {x: k for k, x in enumerate(dict.fromkeys((*ordered[0][1], *ordered[1][1])))}
+        key = tuple((slot, tuple(names[x] for x in axes)) for slot, axes in ordered)
+        found = self._from_product(key, names, out, size)
+        if found is None:
+            shape = tuple(size[x] for x in out)
+            volume = prod(size[x] for x in both)
+            found = self._emit(Pair, shape, left, right, left_axes, right_axes, out, volume)
+            renamed = tuple(names[x] for x in out)
+            self.products.setdefault(key, []).append((renamed, found))
+        return found, out
+
+    def _from_product(
+        self, key: Hashable, names: Mapping[int, int], out: Labels, size: Mapping[int, int]
+    ) -> int | None:
+        """The product of two arrays from one that is known with these axes, perhaps with more."""
+        wanted = tuple(names[x] for x in out)
+        for axes, slot in self.products.get(key, ()):
+            if axes == wanted:
+                return slot
+            if set(wanted) <= set(axes):
+                return self._single(slot, axes, wanted, {names[x]: size[x] for x in names})
+        return None
+
+
+def _shared_work(order: Sequence[Expr]) -> dict[Expr, Shared]:
+    """The work that at least two nodes begin with, for each of them."""
+    found: dict[Expr, Shared] = {}
+    for node in order:
+        shared = node.primitive.shared(node) if node.primitive.shared is not None else None
+        if shared is not None:
+            found[node] = shared
+    count = Counter(_key(shared) for shared in found.values())
+    return {node: shared for node, shared in found.items() if count[_key(shared)] > 1}
+
+
+def _key(shared: Shared) -> Hashable:
+    return shared.work, shared.params, shared.key or shared.operand
 
 
 def _as_float(value: Fraction) -> float:
@@ -270,9 +360,21 @@ def _as_float(value: Fraction) -> float:
 
 def _is_spread(node: Expr) -> bool:
     """Does a sum add it through its pattern: one of a value, or of a constant?"""
-    return _has_pattern(node) or (
-        node.primitive is CONTRACT and not node.operands and node.ndim > 0
-    )
+    return _has_pattern(node) or (_is_constant(node) and node.ndim > 0)
+
+
+def _is_placed(node: Expr) -> bool:
+    """Does an operation add it to a sum, in the places where it is not zero?"""
+    return node.primitive.add_into is not None and node.dtype == "real" and node.ndim > 0
+
+
+def _is_constant(node: Expr) -> bool:
+    return node.primitive is CONTRACT and not node.operands
+
+
+def _without_coefficient(node: Expr) -> Hashable:
+    """What contractions that differ in a factor only have in common."""
+    return (node.operands, *node.params[:2]) if node.primitive is CONTRACT else node
 
 
 def _has_pattern(node: Expr) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import ClassVar
 
+from wengert.errors import WengertError
 from wengert.printing import tree as t
 from wengert.printing.build import transpose
 from wengert.printing.render import ATOM, POWER, PRODUCT, SUM, Piece, Renderer, is_call
@@ -87,6 +88,8 @@ class NumpyRenderer(Renderer):
 
     def _on_call(self, node: t.Call, parts: list[Piece]) -> Piece:
         notation = node.node.primitive.notation_of(node.node)
+        if not notation.numpy:
+            raise WengertError(f"there is no code for the operation {node.node.name!r}")
         template = re.sub(r"\{(\d+)\}(?!\s*[,)])", r"{\1:a}", notation.numpy)
         return self.filled(node, template, parts)
 

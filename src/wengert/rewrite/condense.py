@@ -221,10 +221,11 @@ def _side_by_side(parts: Sequence[tuple[Expr, Run]], size: int) -> Expr:
 
 def _in_boxes(pieces: Sequence[Piece], shape: Shape) -> list[Piece]:
     """Pieces that lie among the entries that another one stores are added to that one."""
-    left = sorted(pieces, key=lambda p: -_stored_entries(p))
+    left: list[Piece] = sorted(pieces, key=_stored_entries, reverse=True)
     found: list[Piece] = []
     while left:
-        box, others = left[0], left[1:]
+        box: Piece = left[0]
+        others: list[Piece] = left[1:]
         inside = {k: part for k, p in enumerate(others) if (part := _within(p, box)) is not None}
         left = [p for k, p in enumerate(others) if k not in inside]
         if inside:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 
 from wengert.expr import Expr, rebuild
 from wengert.operations.algebra import (
     add,
     contract,
     power,
+    scale,
     transpose,
 )
 from wengert.operations.apply import apply
@@ -34,6 +36,7 @@ from wengert.operations.structure import (
     constant_value,
     contraction_params,
     exponent_of,
+    is_zero,
 )
 from wengert.primitive import Joint
 
@@ -73,13 +76,15 @@ def _rewrite_all(root: Expr, rules: dict[object, tuple[Rule, ...]]) -> Expr:
         fresh = with_operands(node, operands)
         if isinstance(fresh.primitive.derivative, Joint):
             fresh = map_programs(fresh, inside)
-        for rule in rules.get(fresh.primitive, ()):
-            found = rule(fresh)
-            if found is not None:
-                return found
+        while (found := _first_found(rules.get(fresh.primitive, ()), fresh)) is not None:
+            fresh = found
         return fresh
 
     return rebuild(root, transform, {})
+
+
+def _first_found(rules: tuple[Rule, ...], node: Expr) -> Expr | None:
+    return next((found for rule in rules if (found := rule(node)) is not None), None)
 
 
 # ---------------------------------------------------------------- recognition
@@ -163,9 +168,71 @@ def _log_of_det(node: Expr) -> Expr | None:
 
 
 def _reciprocal_of_one_plus_exp(node: Expr) -> Expr | None:
-    """1/(1 + exp(x)) = σ(−x)."""
-    inner = _one_plus_exp(node.operands[0]) if exponent_of(node) == -1 else None
-    return None if inner is None else apply(SIGMOID, neg(inner))
+    """(1 + exp(x))⁻ᵏ = σ(−x)ᵏ."""
+    inner = _one_plus_exp(node.operands[0]) if exponent_of(node) < 0 else None
+    return None if inner is None else power(apply(SIGMOID, neg(inner)), -exponent_of(node))
+
+
+def _shift_back(node: Expr) -> Expr | None:
+    """t + logsumexp(x − t) = logsumexp(x), for a t that is constant along the summed axes.
+
+    Only where t goes: logsumexp(x − t) by itself has more digits than logsumexp(x) − t.
+    """
+    terms = dict(zip(node.operands, coefficients_of(node), strict=True))
+    for term, c in terms.items():
+        if term.primitive is not LOGSUMEXP:
+            continue
+        parts = _split_shift(term.operands[0], term.params[0])
+        if parts is None:
+            continue
+        inner = apply(LOGSUMEXP, parts[0], rank=term.params[0])
+        rest = {t: v for t, v in terms.items() if t is not term}
+        shifted = add([parts[1], *rest], [c, *rest.values()])
+        if _term_count(shifted) < len(terms):
+            return add([inner, shifted], [c, 1])
+    return None
+
+
+def _term_count(node: Expr) -> int:
+    if node.primitive is ADD:
+        return len(node.operands)
+    return 0 if is_zero(node) else 1
+
+
+def _shift_out_of_softmax(node: Expr) -> Expr | None:
+    """softmax(x + t) = softmax(x), for a t that is constant along the summed axes."""
+    parts = _split_shift(node.operands[0], node.params[0])
+    return None if parts is None else apply(SOFTMAX, parts[0], rank=node.params[0])
+
+
+def _split_shift(x: Expr, rank: int) -> tuple[Expr, Expr] | None:
+    """A sum as x + t, with t constant along the last axes and given without them."""
+    if x.primitive is not ADD:
+        return None
+    kept = x.ndim - rank
+    rest: dict[Expr, Fraction] = {}
+    shifts: list[Expr] = []
+    for term, c in zip(x.operands, coefficients_of(x), strict=True):
+        shift = _without_last_axes(term, kept)
+        if shift is None:
+            rest[term] = c
+        else:
+            shifts.append(scale(c, shift))
+    if not rest or not shifts:
+        return None
+    return add(list(rest), list(rest.values())), add(shifts)
+
+
+def _without_last_axes(node: Expr, kept: int) -> Expr | None:
+    """The node without the axes behind the first ``kept``, if it is constant along them."""
+    if node.primitive is not CONTRACT:
+        return None
+    labels, out, coefficient = contraction_params(node)
+    used = {x for axes in labels for x in axes}
+    if used & set(out[kept:]) or len(set(out)) < len(out):
+        return None
+    sizes = dict(zip(out[:kept], node.shape, strict=False))
+    return contract(node.operands, labels, out[:kept], sizes=sizes, coefficient=coefficient)
 
 
 def _root_of_squares(node: Expr) -> Expr | None:
@@ -234,6 +301,8 @@ _RECOGNITION: dict[object, tuple[Rule, ...]] = {
     LOG1P: (_log1p_of_exp,),
     POWER: (_reciprocal_of_one_plus_exp, _root_of_squares),
     CONTRACT: (_product_of_exp,),
+    ADD: (_shift_back,),
+    SOFTMAX: (_shift_out_of_softmax,),
 }
 
 # ---------------------------------------------------------------- lowering

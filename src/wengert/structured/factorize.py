@@ -156,9 +156,9 @@ class DenseFactors(Factorization):
 
 
 def is_symmetric(matrix: Any) -> bool:
-    """Is the matrix symmetric, up to rounding?"""
+    """Is the matrix (are all of several) symmetric, up to rounding?"""
     tiny = 64 * np.finfo(matrix.dtype).eps * np.max(np.abs(matrix), initial=0.0)
-    return bool(np.max(np.abs(matrix - matrix.T), initial=0.0) <= tiny)
+    return bool(np.max(np.abs(matrix - np.swapaxes(matrix, -1, -2)), initial=0.0) <= tiny)
 
 
 def _size(matrix: Any) -> str:

@@ -15,7 +15,7 @@ from wengert.operations.structure import ONE
 from wengert.primitive import Place
 from wengert.rewrite.piece import Piece
 from wengert.structured.blocks import Blocks, batched_axes, blocks_of
-from wengert.structured.factorize import Part, kronecker_parts, matrix_of
+from wengert.structured.factorize import Part, is_symmetric, kronecker_parts, matrix_of
 from wengert.structured.layout import Layout, Term
 
 Matrices = Callable[[Any], Any]
@@ -112,7 +112,7 @@ def cholesky(matrices: Any) -> Any:
     SingularMatrixError
         If one is not positive definite.
     """
-    if not np.allclose(matrices, np.swapaxes(matrices, -1, -2), rtol=1e-10, atol=0):
+    if not is_symmetric(matrices):
         raise SingularMatrixError("a Cholesky factor needs a symmetric array; this one is not")
     try:
         return np.linalg.cholesky(matrices)

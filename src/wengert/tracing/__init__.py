@@ -1,9 +1,19 @@
 """Python functions to expressions, through NumPy's own protocols."""
 
-from wengert.tracing import elementwise, products, reducing, shaping
+from wengert.tracing import (
+    elementwise,
+    missing,
+    products,
+    reducing,
+    scipy_functions,
+    scipy_signal,
+    shaping,
+    statistics,
+)
 from wengert.tracing.array import TracedArray
 from wengert.tracing.lifting import lift, stacked, trace_of
 from wengert.tracing.places import at
+from wengert.tracing.replacing import replaced
 from wengert.tracing.starting import new_trace
 from wengert.tracing.trace import (
     Trace,
@@ -24,11 +34,16 @@ __all__ = [
     "elementwise",
     "kind_of",
     "lift",
+    "missing",
     "new_trace",
     "products",
     "reducing",
+    "replaced",
+    "scipy_functions",
+    "scipy_signal",
     "shaping",
     "stacked",
+    "statistics",
     "trace_of",
     "where",
 ]

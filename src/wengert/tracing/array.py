@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -17,8 +18,10 @@ from wengert.errors import (
     UnsupportedFunctionError,
 )
 from wengert.expr import Expr
+from wengert.tracing.calls import Calls
 from wengert.tracing.dispatch import (
     elementwise_functions,
+    entrywise,
     implementations,
     ufunc_methods,
     unsupported,
@@ -93,39 +96,13 @@ class TracedArray(NDArrayOperatorsMixin):
     # ------------------------------------------------------------ protocols
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        out = kwargs.pop("out", None)
-        if out is not None and not (method == "__call__" and _is_operator(out, inputs)):
-            raise InPlaceWriteError(
-                f"{where()}: out= would write a traced value into an array; use the result that "
-                "the function returns"
-            )
-        if kwargs.get("where") is True:
-            kwargs.pop("where")
-        if method == "__call__" and ufunc in implementations:
-            return implementations[ufunc](*inputs, **kwargs)
-        if (ufunc, method) in ufunc_methods:
-            return ufunc_methods[ufunc, method](*inputs, **kwargs)
-        if (None, method) in ufunc_methods:
-            return ufunc_methods[None, method](ufunc, *inputs, **kwargs)
-        if method == "__call__":
-            for attempt in elementwise_functions:
-                result = attempt(ufunc, inputs, dict(kwargs))
-                if result is not NotImplemented:
-                    return result
-        return _at_once(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
+        if method == "__call__" and "out" not in kwargs:
+            known = ufunc in entrywise
+            return _calls(ufunc, inputs, kwargs, partial(_ufunc, ufunc, method), entrywise=known)
+        return _ufunc(ufunc, method, *inputs, **kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if _on_discrete_values(args, kwargs):
-            return _at_once(func, args, kwargs)
-        found = implementations.get(func)
-        if found is None:
-            return _at_once(func, args, kwargs)
-        if kwargs.get("out", None) is not None:
-            raise InPlaceWriteError(
-                f"{where()}: out= would write a traced value into an array; use the result that "
-                "the function returns"
-            )
-        return found(*args, **kwargs)
+        return _calls(func, args, kwargs, partial(_function, func))
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         return np
@@ -216,7 +193,7 @@ class TracedArray(NDArrayOperatorsMixin):
         return bool((self == value).any())
 
     def __getitem__(self, index: Any) -> Any:
-        return implementations["getitem"](self, index)
+        return _calls("getitem", (self, index), {}, implementations["getitem"])
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise InPlaceWriteError(
@@ -277,8 +254,8 @@ class TracedArray(NDArrayOperatorsMixin):
 
     @property
     def flat(self) -> Any:
-        """The entries in order."""
-        return iter(self.ravel())
+        """The entries in order, as one axis."""
+        return self.ravel()
 
     def conj(self) -> Any:
         """The array itself."""
@@ -313,9 +290,50 @@ class TracedArray(NDArrayOperatorsMixin):
         order = axes[0] if len(axes) == 1 else axes or None
         return np.transpose(self, order)  # pyright: ignore
 
+    def compress(self, condition: Any, axis: Any = None) -> Any:
+        """``np.compress``, whose order of arguments is another."""
+        return np.compress(condition, self, axis)  # pyright: ignore
+
     def dot(self, other: Any) -> Any:
         """``np.dot``."""
         return np.dot(self, other)  # pyright: ignore
+
+
+def _ufunc(ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    out = kwargs.pop("out", None)
+    if out is not None and not (method == "__call__" and _is_operator(out, inputs)):
+        raise InPlaceWriteError(
+            f"{where()}: out= would write a traced value into an array; use the result that "
+            "the function returns"
+        )
+    if kwargs.get("where") is True:
+        kwargs.pop("where")
+    if method == "__call__" and ufunc in implementations:
+        return implementations[ufunc](*inputs, **kwargs)
+    if (ufunc, method) in ufunc_methods:
+        return ufunc_methods[ufunc, method](*inputs, **kwargs)
+    if (None, method) in ufunc_methods:
+        return ufunc_methods[None, method](ufunc, *inputs, **kwargs)
+    if method == "__call__":
+        for attempt in elementwise_functions:
+            result = attempt(ufunc, inputs, dict(kwargs))
+            if result is not NotImplemented:
+                return result
+    return _at_once(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
+
+
+def _function(func: Any, *args: Any, **kwargs: Any) -> Any:
+    if _on_discrete_values(args, kwargs):
+        return _at_once(func, args, kwargs)
+    found = implementations.get(func)
+    if found is None:
+        return _at_once(func, args, kwargs)
+    if kwargs.get("out") is not None:
+        raise InPlaceWriteError(
+            f"{where()}: out= would write a traced value into an array; use the result that "
+            "the function returns"
+        )
+    return found(*args, **kwargs)
 
 
 def _is_operator(out: Any, inputs: tuple[Any, ...]) -> bool:
@@ -371,7 +389,7 @@ def _plain(value: Any) -> Any:
 # Methods that are NumPy's functions of the same name.
 _METHODS = (
     "sum mean var std prod cumsum cumprod max min argmax argmin all any ravel squeeze "
-    "swapaxes take repeat trace diagonal clip sort argsort compress round nonzero "
+    "swapaxes take repeat trace diagonal clip sort argsort round nonzero "
     "searchsorted partition "
 )
 # NumPy's loops over object arrays, np.array([x, y]) of traced values, call these.
@@ -394,3 +412,5 @@ def _method(function: Any) -> Any:
 
 for _name in (_METHODS + _OF_ENTRIES).split():
     setattr(TracedArray, _name, _method(getattr(np, _name)))
+
+_calls = Calls(TracedArray)

@@ -16,6 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 implementations: dict[Any, Callable[..., Any]] = {}
 ufunc_methods: dict[tuple[Any, str], Callable[..., Any]] = {}
 elementwise_functions: list[Callable[..., Any]] = []  # what tries a ufunc that is not in the table
+entrywise: set[Any] = set()  # ufuncs to whose traced versions arrays from outside are mere leaves
 
 
 def implements(*functions: Any) -> Callable[[F], F]:
@@ -52,6 +53,13 @@ _REMEDIES = {
     "np.unique": "wg.stop_gradient(x) for the values without a derivative",
     "np.histogram": "wg.stop_gradient(x) for the counts, which have no derivative",
     "np.round": "x itself: a rounded value has derivative 0",
+    "np.piecewise": "np.where, or np.select for several conditions",
+    "np.nanmedian": "np.median of x[~np.isnan(x)]",
+    "np.nanquantile": "np.quantile of x[~np.isnan(x)]",
+    "np.unwrap": "the angles themselves, with np.where(condition, x - 2 * np.pi, x)",
+    "np.around": "x itself: a rounded value has derivative 0",
+    "np.frexp": "np.log2, np.floor and np.ldexp",
+    "np.linalg.matrix_rank": "wg.stop_gradient(x): a rank has no derivative",
     "np.vectorize": "NumPy's own functions on whole arrays, or wg.vmap",
     "np.apply_along_axis": "wg.vmap, or the function's axis argument",
     "np.savetxt": "wg.stop_gradient(x)",

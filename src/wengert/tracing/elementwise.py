@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,9 @@ from wengert.operations import (
 )
 from wengert.primitive import registry
 from wengert.tracing.array import TracedArray
-from wengert.tracing.dispatch import elementwise_functions, implements, unsupported
-from wengert.tracing.lifting import lift, product, rational, spread, trace_of
+from wengert.tracing.dispatch import elementwise_functions, entrywise, implements, unsupported
+from wengert.tracing.lifting import lift, product, spread, trace_of
+from wengert.tracing.numbers import rational
 from wengert.tracing.trace import kind_of
 from wengert.tracing.trace import where as place
 
@@ -57,12 +59,17 @@ def any_ufunc(ufunc: Any, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> An
     if kwargs:
         raise unsupported(ufunc, f"the argument {next(iter(kwargs))!r} is not supported")
     found = operation
+    entrywise.add(ufunc)
     return elementwise(ufunc, lambda *operands: found(*spread(*operands)), inputs, dtype)
 
 
 def _dtypes(ufunc: Any, inputs: tuple[Any, ...]) -> tuple[list[str], list[Any]]:
     """The kinds that a ufunc computes in, and the dtypes of its results."""
-    given = [_dtype_of(x) for x in inputs]
+    return _resolved(ufunc, tuple(map(_dtype_of, inputs)))
+
+
+@lru_cache(maxsize=1024)
+def _resolved(ufunc: Any, given: tuple[Any, ...]) -> tuple[list[str], list[Any]]:
     try:
         resolved = ufunc.resolve_dtypes((*given, *[None] * ufunc.nout))
     except TypeError:
@@ -89,6 +96,12 @@ def _dtype_of(x: Any) -> Any:
     if isinstance(x, list | tuple):
         return np.result_type(*[_dtype_of(part) for part in x] or [float])  # pyright: ignore
     return np.asarray(x).dtype
+
+
+def joint_dtype(*values: Any) -> Any:
+    """NumPy's dtype for arrays and numbers together: Python's numbers give way to arrays."""
+    plain = (bool, int, float)
+    return np.result_type(*(v if type(v) in plain else _dtype_of(v) for v in values))
 
 
 # ---------------------------------------------------------------- arithmetic
@@ -154,6 +167,7 @@ def _declare(ufunc: Any, build: Build) -> None:
         return elementwise(ufunc, build, inputs, dtype)
 
     implements(ufunc)(implementation)
+    entrywise.add(ufunc)
 
 
 for _ufunc, _build in ARITHMETIC.items():
@@ -174,7 +188,7 @@ def _where(condition: Any, a: Any = None, b: Any = None) -> Any:
         return np.nonzero(condition.value)  # a mask's places have no derivative
     if chooser.dtype != "bool":
         chooser = apply(registry["not_equal"], *spread(chooser, lift(trace, 0, chooser.dtype)))
-    dtype = np.result_type(_dtype_of(a), _dtype_of(b))
+    dtype = joint_dtype(a, b)
     kind = kind_of(dtype)
     parts = [lift(trace, x, kind) for x in (a, b)]
     return TracedArray(where(*spread(chooser, *parts)), trace, dtype)
@@ -189,7 +203,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, **kwargs: Any) -> Any:
     lifted = spread(*(lift(trace, x, "real") for x in given))
     low = lifted[1] if a_min is not None else None
     high = lifted[-1] if a_max is not None else None
-    dtype = np.result_type(*map(_dtype_of, given))
+    dtype = joint_dtype(*given)
     return TracedArray(clip(lifted[0], low, high), trace, dtype)
 
 
@@ -213,7 +227,8 @@ def _imag(val: Any) -> Any:
 
 @implements(np.angle)
 def _angle(z: Any, deg: bool = False) -> Any:
-    return np.where(z < 0, 180.0 if deg else np.pi, 0.0)  # of real numbers, by their sign
+    turn = np.where(z < 0, 180.0 if deg else np.pi, 0.0)  # of real numbers, by their sign
+    return turn.astype(np.result_type(z.dtype, np.float32) if z.dtype.kind == "f" else float)
 
 
 def _other(function: Any) -> None:
@@ -230,6 +245,27 @@ def _other(function: Any) -> None:
 
 for _function in (np.sinc, np.i0):
     _other(_function)
+
+
+@implements(np.modf)
+def _modf(x: Any) -> Any:
+    whole = np.trunc(x)
+    return x - whole, whole
+
+
+@implements(np.fix)
+def _fix(x: Any, out: Any = None) -> Any:
+    return np.trunc(x)
+
+
+@implements(np.ldexp)
+def _ldexp(x: Any, exponent: Any) -> Any:
+    powers = np.exp2(np.asarray(_plain_whole(exponent), dtype=float)).astype(x.dtype)
+    return x * powers
+
+
+def _plain_whole(exponent: Any) -> Any:
+    return exponent.value if isinstance(exponent, TracedArray) else exponent
 
 
 @implements("astype")

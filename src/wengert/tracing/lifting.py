@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from numbers import Number
 from typing import Any
 
@@ -13,7 +12,6 @@ from wengert.errors import ShapeError, UnsupportedFunctionError
 from wengert.expr import Expr
 from wengert.operations import (
     as_real,
-    constant,
     contract,
     int_array,
 )
@@ -21,17 +19,18 @@ from wengert.operations import (
     broadcast_to as broadcast_any,
 )
 from wengert.tracing.array import TracedArray
+from wengert.tracing.numbers import plain_number
 from wengert.tracing.trace import Trace, current_trace, kind_of, where
-
-_PLAIN = 10**6  # numbers whose digits fit below this are part of the expression
 
 
 def trace_of(*values: Any) -> Trace:
     """The innermost trace among traced arrays."""
-    traced = [v for v in values if isinstance(v, TracedArray)]
-    for v in traced:
-        v.run.check_open()
-    found = max((v.run for v in traced), key=lambda t: t.level, default=None)
+    found: Trace | None = None
+    for v in values:
+        if isinstance(v, TracedArray):
+            v.run.check_open()
+            if found is None or v.run.level > found.level:
+                found = v.run
     trace = found if found is not None else current_trace()
     assert trace is not None
     return trace
@@ -77,18 +76,8 @@ def _number(trace: Trace, value: Any, kind: str | None) -> Expr:
     own = "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "real"
     if kind != "real" and own != "real":
         return int_array(np.asarray(value))
-    plain = rational(value)
-    if plain is not None and abs(plain.numerator) * plain.denominator < _PLAIN:
-        return constant(plain)
-    return trace.constant(float(value), "real")
-
-
-def rational(value: Any) -> Fraction | None:
-    """The decimal number that a float prints as; None for infinities and NaN."""
-    value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, float):
-        return Fraction(repr(value)) if np.isfinite(value) else None
-    return Fraction(int(value))
+    plain = plain_number(value)
+    return trace.constant(float(value), "real") if plain is None else plain
 
 
 def converted(expr: Expr, kind: str) -> Expr:
@@ -136,6 +125,8 @@ def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     ShapeError
         Naming the shapes and the line.
     """
+    if all(s == shapes[0] for s in shapes):
+        return shapes[0] if shapes else ()
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:

@@ -38,6 +38,8 @@ def with_axes(x: Expr, out: list[int | None]) -> Expr:
 @implements("getitem")
 def _getitem(x: TracedArray, index: Any) -> Any:
     x.run.check_open()
+    if isinstance(index, bool | np.bool_):  # a new axis of size 1, or of none
+        return np.expand_dims(x, 0)[: int(index)]
     entries = _entries(x, index if isinstance(index, tuple) else (index,))
     advanced = any(isinstance(e, Expr | np.ndarray) for e in entries)
     parts = index if isinstance(index, tuple) else (index,)
@@ -105,7 +107,9 @@ def _known_mask(mask: TracedArray) -> Any:
 
 def _mask(mask: Any) -> list[Any]:
     if not mask.ndim:
-        return [None, np.flatnonzero(mask)]
+        raise IndexError(
+            f"{place()}: True and False among other indices are not supported; use x[mask] alone"
+        )
     return list(np.nonzero(mask))
 
 

@@ -12,7 +12,9 @@ from wengert.operations import (
     apply,
     cholesky,
     contract,
+    eig,
     eigh,
+    eigvals,
     eigvalsh,
     lstsq,
     matrix_norm,
@@ -27,9 +29,9 @@ from wengert.operations import (
 )
 from wengert.primitive import registry
 from wengert.tracing.array import TracedArray
-from wengert.tracing.dispatch import implements, unsupported
+from wengert.tracing.dispatch import entrywise, implements, unsupported
 from wengert.tracing.lifting import labels_in, lift, trace_of
-from wengert.tracing.reducing import axes_of, float_dtype, restored, traced
+from wengert.tracing.reducing import axes_of, float_dtype, real_of, restored, traced
 from wengert.tracing.trace import where as place
 
 
@@ -44,7 +46,7 @@ def _operands(*values: Any) -> tuple[Any, list[Expr], Any]:
     )
 
 
-@implements(np.matmul)
+@implements(np.matmul, np.linalg.matmul)
 def _matmul(a: Any, b: Any, **kwargs: Any) -> Any:
     trace, (x, y), dtype = _operands(a, b)
     if not x.ndim or not y.ndim:
@@ -61,6 +63,9 @@ def _matmul(a: Any, b: Any, **kwargs: Any) -> Any:
     out = (*range(n), *((n,) if x.ndim > 1 else ()), *((n + 2,) if y.ndim > 1 else ()))
     sizes = dict(enumerate(batch))
     return TracedArray(contract([x, y], [left, right], out, sizes=sizes), trace, dtype)
+
+
+entrywise.add(np.matmul)
 
 
 @implements(np.matvec)
@@ -152,7 +157,10 @@ def _einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: An
         labels.append(tuple(axes))
     sizes = {letters[c]: s for c, s in known.items()}
     found = contract(exprs, labels, [letters[c] for c in output], sizes=sizes)
-    return TracedArray(found, trace, dtype)
+    wanted = kwargs.get("dtype")
+    if wanted is not None and np.dtype(wanted).kind != "f":
+        raise unsupported(np.einsum, f"dtype={wanted} has no derivative")
+    return TracedArray(found, trace, dtype if wanted is None else np.dtype(wanted))
 
 
 @implements(np.kron)
@@ -191,7 +199,10 @@ def _cross(
         axisa = axisb = axisc = axis
     a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
     if a.shape[-1] != 3 or b.shape[-1] != 3:
-        raise ShapeError(f"{place()}: np.cross takes vectors with 3 entries")
+        raise ShapeError(
+            f"{place()}: np.cross takes vectors with 3 entries; with 2 entries it is "
+            "a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]"
+        )
     i, j = np.array([1, 2, 0]), np.array([2, 0, 1])
     return np.moveaxis(a[..., i] * b[..., j] - a[..., j] * b[..., i], -1, axisc)
 
@@ -273,17 +284,37 @@ def _symmetric(a: Any, name: str, lower: bool) -> TracedArray:
     return half + np.swapaxes(half, -1, -2) + diagonal
 
 
+def _is_lower(triangle: str) -> bool:
+    if triangle.upper() not in ("L", "U"):
+        raise ValueError(f"{place()}: UPLO must be 'L' or 'U', not {triangle!r}")
+    return triangle.upper() == "L"
+
+
 @implements(np.linalg.eigh)
 def _eigh(a: Any, UPLO: str = "L") -> Any:
-    x = _symmetric(a, "eigh", UPLO == "L")
-    parts = (TracedArray(e, x.run, float_dtype(x)) for e in eigh(x.expr))
+    lower = _is_lower(UPLO)
+    x = _symmetric(a, "eigh", lower)
+    parts = (TracedArray(e, x.run, float_dtype(x)) for e in eigh(x.expr, upper=not lower))
     return type(np.linalg.eigh(np.eye(1)))(*parts)
 
 
 @implements(np.linalg.eigvalsh)
 def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    x = _symmetric(a, "eigvalsh", UPLO == "L")
+    x = _symmetric(a, "eigvalsh", _is_lower(UPLO))
     return TracedArray(eigvalsh(x.expr), x.run, float_dtype(x))
+
+
+@implements(np.linalg.eig)
+def _eig(a: Any) -> Any:
+    x = _square(traced(a), "eig")
+    parts = (TracedArray(e, x.run, float_dtype(x)) for e in eig(real_of(x)))
+    return type(np.linalg.eig(np.eye(1)))(*parts)
+
+
+@implements(np.linalg.eigvals)
+def _eigvals(a: Any) -> Any:
+    x = _square(traced(a), "eigvals")
+    return TracedArray(eigvals(real_of(x)), x.run, float_dtype(x))
 
 
 @implements(np.linalg.svd)
@@ -318,6 +349,31 @@ def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
     return found
 
 
+@implements(np.linalg.tensorsolve)
+def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    x, right = traced(a), traced(b)
+    if axes is not None:
+        last = [int(k) % x.ndim for k in axes]
+        x = np.transpose(x, [*(k for k in range(x.ndim) if k not in last), *last])
+    shape = x.shape[right.ndim :]
+    matrix = np.reshape(x, (right.size, int(np.prod(shape))))
+    return np.reshape(np.linalg.solve(matrix, np.ravel(right)), shape)
+
+
+@implements(np.linalg.tensorinv)
+def _tensorinv(a: Any, ind: int = 2) -> Any:
+    x = traced(a)
+    rows = int(np.prod(x.shape[:ind]))
+    inverse = np.linalg.inv(np.reshape(x, (rows, -1)))
+    return np.reshape(inverse, x.shape[ind:] + x.shape[:ind])
+
+
+@implements(np.linalg.matrix_rank)
+def _matrix_rank(A: Any, *args: Any, **kwargs: Any) -> Any:
+    """A whole number, by the values."""
+    return np.linalg.matrix_rank(traced(A).value, *args, **kwargs)
+
+
 @implements(np.linalg.norm)
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     a = traced(x)
@@ -347,8 +403,13 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 
 @implements(np.linalg.vector_norm)
 def _vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-    flat = np.ravel(x) if axis is None else x
-    return np.linalg.norm(flat, ord=ord, axis=0 if axis is None else axis, keepdims=keepdims)
+    a = traced(x)
+    axes = axes_of(a, axis)
+    rest = [k for k in range(a.ndim) if k not in axes]
+    count = int(np.prod([a.shape[k] for k in axes]))
+    flat = np.reshape(np.transpose(a, (*rest, *axes)), (*(a.shape[k] for k in rest), count))
+    found = np.linalg.norm(flat, ord=ord, axis=-1)
+    return TracedArray(restored(found.expr, axes, a.ndim, keepdims), a.run, found.dtype)
 
 
 @implements(np.linalg.matrix_norm)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import scipy.special as sc
 
+from wengert.tracing.array import TracedArray
 from wengert.tracing.dispatch import unsupported
 from wengert.tracing.lifting import holds_traced
 from wengert.tracing.reducing import traced
@@ -256,18 +257,40 @@ def _covariance(cov: Any, mean: Any) -> Any:
 
 def _normal_logpdf(self: Any, x: Any, mean: Any = None, cov: Any = 1,
                    allow_singular: bool = False) -> Any:  # fmt: skip
-    if allow_singular:
-        raise unsupported(self.logpdf, "allow_singular=True is not supported")
     matrix = _covariance(cov, mean)
-    low = np.linalg.cholesky(matrix)
-    n = low.shape[-1]
+    n = matrix.shape[-1]
     gap = _array(x) - (0.0 if mean is None else _array(mean))
     if np.ndim(gap) == 0 or (n == 1 and np.shape(gap)[-1] != 1):
         gap = gap[..., None]
+    if allow_singular:
+        return _singular_logpdf(gap, matrix)
+    low = np.linalg.cholesky(matrix)
     rows = np.reshape(gap, (-1, n))
     half = np.linalg.solve(low, np.swapaxes(rows, 0, 1))
     distance = np.reshape(np.sum(half * half, axis=0), np.shape(gap)[:-1])
     return -distance / 2 - np.sum(np.log(np.diagonal(low))) - n * _LOG_ROOT_2PI
+
+
+def _singular_logpdf(gap: Any, matrix: Any) -> Any:
+    """On the span of the eigenvectors whose eigenvalues are not 0, with SciPy's tolerances.
+
+    The rank counts as constant: the derivative by the covariance is that among the matrices of its
+    rank.
+    """
+    w, v = np.linalg.eigh(matrix)
+    known = np.asarray(w.value if isinstance(w, TracedArray) else w)
+    least = 1e6 * np.finfo(float).eps * np.max(np.abs(known))
+    kept = known > least
+    white = gap @ (v[:, kept] / np.sqrt(w[kept]))
+    logarithm = (
+        -np.sum(white**2, axis=-1) / 2
+        - np.sum(np.log(w[kept])) / 2
+        - int(np.sum(kept)) * _LOG_ROOT_2PI
+    )
+    if np.all(kept):
+        return logarithm
+    inside = np.linalg.norm(gap @ v[:, ~kept], axis=-1) < 1e3 * least
+    return np.where(inside, logarithm, -np.inf)
 
 
 def _normal_entropy(self: Any, mean: Any = None, cov: Any = 1) -> Any:

@@ -1,16 +1,8 @@
-"""SciPy's functions that are written in Python, and know no protocol: replaced when first needed.
-
-:func:`install` puts a wrapper in the place of each one, in SciPy's modules and wherever else the
-same function has been imported to. It goes to the traced version if a traced array is among the
-arguments, and to SciPy's function otherwise. SciPy's ufuncs need none of this.
-"""
+"""SciPy's special functions and linear algebra that are written in Python, on traced arrays."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from functools import wraps
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -34,70 +26,8 @@ from wengert.tracing.array import TracedArray
 from wengert.tracing.dispatch import unsupported
 from wengert.tracing.lifting import holds_traced, lift, spread, trace_of
 from wengert.tracing.reducing import float_dtype, log_soft_max, log_sum_exp, soft_max, traced
-from wengert.tracing.scipy_distributions import SCIPY_STATS, methods_of_distributions
+from wengert.tracing.replacing import version_of, versions
 from wengert.tracing.trace import where as place
-
-versions: dict[str, dict[str, Callable[..., Any]]] = {"scipy.linalg": {}, "scipy.special": {}}
-
-_MARK = "__wengert_original__"
-_lock = Lock()
-
-
-def version_of(module: str, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Enter the traced version of a function of SciPy."""
-
-    def enter(implementation: Callable[..., Any]) -> Callable[..., Any]:
-        versions[module][name] = implementation
-        return implementation
-
-    return enter
-
-
-def dispatching(original: Any, ours: Callable[..., Any]) -> Callable[..., Any]:
-    """SciPy's function, but ours of traced arrays."""
-
-    @wraps(original)
-    def function(*args: Any, **kwargs: Any) -> Any:
-        if any(map(holds_traced, args)) or any(map(holds_traced, kwargs.values())):
-            return ours(*args, **kwargs)
-        return original(*args, **kwargs)
-
-    setattr(function, _MARK, original)
-    return function
-
-
-def install() -> None:
-    """Replace the functions that are not replaced yet; cheap if there are none.
-
-    Methods of ``scipy.stats`` are replaced once that module is loaded, so that it need not be
-    imported for those who do not use it.
-    """
-    with _lock:
-        found: dict[int, Any] = {}
-        for name, functions in versions.items():
-            module = sys.modules[name]
-            for key, ours in functions.items():
-                original = getattr(module, key, None)
-                if original is not None and not hasattr(original, _MARK):
-                    found[id(original)] = dispatching(original, ours)
-        if found:
-            _replace(found)
-        if SCIPY_STATS in sys.modules:
-            for cls, key, ours in methods_of_distributions():
-                original = getattr(cls, key)
-                if not hasattr(original, _MARK):
-                    setattr(cls, key, dispatching(original, ours))
-
-
-def _replace(found: dict[int, Any]) -> None:
-    """Put the wrappers wherever a module's globals hold the functions."""
-    for name, module in list(sys.modules.items()):
-        names = getattr(module, "__dict__", None)
-        if name.partition(".")[0] == "wengert" or not isinstance(names, dict):
-            continue
-        for key, value in list(names.items()):
-            if id(value) in found and getattr(found[id(value)], _MARK) is value:
-                names[key] = found[id(value)]
 
 
 def _real(*values: Any) -> tuple[Any, list[Any], Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import ShapeError
+from wengert.errors import ShapeError, UnsupportedFunctionError
 from wengert.operations import (
     broadcast_to,
     concatenate,
@@ -45,6 +45,7 @@ def _reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = 
         listed[listed.index(-1)] = x.size // known if known else 0
     if int(np.prod(listed)) != x.size or min(listed, default=0) < 0:
         raise ShapeError(f"{place()}: cannot reshape {x.shape} to {given}")
+    _row_major(x, order)
     if order == "F":
         return np.transpose(np.reshape(np.transpose(x), tuple(listed[::-1])))
     if tuple(listed) == x.shape:
@@ -54,9 +55,16 @@ def _reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = 
 
 @implements(np.ravel)
 def _ravel(a: Any, order: str = "C") -> Any:
-    return np.reshape(
-        traced(a), (-1,) if traced(a).size else (0,), order="F" if order == "F" else "C"
-    )
+    return np.reshape(traced(a), (-1,) if traced(a).size else (0,), order=order)
+
+
+def _row_major(x: TracedArray, order: str) -> None:
+    """Orders that depend on how NumPy keeps an array in memory are refused."""
+    if order not in ("C", "F") and x.ndim > 1:
+        raise UnsupportedFunctionError(
+            f"{place()}: order={order!r} depends on how an array lies in memory, and a traced "
+            "array lies nowhere; use order='C' or order='F'"
+        )
 
 
 @implements(np.transpose, np.permute_dims)
@@ -211,6 +219,34 @@ def _column_stack(tup: Any) -> Any:
     )
 
 
+@implements(np.block)
+def _block(arrays: Any) -> Any:
+    """Along the last axis innermost, along the one before around that, and so on."""
+    depth = _depth(arrays)
+    rank = max(depth, *(np.ndim(a) for a in _leaves(arrays)))
+    raised = lambda a: np.reshape(a, (1,) * (rank - np.ndim(a)) + np.shape(a))  # noqa: E731
+
+    def joined(part: Any, axis: int) -> Any:
+        if not isinstance(part, list):
+            return raised(part)
+        return np.concatenate([joined(p, axis + 1) for p in part], axis=axis)
+
+    return joined(arrays, -depth) if depth else traced(arrays)
+
+
+def _depth(arrays: Any) -> int:
+    return 1 + max(map(_depth, arrays)) if isinstance(arrays, list) else 0
+
+
+def _leaves(arrays: Any) -> list[Any]:
+    return [x for a in arrays for x in _leaves(a)] if isinstance(arrays, list) else [arrays]
+
+
+@implements(np.unstack)
+def _unstack(x: Any, /, *, axis: int = 0) -> Any:
+    return tuple(np.moveaxis(x, axis, 0))
+
+
 @implements(np.append)
 def _append(arr: Any, values: Any, axis: Any = None) -> Any:
     if axis is None:
@@ -255,6 +291,12 @@ def _mover(function: Any) -> None:
 
 for _function in (np.tile, np.repeat, np.rot90, np.delete, np.resize, np.take):
     _mover(_function)
+
+
+@implements(np.lib.stride_tricks.sliding_window_view)
+def _sliding_window_view(x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False,
+                         writeable: bool = False) -> Any:  # fmt: skip
+    return moved(np.lib.stride_tricks.sliding_window_view, traced(x), window_shape, axis)
 
 
 @implements(np.compress)
@@ -327,7 +369,12 @@ def _ifftshift(x: Any, axes: Any = None) -> Any:
 @implements(np.pad)
 def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
     x = traced(array)
+    if isinstance(pad_width, dict):
+        widths_of = {int(k) % x.ndim: v for k, v in pad_width.items()}
+        pad_width = [np.broadcast_to(widths_of.get(k, 0), (2,)).tolist() for k in range(x.ndim)]
     if mode != "constant":
+        if kwargs.get("reflect_type", "even") != "even":
+            raise unsupported(np.pad, "reflect_type='odd' is not supported")
         if mode not in ("edge", "reflect", "symmetric", "wrap"):
             raise unsupported(np.pad, f"mode={mode!r} is not supported")
         return moved(np.pad, x, pad_width, mode=mode, **kwargs)
@@ -336,9 +383,14 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> A
     wide = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))
     slices = [slice(int(a), int(a) + s) for (a, _), s in zip(wide, x.shape, strict=True)]
     placed = _like(x, embed(x.expr, slices, widths.shape))
-    if np.ndim(fill) == 0 and fill == 0:
+    if not isinstance(fill, TracedArray) and np.ndim(fill) == 0 and fill == 0:
         return placed
-    return np.where(widths, np.pad(np.zeros(x.shape), pad_width, constant_values=fill), placed)
+    if isinstance(stacked(fill), TracedArray):
+        if np.ndim(fill):
+            raise unsupported(np.pad, "constant_values= must be one traced value, or numbers")
+        return np.where(widths, fill, placed)
+    around = np.pad(np.zeros(x.shape, x.dtype), pad_width, constant_values=fill)
+    return np.where(widths, around, placed)
 
 
 @implements(np.diagonal)
@@ -370,14 +422,22 @@ def _diagflat(v: Any, k: int = 0) -> Any:
     return np.diag(np.ravel(v), k)
 
 
+def _square_of(m: Any) -> TracedArray:
+    """The matrix; of a vector, as in NumPy, the matrix with it as each row."""
+    x = traced(m)
+    return traced(np.broadcast_to(x, (x.size, x.size))) if x.ndim == 1 else x
+
+
 @implements(np.tril)
 def _tril(m: Any, k: int = 0) -> Any:
-    return _like(traced(m), tril(traced(m).expr, int(k)))
+    x = _square_of(m)
+    return _like(x, tril(x.expr, int(k)))
 
 
 @implements(np.triu)
 def _triu(m: Any, k: int = 0) -> Any:
-    return _like(traced(m), triu(traced(m).expr, int(k)))
+    x = _square_of(m)
+    return _like(x, triu(x.expr, int(k)))
 
 
 @implements(np.select)
@@ -385,6 +445,19 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     found = default
     for condition, choice in list(zip(condlist, choicelist, strict=True))[::-1]:
         found = np.where(condition, choice, found)
+    return found
+
+
+@implements(np.choose)
+def _choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    places = np.asarray(a.value if isinstance(a, TracedArray) else a)
+    count = len(choices)
+    if mode == "raise" and places.size and not (places.min() >= 0 and places.max() < count):
+        raise ShapeError(f"{place()}: np.choose among {count} arrays by {places.max()}")
+    places = places % count if mode == "wrap" else np.clip(places, 0, count - 1)
+    found = choices[0] + np.zeros(places.shape, choices[0].dtype)
+    for k in range(1, count):
+        found = np.where(places == k, choices[k], found)
     return found
 
 
@@ -423,10 +496,32 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
 @implements(np.linspace)
 def _linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
               dtype: Any = None, axis: int = 0, *, device: Any = None) -> Any:  # fmt: skip
+    if dtype is not None and np.dtype(dtype).kind != "f":
+        raise unsupported(np.linspace, f"dtype={dtype} has no derivative")
     t = np.linspace(0.0, 1.0, num, endpoint=endpoint)
     shape = np.broadcast_shapes(np.shape(start), np.shape(stop))
     t = np.reshape(t, (num,) + (1,) * len(shape))
-    return np.moveaxis(start + (stop - start) * t, 0, axis)
+    found = np.moveaxis(start + (stop - start) * t, 0, axis)
+    found = found if dtype is None else found.astype(dtype)
+    parts = num - 1 if endpoint else num
+    return (found, (stop - start) / parts if parts > 0 else np.nan) if retstep else found
+
+
+@implements(np.logspace)
+def _logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0,
+              dtype: Any = None, axis: int = 0) -> Any:  # fmt: skip
+    return np.power(base, np.linspace(start, stop, num, endpoint=endpoint, axis=axis, dtype=dtype))
+
+
+@implements(np.geomspace)
+def _geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None,
+               axis: int = 0) -> Any:  # fmt: skip
+    """Of bounds with one sign, as NumPy has it for real numbers."""
+    t = np.linspace(0.0, 1.0, num, endpoint=endpoint)
+    shape = np.broadcast_shapes(np.shape(start), np.shape(stop))
+    ratio = stop / start
+    found = np.moveaxis(start * ratio ** np.reshape(t, (num,) + (1,) * len(shape)), 0, axis)
+    return found if dtype is None else found.astype(dtype)
 
 
 @implements(np.interp)
@@ -435,6 +530,8 @@ def _interp(
 ) -> Any:
     if period is not None:
         raise unsupported(np.interp, "period= is not supported")
+    if np.size(xp) == 1:  # a constant between the ends
+        xp, fp = np.repeat(np.ravel(xp), 2) + np.array([0.0, 1.0]), np.repeat(np.ravel(fp), 2)
     knots = np.asarray(xp.value if isinstance(xp, TracedArray) else xp, dtype=float)
     trace = trace_of(x, xp, fp)
     given = TracedArray(lift(trace, x, "real"), trace, np.dtype(float))

@@ -30,6 +30,7 @@ _active: ContextVar[tuple[Trace, ...]] = ContextVar("wengert_traces", default=()
 
 _PACKAGE = str(Path(__file__).parent.parent)
 _APART = 10_000
+VALUE = object()  # stands for a question about a run, among its looks
 _KINDS = {"f": "real", "i": "int", "u": "int", "b": "bool"}
 
 
@@ -46,6 +47,9 @@ class Trace:
         The arrays (or functions that give them) of the leaves whose values are known.
     closed : bool
         Has the run ended?
+    looks : list
+        Of the outermost trace: the constants that were asked for, and ``VALUE`` for each question
+        about the run itself, in order.
     """
 
     def __init__(self, parent: Trace | None, evaluator: Evaluator | None, level: int = 0) -> None:
@@ -58,9 +62,11 @@ class Trace:
         self.values: ChainMap[Expr, Any] = _within(parent.values if parent else None)
         self.known: ChainMap[Expr, Any] = _within(parent.known if parent else None)
         self.captured: dict[tuple[int, str], tuple[Any, Expr]] = {}
+        self.looks: list[Any] = []
 
     def leaf(self, shape: tuple[int, ...], dtype: str, value: Any = None) -> Expr:
         """A new argument; ``value`` is an array, a function that gives one, or None if unknown."""
+        self.root.looks.append(VALUE)
         name = f"·{self.level}.{len(self.leaves)}"
         found = variable(name, shape, dtype=dtype)
         self.leaves.append(found)
@@ -77,9 +83,11 @@ class Trace:
             value = np.asarray(array)
             if dtype == "real" and value.dtype.kind != "f":
                 value = value.astype(np.float64)
-            leaf = variable(f"·c{len(root.captured)}", value.shape, dtype=dtype)
+            apart = f"{root.level}." if root.level >= _APART else ""  # another trace's may be near
+            leaf = variable(f"·c{apart}{len(root.captured)}", value.shape, dtype=dtype)
             root.captured[key] = found = (array, leaf)
             root.values[leaf] = value
+        root.looks.append(found[1])
         return found[1]
 
     def value_of(self, expr: Expr) -> Any:
@@ -90,6 +98,7 @@ class Trace:
         UnknownValueError
             If it depends on an argument without a value.
         """
+        self.root.looks.append(VALUE)
         if expr in self.known:
             return self.known[expr]
         unknown = [n for n in topological(expr) if is_variable(n) and n not in self.values]
@@ -106,6 +115,7 @@ class Trace:
     @property
     def is_concrete(self) -> bool:
         """Are the values of all arguments known?"""
+        self.root.looks.append(VALUE)
         trace: Trace | None = self
         while trace is not None:
             if any(leaf not in self.values for leaf in trace.leaves):

@@ -1,5 +1,6 @@
 """Derivatives of Python functions: what :mod:`wengert.tracing` writes down, derived and run."""
 
+from wengert.transforms import integrating
 from wengert.transforms.batching import vmap
 from wengert.transforms.checking import Report, check_derivatives
 from wengert.transforms.compiling import Compiled, compile
@@ -42,6 +43,7 @@ __all__ = [
     "hessian_trace",
     "hvp",
     "implicit",
+    "integrating",
     "jacobian",
     "jvp",
     "laplacian",

@@ -168,7 +168,7 @@ def _contracted(
     f: Any, numbers: tuple[int, ...], structure: Any, point: list[Any], along: list[Any], mode: str
 ) -> Any:
     """The derivative of order len(along) with its axes contracted with directions, flattened."""
-    args = optree.tree_unflatten(structure, [p if p.ndim else float(p) for p in point])
+    args = optree.tree_unflatten(structure, [p if p.ndim else np.float64(p) for p in point])
     order = len(along)
     tensor = derivative(f, numbers, order=order, mode=mode)(*args) if order else f(*args)
     leaves = optree.tree_leaves(tensor)

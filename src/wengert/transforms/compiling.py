@@ -17,7 +17,7 @@ from wengert.expr import Expr
 from wengert.plan import Plan
 from wengert.rewrite import recognise
 from wengert.structured import Running, running
-from wengert.tracing import TracedArray, current_trace, kind_of, new_trace
+from wengert.tracing import TracedArray, current_trace, kind_of, new_trace, replaced
 from wengert.transforms.recording import output_of
 
 
@@ -111,7 +111,7 @@ class Compiled:
             args = list(dynamic)
             for k, value in static:
                 args.insert(k, value)
-            flat_result, output = optree.tree_flatten(self.function(*args, **kwargs))
+            flat_result, output = optree.tree_flatten(replaced(self.function)(*args, **kwargs))
             lifted = [output_of(trace, o, self.function) for o in flat_result]
         roots = tuple(recognise(e) for e, _ in lifted)
         captured = tuple(

@@ -12,7 +12,18 @@ import numpy as np
 from wengert.derive import jacobians, pullback, pushforward
 from wengert.errors import MissingRuleError, ShapeError, TracingError, UnknownValueError
 from wengert.expr import Expr, rebuild
-from wengert.operations import CALL, apply, contract, neg, ones, reshape, solve, variable, zeros
+from wengert.operations import (
+    CALL,
+    apply,
+    contract,
+    int_array,
+    neg,
+    ones,
+    reshape,
+    solve,
+    variable,
+    zeros,
+)
 from wengert.operations.rebuild import with_operands
 from wengert.rewrite import recognise
 from wengert.tracing import TracedArray, current_trace, detached_trace, lift, trace_of
@@ -163,12 +174,14 @@ def traced_rule(rule: Function, *given: Expr) -> list[Expr | None]:
         result = rule(*(TracedArray(e, trace, np.dtype(float)) for e in given))
         parts = result if isinstance(result, tuple | list) else (result,)
         found = [None if p is None else lift(trace, p, "real") for p in parts]
-    literals = {
-        leaf: apply(CALL, function=_Literal(trace.values[leaf]))
-        for _, leaf in trace.captured.values()
-        if leaf.dtype == "real"
-    }
+    literals = {leaf: _literal(leaf, trace.values[leaf]) for _, leaf in trace.captured.values()}
     return [None if e is None else rebuild(e, with_operands, dict(literals)) for e in found]
+
+
+def _literal(leaf: Expr, array: Any) -> Expr:
+    if leaf.dtype != "real":
+        return int_array(np.asarray(array))
+    return apply(CALL, function=_Literal(array))
 
 
 class _Literal:

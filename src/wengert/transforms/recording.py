@@ -15,7 +15,16 @@ from wengert.expr import Expr, rebuild, topological
 from wengert.operations.rebuild import with_operands
 from wengert.operations.structure import is_variable
 from wengert.structured import run
-from wengert.tracing import Trace, TracedArray, dtype_of_kind, kind_of, lift, new_trace, where
+from wengert.tracing import (
+    Trace,
+    TracedArray,
+    dtype_of_kind,
+    kind_of,
+    lift,
+    new_trace,
+    replaced,
+    where,
+)
 from wengert.transforms.evaluation import evaluate_known
 
 Tree = Any
@@ -140,7 +149,7 @@ def record(
         leaves = tuple(t.expr for t in traced)
         given = put(args, argnums, optree.tree_unflatten(structure, traced))
         try:
-            result = function(*given, **kwargs)
+            result = replaced(function)(*given, **kwargs)
         except ValueError as error:  # NumPy's, on top of ours: a write into a plain array
             if isinstance(error.__cause__, TracingError):
                 raise error.__cause__ from None
