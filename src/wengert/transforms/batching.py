@@ -15,7 +15,7 @@ from wengert.operations import move_axis, variable
 from wengert.operations.batching import batch_dependent, spread
 from wengert.tracing import TracedArray, kind_of, new_trace, replaced
 from wengert.transforms.evaluation import evaluate_known
-from wengert.transforms.recording import Recorded, output_of
+from wengert.transforms.recording import Recorded, check_callable, output_of, plain_array
 
 Axes = Any
 
@@ -42,6 +42,8 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callab
     >>> vmap(np.dot)(np.ones((3, 2)), np.ones((3, 2)))
     array([2., 2., 2.])
     """
+
+    check_callable(f, "vmap")
 
     @wraps(f)
     def batched(*args: Any, **kwargs: Any) -> Any:
@@ -100,7 +102,7 @@ def _apply(
             if axis is None:
                 given.append(value)
                 continue
-            array = value if isinstance(value, TracedArray) else np.asarray(value)
+            array = plain_array(value, "vmap")
             kind = kind_of(array.dtype) or "real"
             place = axis % array.ndim
             one = tuple(s for j, s in enumerate(array.shape) if j != place)

@@ -27,7 +27,8 @@ from wengert.operations import (
 from wengert.operations.rebuild import with_operands
 from wengert.rewrite import recognise
 from wengert.tracing import TracedArray, current_trace, detached_trace, lift, trace_of
-from wengert.transforms.recording import describe
+from wengert.transforms.recording import check_callable, describe
+from wengert.transforms.surroundings import Surroundings
 
 Function = Callable[..., Any]
 
@@ -77,6 +78,7 @@ def custom_derivative(
     """
     if f is None:
         return lambda g: custom_derivative(g, jvp=jvp, vjp=vjp, jacobian=jacobian, shape=shape)
+    check_callable(f, "custom_derivative")
     rule: Rule | None = None
     if jvp is not None:
         rule = _Pushed(jvp)
@@ -88,7 +90,15 @@ def custom_derivative(
 
 
 class Rule:
-    """How a custom function is differentiated."""
+    """How a custom function is differentiated.
+
+    Attributes
+    ----------
+    functions : tuple of callable
+        The user's functions that say how.
+    """
+
+    functions: tuple[Function, ...] = ()
 
     def push(self, node: Expr, k: int, tangent: Expr) -> Expr | None:
         """The result's tangent from that of operand k."""
@@ -103,11 +113,12 @@ class Custom:
     """A function with its own derivative; made by :func:`custom_derivative`."""
 
     def __init__(self, function: Function, rule: Rule | None, shape: Any) -> None:
+        update_wrapper(self, function, updated=())  # another Custom's attributes are its own
         self.function = function
         self.rule = rule
         self.shape = shape
-        self._externals: dict[Any, _External] = {}
-        update_wrapper(self, function)
+        self._read_besides = () if rule is None else rule.functions
+        self._externals: dict[Any, tuple[Surroundings, _External]] = {}
 
     def __call__(self, *args: Any) -> Any:
         """The function's value, or the call written down."""
@@ -116,11 +127,24 @@ class Custom:
         trace = trace_of(*args)
         operands = [lift(trace, a, "real") for a in args]
         shapes = tuple(o.shape for o in operands)
-        external = self._externals.get(shapes)
-        if external is None:
-            shape = self._shape(operands, args)
-            external = self._externals[shapes] = _External(self, shapes, shape)
+        external = self._external(shapes, operands, args)
         return TracedArray(apply(CALL, *operands, function=external), trace, np.dtype(float))
+
+    def _external(
+        self, shapes: tuple[Any, ...], operands: Sequence[Expr], args: Sequence[Any]
+    ) -> _External:
+        """The function at these shapes; another one if its rule reads other things than before.
+
+        What is derived from a call is kept, and it holds what the rule read.
+        """
+        found = self._externals.get(shapes)
+        if found is not None and found[0].changed() is None:
+            return found[1]
+        surroundings = Surroundings(*self._read_besides)
+        surroundings.guard(surroundings.arrays)
+        external = _External(self, shapes, self._shape(operands, args))
+        self._externals[shapes] = surroundings, external
+        return external
 
     def _shape(self, operands: Sequence[Expr], args: Sequence[Any]) -> tuple[int, ...]:
         if callable(self.shape):
@@ -224,6 +248,7 @@ class _Pushed(Rule):
 
     def __init__(self, rule: Function) -> None:
         self.rule = rule
+        self.functions = (rule,)
 
     def _linear(self, node: Expr, k: int) -> tuple[Expr, Expr]:
         given = _placeholder(node, k, "tangent", node.operands[k].shape)
@@ -253,6 +278,7 @@ class _Pulled(Rule):
 
     def __init__(self, rule: Function) -> None:
         self.rule = rule
+        self.functions = (rule,)
 
     def _linear(self, node: Expr, k: int) -> tuple[Expr | None, Expr]:
         given = _placeholder(node, k, "cotangent", node.shape)
@@ -280,6 +306,7 @@ class _Dense(Rule):
 
     def __init__(self, jacobian: Function) -> None:
         self.jacobian = jacobian
+        self.functions = (jacobian,)
 
     def _blocks(self, node: Expr, k: int) -> Expr:
         wanted: Any = node.shape + node.operands[k].shape
@@ -355,6 +382,7 @@ def implicit(
     """
     if (residual is None) == (objective is None):
         raise TypeError("implicit: give either residual= or objective=")
+    check_callable(solver, "implicit")
     return Custom(solver, _Implicit(residual, objective), None)
 
 
@@ -364,6 +392,7 @@ class _Implicit(Rule):
     def __init__(self, residual: Function | None, objective: Function | None) -> None:
         self.residual = residual
         self.objective = objective
+        self.functions = tuple(f for f in (residual, objective) if f is not None)
 
     def _linear(self, node: Expr, k: int) -> tuple[Expr, Expr]:
         x = _placeholder(node, k, "solution", node.shape)

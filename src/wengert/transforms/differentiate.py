@@ -14,7 +14,7 @@ from wengert.errors import TracingError
 from wengert.expr import Expr
 from wengert.operations import add, contract, ones, zeros
 from wengert.rewrite import recognise
-from wengert.transforms.recording import Recorded, Tree, describe, record
+from wengert.transforms.recording import Recorded, Tree, check_callable, describe, record
 
 Argnums = int | tuple[int, ...]
 Function = Callable[..., Any]
@@ -57,6 +57,7 @@ def grad(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Functio
     >>> grad(lambda p: p["w"] @ p["w"] + p["b"])({"w": np.array([1.0, 2.0]), "b": 3.0})
     {'w': array([2., 4.]), 'b': np.float64(1.0)}
     """
+    check_callable(f, "grad")
     both = value_and_grad(f, argnums, has_aux=has_aux)
 
     @wraps(f)
@@ -86,6 +87,8 @@ def value_and_grad(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) 
     >>> float(value), float(gradient)
     (8.0, 12.0)
     """
+
+    check_callable(f, "value_and_grad")
 
     @wraps(f)
     def both(*args: Any, **kwargs: Any) -> Any:
@@ -163,6 +166,7 @@ def jacobian(
     array([[2., 0.],
            [0., 4.]])
     """
+    check_callable(f, "jacobian")
     return derivative(f, argnums, order=1, mode=mode, has_aux=has_aux)
 
 
@@ -185,6 +189,7 @@ def hessian(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Func
     array([[ 6.,  0.],
            [ 0., 12.]])
     """
+    check_callable(f, "hessian")
     return derivative(f, argnums, order=2, has_aux=has_aux)
 
 
@@ -215,6 +220,7 @@ def derivative(
     >>> float(derivative(np.sin, order=3)(0.0))
     -1.0
     """
+    check_callable(f, "derivative")
     if type(order) is not int or order < 0:
         raise ValueError(f"order must be an integer from 0 on; got {order!r}")
 
@@ -233,12 +239,13 @@ def _tensors(recorded: Recorded, order: int, mode: str) -> Tree:
     for _ in range(order):
         dtypes = [np.result_type(d, leaf) for d in dtypes for leaf in recorded.leaf_dtypes]
     flat = recorded.finish(exprs, dtypes)
-    for _ in range(order):
-        width = len(recorded.leaves)
+    width = len(recorded.leaves)
+    for depth in range(order):
+        groups = len(recorded.roots) * width ** (order - 1 - depth)
         flat = [
-            optree.tree_unflatten(recorded.structure, flat[k : k + width])
-            for k in range(0, len(flat), width)
-        ] if width else flat  # fmt: skip
+            optree.tree_unflatten(recorded.structure, flat[k * width : (k + 1) * width])
+            for k in range(groups)
+        ]
     return optree.tree_unflatten(recorded.output, flat)
 
 
@@ -271,6 +278,8 @@ def laplacian(f: Function, argnums: int = 0) -> Function:
     >>> float(laplacian(lambda x: np.sum(x**2))(np.ones(3)))
     6.0
     """
+
+    check_callable(f, "laplacian")
 
     @wraps(f)
     def function(*args: Any, **kwargs: Any) -> Any:
@@ -322,6 +331,8 @@ def divergence(f: Function, argnums: int = 0) -> Function:
     >>> float(divergence(lambda x: x**2)(np.array([1.0, 2.0])))
     6.0
     """
+
+    check_callable(f, "divergence")
 
     @wraps(f)
     def function(*args: Any, **kwargs: Any) -> Any:
