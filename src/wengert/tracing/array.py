@@ -131,6 +131,11 @@ class TracedArray(NDArrayOperatorsMixin):
                 "wg.at instead of writing into an array, or wg.stop_gradient if no derivative "
                 "is wanted"
             )
+        if sys._getframe(1).f_globals.get("__name__", "").startswith("scipy.sparse"):
+            raise UnsupportedFunctionError(
+                f"{where()}: sparse matrices do not take traced arrays; use A.toarray(), or give "
+                "the product a derivative with wg.custom_derivative"
+            )
         if self.size > _OBJECT_CAP:
             raise TracingError(
                 f"{where()}: np.array of a traced array with {self.size} entries would take it "

@@ -14,7 +14,7 @@ from wengert.expr import Expr
 from wengert.operations import control
 from wengert.tracing import Trace, TracedArray, current_trace, dtype_of_kind, lift, new_trace
 from wengert.transforms.evaluation import evaluate_known, run
-from wengert.transforms.recording import describe, output_of, settle
+from wengert.transforms.recording import describe, output_of, settle, shown
 
 Function = Callable[..., Any]
 Built = tuple[list[Expr], list[Any], Any]
@@ -67,8 +67,8 @@ class _Body:
 def _check_structure(name: str, what: str, expected: Any, given: Any, function: Any) -> None:
     if given != expected:
         raise TracingError(
-            f"{name}: {what} is {_shown(expected)} at first, but {describe(function)} returns "
-            f"{_shown(given)}"
+            f"{name}: {what} is {shown(expected)} at first, but {describe(function)} returns "
+            f"{shown(given)}"
         )
 
 
@@ -109,8 +109,8 @@ def _check_alike(one: _Body, other: _Body, function: Any, alternative: Any) -> N
     """Refuse branches whose results differ in structure, shape or kind."""
     if one.output != other.output:
         raise TracingError(
-            f"cond: {describe(function)} gives {_shown(one.output)}, but {describe(alternative)} "
-            f"gives {_shown(other.output)}; both branches must give the same structure"
+            f"cond: {describe(function)} gives {shown(one.output)}, but {describe(alternative)} "
+            f"gives {shown(other.output)}; both branches must give the same structure"
         )
     for accessor, (a, a_dtype, _), (b, b_dtype, _) in zip(
         one.output.accessors(), one.results, other.results, strict=True
@@ -134,11 +134,6 @@ def _truth(expr: Expr) -> Expr:
 
 def _kind(expr: Expr, dtype: Any) -> str:
     return f"of shape {expr.shape} and dtype {dtype}" if expr.ndim else f"one {dtype}"
-
-
-def _shown(structure: Any) -> str:
-    """A structure without the library's words: ``{'a': *, 'b': (*, *)}``."""
-    return str(structure).removeprefix("PyTreeSpec(").removesuffix(")").removesuffix(", NoneIsLeaf")
 
 
 def _parts(exprs: list[Expr], dtypes: list[Any]) -> list[_Part]:
@@ -366,7 +361,7 @@ def while_loop(
             if len(found) != 1 or found[0].shape != ():
                 raise TracingError(
                     f"while_loop: the condition {describe(cond_fun)} must give one truth value; "
-                    f"it gave {_shown(condition.output)} {[e.shape for e in found]}"
+                    f"it gave {shown(condition.output)} {[e.shape for e in found]}"
                 )
             return _truth(found[0])
 

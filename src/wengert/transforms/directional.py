@@ -16,7 +16,7 @@ from wengert.operations import ones, variable, zeros
 from wengert.rewrite import recognise
 from wengert.tracing import TracedArray
 from wengert.transforms.differentiate import check_scalar
-from wengert.transforms.recording import Recorded, Tree, check_callable, plain_array, record
+from wengert.transforms.recording import Recorded, Tree, check_callable, plain_array, record, shown
 
 Function = Callable[..., Any]
 _CACHED = 512
@@ -32,7 +32,7 @@ def _run(f: Function, primals: Sequence[Any], name: str) -> Recorded:
 def _matching(given: Tree, structure: Any, leaves: Sequence[Any], what: str) -> list[Any]:
     flat, own = optree.tree_flatten(given)
     if own != structure:
-        raise ShapeError(f"{what} must be nested as {structure}; got {own}")
+        raise ShapeError(f"{what} must be nested as {shown(structure)}; got {shown(own)}")
     for value, leaf in zip(flat, leaves, strict=True):
         if np.shape(value) != leaf.shape:
             raise ShapeError(f"{what} of shape {np.shape(value)} where {leaf.shape} is needed")

@@ -290,6 +290,11 @@ def output_of(trace: Trace, value: Any, function: Any) -> tuple[Expr, Any]:
     return expr, dtype if kind_of(dtype) else dtype_of_kind(expr.dtype)
 
 
+def shown(structure: Any) -> str:
+    """How something is nested, in Python's words: ``{'a': *, 'b': (*, *)}``."""
+    return str(structure).removeprefix("PyTreeSpec(").removesuffix(")")
+
+
 def describe(function: Any) -> str:
     """The function's name for messages."""
     return getattr(function, "__name__", None) or type(function).__name__
