@@ -81,9 +81,7 @@ def refuse_subclass(value: Any, what: str = "") -> None:
     if type(value) is np.ndarray or not isinstance(value, np.ma.MaskedArray | np.matrix):
         return
     masked = isinstance(value, np.ma.MaskedArray)
-    remedy = (
-        "np.where(mask, 0.0, x.data), or x.filled(value)" if masked else "np.asarray(x), and @"
-    )
+    remedy = "np.where(mask, 0.0, x.data), or x.filled(value)" if masked else "np.asarray(x), and @"
     raise UnsupportedFunctionError(
         f"{where()}: {what}{': ' if what else ''}{'masked arrays' if masked else 'np.matrix'} "
         f"are not supported; use {remedy}"

@@ -153,9 +153,10 @@ class Compiled:
             (str(leaf.params[0]), trace.values[leaf]) for _, leaf in trace.captured.values()
         )
         if _states(surroundings.generators) != chance:
+            name = describe(self.function)
             warnings.warn(
-                f"compile: {describe(self.function)} draws random numbers while it is traced; every "
-                "later call would use the same ones: draw them outside and pass them as arguments",
+                f"compile: {name} draws random numbers while it is traced; every "
+                " later call would use the same ones: draw them outside and pass them as arguments",
                 stacklevel=5,
             )
         surroundings.guard(to_compare(surroundings.arrays, [a for _, a in captured]))

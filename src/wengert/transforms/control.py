@@ -199,9 +199,7 @@ def cond(predicate: Any, true_fun: Function, false_fun: Function, *operands: Any
         found = control.cond(_truth(chosen), on_true, bodies[1], exprs)
         dtypes = [
             np.result_type(a, b) if e.dtype == "real" else a
-            for e, a, b in zip(
-                found, bodies[0].output_dtypes, bodies[1].output_dtypes, strict=True
-            )
+            for e, a, b in zip(found, bodies[0].output_dtypes, bodies[1].output_dtypes, strict=True)
         ]
         return found, dtypes, bodies[0].output
 

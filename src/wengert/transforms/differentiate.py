@@ -87,7 +87,6 @@ def value_and_grad(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) 
     >>> float(value), float(gradient)
     (8.0, 12.0)
     """
-
     check_callable(f, "value_and_grad")
 
     @wraps(f)
@@ -278,7 +277,6 @@ def laplacian(f: Function, argnums: int = 0) -> Function:
     >>> float(laplacian(lambda x: np.sum(x**2))(np.ones(3)))
     6.0
     """
-
     check_callable(f, "laplacian")
 
     @wraps(f)
@@ -331,7 +329,6 @@ def divergence(f: Function, argnums: int = 0) -> Function:
     >>> float(divergence(lambda x: x**2)(np.array([1.0, 2.0])))
     6.0
     """
-
     check_callable(f, "divergence")
 
     @wraps(f)

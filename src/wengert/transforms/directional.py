@@ -41,10 +41,11 @@ def _matching(given: Tree, structure: Any, leaves: Sequence[Any], what: str) -> 
 
 def _real(value: Any, what: str) -> Any:
     array = plain_array(value, what)
-    kind = "f" if isinstance(array, float) else array.dtype.kind
-    if kind not in "fiub":
+    if isinstance(array, float | TracedArray) or array.dtype.kind == "f":
+        return array
+    if array.dtype.kind not in "iub":
         raise UnsupportedFunctionError(f"{what} of dtype {array.dtype} is not real")
-    return array if kind == "f" or isinstance(array, TracedArray) else array.astype(float)
+    return array.astype(float)
 
 
 def _seeds(name: str, leaves: Sequence[Expr]) -> tuple[Expr, ...]:

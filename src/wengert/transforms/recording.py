@@ -247,7 +247,7 @@ def real_argument(value: Any, name: str) -> Any:
     else:
         given, value = value, plain_array(value, name)
         dtype = value.dtype
-        if dtype == object and not isinstance(given, np.ndarray | list | tuple):
+        if dtype.kind == "O" and not isinstance(given, np.ndarray | list | tuple):
             raise UnsupportedFunctionError(
                 f"{where()}: {name} by an argument that is a {type(given).__name__}: derivatives "
                 "are by arrays, numbers, and tuples, lists and dicts of them; register its type "

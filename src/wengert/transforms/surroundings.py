@@ -22,7 +22,9 @@ import numpy as np
 
 _SCALARS = (bool, int, float, complex, str, bytes, type(None))
 _OWN = ("numpy", "scipy", "wengert", "optree", "opt_einsum")
-_LIBRARIES = tuple({sysconfig.get_paths()[k] for k in ("stdlib", "platstdlib", "purelib", "platlib")})
+_LIBRARIES = tuple(
+    {sysconfig.get_paths()[k] for k in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
 _MISSING = object()
 _NO_NAMES: frozenset[str] = frozenset()
 
@@ -210,12 +212,11 @@ def _items(value: Any) -> Any:
 
 def _same(now: Any, then: Any) -> bool:
     """Equal numbers and texts are the same; of other things only the very one."""
-    kind = type(then)
-    if type(now) is not kind or not isinstance(then, (*_SCALARS, np.generic, types.MethodType)):
-        return False
-    if kind is types.MethodType:
+    if isinstance(then, types.MethodType) and isinstance(now, types.MethodType):
         return now.__func__ is then.__func__ and now.__self__ is then.__self__
-    return now is then or repr(now) == repr(then)  # 0.0 is not -0.0, and NaN is NaN
+    if type(now) is not type(then) or not isinstance(then, (*_SCALARS, np.generic)):
+        return False
+    return repr(now) == repr(then)  # 0.0 is not -0.0, and NaN is NaN
 
 
 def _is_fixed(cls: type) -> bool:
@@ -228,7 +229,9 @@ def _is_fixed_module(module: Any) -> bool:
 
 
 def _is_standard(module: Any) -> bool:
-    return module.__name__.split(".")[0] in sys.stdlib_module_names and module.__name__ != "__main__"
+    return (
+        module.__name__.split(".")[0] in sys.stdlib_module_names and module.__name__ != "__main__"
+    )
 
 
 @functools.lru_cache(maxsize=4096)
