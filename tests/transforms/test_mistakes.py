@@ -83,6 +83,8 @@ def _late_pull() -> Any:
         (lambda: wg.cond(True, lambda v: {"a": v}, lambda v: {"b": v}, 1.0),
          wg.TracingError, "structure"),
         (lambda: wg.cond(True, lambda v: 0, lambda v: v, 1.0), wg.ShapeError, "0.0 instead of 0"),
+        (lambda: wg.fori_loop(0, 3, lambda i, s: s + X[i], 0.0),
+         wg.UnknownValueError, r"wg.at\(array\)\[index\].get"),
         (lambda: wg.vmap(np.sin, out_axes=5)(X), wg.ShapeError, "out_axes=5"),
         (lambda: wg.vmap(np.sin, in_axes="0")(X), TypeError, "integer or None"),
         (lambda: wg.vmap(lambda p: p["a"], in_axes=({"a": 0},))({"a": X, "b": X}),
@@ -242,3 +244,10 @@ def test_long_products_of_steps_stay_linear() -> None:
     for _ in range(1500):
         slope, x = slope * np.cos(x), np.sin(x)
     assert wg.grad(chain)(1.0) == pytest.approx(slope, rel=1e-10)
+
+
+def test_plain_tables_are_read_at_traced_places() -> None:
+    total = wg.compile(lambda n: wg.fori_loop(0, n, lambda i, s: s + wg.at(X)[i].get(), 0.0))
+    assert total(2) == pytest.approx(X[:2].sum())
+    rows = wg.vmap(lambda k: wg.at(np.eye(3))[k].get())(np.array([2, 0]))
+    np.testing.assert_array_equal(rows, np.eye(3)[[2, 0]])

@@ -121,6 +121,11 @@ class TracedArray(NDArrayOperatorsMixin):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.expr.dtype != "real" and self._has_value():
             return np.array(self.value, dtype=dtype)
+        if self.expr.dtype != "real" and _is_subscript():
+            raise UnknownValueError(
+                f"{where()}: a plain array is indexed by a traced value, which compiled and "
+                "batched code does not know; use wg.at(array)[index].get()"
+            )
         if dtype is not None and np.dtype(dtype).kind in "iub" and self._has_value():
             return np.array(self.value, dtype=dtype)  # cut to integers there is no derivative
         if dtype is not None and np.dtype(dtype) != object:
@@ -350,6 +355,15 @@ def _is_operator(out: Any, inputs: tuple[Any, ...]) -> bool:
     return dis.opname[code[at]] == "BINARY_OP" and code[at + 1] >= _FIRST_IN_PLACE
 
 
+def _is_subscript() -> bool:
+    """Is this ``array[x]`` in the user's code?"""
+    frame = user_frame()
+    code, at = frame.f_code.co_code, frame.f_lasti
+    name = dis.opname[code[at]]
+    return name == "BINARY_SUBSCR" or (name == "BINARY_OP" and code[at + 1] == _SUBSCRIPT)
+
+
+_SUBSCRIPT = 26  # from Python 3.14 on
 _FIRST_IN_PLACE = 13 if sys.version_info >= (3, 11) else 0
 
 
