@@ -251,3 +251,22 @@ def test_plain_tables_are_read_at_traced_places() -> None:
     assert total(2) == pytest.approx(X[:2].sum())
     rows = wg.vmap(lambda k: wg.at(np.eye(3))[k].get())(np.array([2, 0]))
     np.testing.assert_array_equal(rows, np.eye(3)[[2, 0]])
+
+
+@pytest.mark.parametrize("function", [np.mod, np.floor_divide, np.maximum])
+def test_functions_of_indices_are_indices(function: Any) -> None:
+    def f(x: Any) -> Any:
+        places = function(np.floor(x).astype(int), 3)
+        return x @ wg.at(np.arange(10.0))[places].get() + x[function(places, 2) % 2] @ x
+
+    x = np.array([0.5, 4.2, 7.4])
+    places = function(np.floor(x).astype(int), 3)
+    again = function(places, 2) % 2
+    expected = places + x[again] + np.eye(3)[again].T @ x
+    np.testing.assert_allclose(wg.grad(f)(x), expected)
+
+
+@pytest.mark.parametrize("function", [np.mod, np.floor_divide])
+def test_quotients_of_indices_in_compiled_code(function: Any) -> None:
+    pick = wg.compile(lambda k: wg.at(X)[function(k, 3)].get())
+    assert pick(5) == X[function(5, 3)]

@@ -325,6 +325,8 @@ def _ufunc(ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     if (None, method) in ufunc_methods:
         return ufunc_methods[None, method](ufunc, *inputs, **kwargs)
     if method == "__call__":
+        if _on_discrete_values(inputs, kwargs):  # indices stay integers: np.mod, np.abs
+            return _at_once(ufunc, inputs, kwargs)
         for attempt in elementwise_functions:
             result = attempt(ufunc, inputs, dict(kwargs))
             if result is not NotImplemented:
