@@ -20,8 +20,8 @@ from wengert.tracing import (
     kind_of,
     lift,
     new_trace,
-    replaced,
     refuse_subclass,
+    replaced,
     where,
 )
 from wengert.transforms.evaluation import evaluate_known, owned, run
