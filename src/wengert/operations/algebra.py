@@ -23,6 +23,7 @@ from wengert.operations.labelling import Factor, Labels, canonical_order, closed
 from wengert.operations.ordinary import ordinary
 from wengert.operations.structure import (
     FEW_PARTS,
+    INLINED_FACTORS,
     ONE,
     ZERO,
     Coefficients,
@@ -53,7 +54,6 @@ from wengert.primitive import Linear, registry
 from wengert.shapes import Shape, Size, format_shape
 
 _INLINED_TERMS = 32  # a longer sum stays a term: x + h f(x), step by step, would grow and grow
-_INLINED_FACTORS = 64  # likewise a longer product stays a factor
 _DISTRIBUTION_CAP = 8  # terms; beyond it a sum with deltas stays a factor
 
 # ---------------------------------------------------------------- contraction: constructor
@@ -157,7 +157,7 @@ class _Network:
             else:
                 mapping[inner] = outer
         sums = any(x not in mapping for axes in inner_labels for x in axes)
-        long = len(operand.operands) > _INLINED_FACTORS
+        long = len(operand.operands) > INLINED_FACTORS
         if (sums and not (deep and operand.ndim)) or (long and not deep):
             used = {x for axes in inner_labels for x in axes}
             core_out = tuple(x for x in dict.fromkeys(inner_out) if x in used)
