@@ -23,6 +23,7 @@ from wengert.operations.labelling import Factor, Labels, canonical_order, closed
 from wengert.operations.ordinary import ordinary
 from wengert.operations.structure import (
     FEW_PARTS,
+    INLINED_FACTORS,
     ONE,
     ZERO,
     Coefficients,
@@ -156,7 +157,8 @@ class _Network:
             else:
                 mapping[inner] = outer
         sums = any(x not in mapping for axes in inner_labels for x in axes)
-        if sums and not (deep and operand.ndim):
+        long = len(operand.operands) > INLINED_FACTORS
+        if (sums and not (deep and operand.ndim)) or (long and not deep):
             used = {x for axes in inner_labels for x in axes}
             core_out = tuple(x for x in dict.fromkeys(inner_out) if x in used)
             core = _with(operand, core_out, ONE)

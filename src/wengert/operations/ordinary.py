@@ -15,6 +15,7 @@ from fractions import Fraction
 from wengert.expr import Expr, make
 from wengert.operations.labelling import Labels, recipe
 from wengert.operations.structure import (
+    INLINED_FACTORS,
     ONE,
     base_and_exponent,
     content,
@@ -153,6 +154,8 @@ def _role_of_contraction(node: Expr, is_upright: Callable[[Expr], bool]) -> Role
     if len(set(out)) < len(out):
         return Role.SPECIAL
     if used <= set(out):
+        if len(labels) > INLINED_FACTORS:
+            return Role.SPECIAL
         stay = (Role.FACTOR, Role.COMPANION)
         plain = all(role_of(o, is_upright) in stay for o in node.operands)
         return Role.INLINED if plain else Role.SPECIAL

@@ -17,6 +17,8 @@ from wengert.shapes import Shape
 
 FEW_PARTS = 8  # what stands in as many places is added up; more are joined in one array
 ONE = Fraction(1)
+INLINED_FACTORS = 64
+"""A longer product stays a factor of others: the slopes of a chain would grow with each step."""
 _LONG = 10**12  # a content with more digits stays inside: step after step it would grow and grow
 ZERO = Fraction(0)
 

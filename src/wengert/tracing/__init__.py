@@ -11,7 +11,7 @@ from wengert.tracing import (
     statistics,
 )
 from wengert.tracing.array import TracedArray
-from wengert.tracing.lifting import lift, stacked, trace_of
+from wengert.tracing.lifting import lift, refuse_subclass, stacked, trace_of
 from wengert.tracing.places import at
 from wengert.tracing.replacing import replaced
 from wengert.tracing.starting import new_trace
@@ -38,6 +38,7 @@ __all__ = [
     "new_trace",
     "products",
     "reducing",
+    "refuse_subclass",
     "replaced",
     "scipy_functions",
     "scipy_signal",

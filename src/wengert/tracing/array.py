@@ -121,6 +121,11 @@ class TracedArray(NDArrayOperatorsMixin):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.expr.dtype != "real" and self._has_value():
             return np.array(self.value, dtype=dtype)
+        if self.expr.dtype != "real" and _is_subscript():
+            raise UnknownValueError(
+                f"{where()}: a plain array is indexed by a traced value, which compiled and "
+                "batched code does not know; use wg.at(array)[index].get()"
+            )
         if dtype is not None and np.dtype(dtype).kind in "iub" and self._has_value():
             return np.array(self.value, dtype=dtype)  # cut to integers there is no derivative
         if dtype is not None and np.dtype(dtype) != object:
@@ -130,6 +135,11 @@ class TracedArray(NDArrayOperatorsMixin):
                 "and of a list of traced values, "
                 "wg.at instead of writing into an array, or wg.stop_gradient if no derivative "
                 "is wanted"
+            )
+        if sys._getframe(1).f_globals.get("__name__", "").startswith("scipy.sparse"):
+            raise UnsupportedFunctionError(
+                f"{where()}: sparse matrices do not take traced arrays; use A.toarray(), or give "
+                "the product a derivative with wg.custom_derivative"
             )
         if self.size > _OBJECT_CAP:
             raise TracingError(
@@ -315,6 +325,8 @@ def _ufunc(ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     if (None, method) in ufunc_methods:
         return ufunc_methods[None, method](ufunc, *inputs, **kwargs)
     if method == "__call__":
+        if _on_discrete_values(inputs, kwargs):  # indices stay integers: np.mod, np.abs
+            return _at_once(ufunc, inputs, kwargs)
         for attempt in elementwise_functions:
             result = attempt(ufunc, inputs, dict(kwargs))
             if result is not NotImplemented:
@@ -345,6 +357,15 @@ def _is_operator(out: Any, inputs: tuple[Any, ...]) -> bool:
     return dis.opname[code[at]] == "BINARY_OP" and code[at + 1] >= _FIRST_IN_PLACE
 
 
+def _is_subscript() -> bool:
+    """Is this ``array[x]`` in the user's code?"""
+    frame = user_frame()
+    code, at = frame.f_code.co_code, frame.f_lasti
+    name = dis.opname[code[at]]
+    return name == "BINARY_SUBSCR" or (name == "BINARY_OP" and code[at + 1] == _SUBSCRIPT)
+
+
+_SUBSCRIPT = 26  # from Python 3.14 on
 _FIRST_IN_PLACE = 13 if sys.version_info >= (3, 11) else 0
 
 

@@ -59,6 +59,9 @@ def any_ufunc(ufunc: Any, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> An
     if kwargs:
         raise unsupported(ufunc, f"the argument {next(iter(kwargs))!r} is not supported")
     found = operation
+    whole = _OF_INTEGERS.get(ufunc)
+    if whole is not None and all(_dtype_of(x) in _INTEGERS for x in inputs):
+        return elementwise(ufunc, lambda a, b: _discrete(whole, a, b), inputs, dtype)
     entrywise.add(ufunc)
     return elementwise(ufunc, lambda *operands: found(*spread(*operands)), inputs, dtype)
 
@@ -102,6 +105,10 @@ def joint_dtype(*values: Any) -> Any:
     """NumPy's dtype for arrays and numbers together: Python's numbers give way to arrays."""
     plain = (bool, int, float)
     return np.result_type(*(v if type(v) in plain else _dtype_of(v) for v in values))
+
+
+_OF_INTEGERS = {np.remainder: "int_mod", np.floor_divide: "int_floor_divide"}
+_INTEGERS = (int, *(np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)))
 
 
 # ---------------------------------------------------------------- arithmetic

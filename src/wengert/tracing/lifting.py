@@ -51,9 +51,11 @@ def lift(trace: Trace, value: Any, kind: str | None = None) -> Expr:
     if not isinstance(value, TracedArray):
         value = stacked(value)
     if isinstance(value, TracedArray):
+        value.run.check_open()
         return converted(value.expr, kind or value.expr.dtype)
     if isinstance(value, Number) and not isinstance(value, np.generic):
         return _number(trace, value, kind)
+    refuse_subclass(value)
     array = np.asarray(value)
     own = kind_of(array.dtype)
     if own is None:
@@ -66,6 +68,24 @@ def lift(trace: Trace, value: Any, kind: str | None = None) -> Expr:
             return _number(trace, array.item(), kind)
         return trace.constant(value, "real")
     return converted(trace.constant(value, own), kind or own)
+
+
+def refuse_subclass(value: Any, what: str = "") -> None:
+    """An error for arrays that compute in other ways than NumPy's own.
+
+    Raises
+    ------
+    UnsupportedFunctionError
+        For masked arrays, whose mask would be lost, and matrices, whose product is another.
+    """
+    if type(value) is np.ndarray or not isinstance(value, np.ma.MaskedArray | np.matrix):
+        return
+    masked = isinstance(value, np.ma.MaskedArray)
+    remedy = "np.where(mask, 0.0, x.data), or x.filled(value)" if masked else "np.asarray(x), and @"
+    raise UnsupportedFunctionError(
+        f"{where()}: {what}{': ' if what else ''}{'masked arrays' if masked else 'np.matrix'} "
+        f"are not supported; use {remedy}"
+    )
 
 
 def _number(trace: Trace, value: Any, kind: str | None) -> Expr:

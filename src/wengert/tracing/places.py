@@ -205,15 +205,23 @@ class Places:
 
     def multiply(self, values: Any) -> Any:
         """A copy with the places multiplied by these values."""
-        return self.set(self.array[self.index] * values)
+        return self.set(self.get() * values)
 
     def get(self) -> Any:
-        """The entries at the places."""
-        return self.array[self.index]
+        """The entries at the places, which may be traced when the array is not."""
+        parts = self.index if isinstance(self.index, tuple) else (self.index,)
+        places = [p for p in parts if isinstance(p, TracedArray)]
+        array = self.array
+        if places and not isinstance(array, TracedArray):
+            trace = trace_of(*places)
+            array = TracedArray(lift(trace, array), trace, array.dtype)
+        return array[self.index]
 
 
 def at(array: Any) -> At:
     """Changed copies of an array: ``at(x)[index].set(values)``, also ``add`` and ``multiply``.
+
+    ``at(x)[index].get()`` reads entries, also those of a plain array at traced places.
 
     Parameters
     ----------

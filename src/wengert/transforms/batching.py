@@ -15,7 +15,7 @@ from wengert.operations import move_axis, variable
 from wengert.operations.batching import batch_dependent, spread
 from wengert.tracing import TracedArray, kind_of, new_trace, replaced
 from wengert.transforms.evaluation import evaluate_known
-from wengert.transforms.recording import Recorded, output_of
+from wengert.transforms.recording import Recorded, check_callable, output_of, plain_array, shown
 
 Axes = Any
 
@@ -42,6 +42,7 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callab
     >>> vmap(np.dot)(np.ones((3, 2)), np.ones((3, 2)))
     array([2., 2., 2.])
     """
+    check_callable(f, "vmap")
 
     @wraps(f)
     def batched(*args: Any, **kwargs: Any) -> Any:
@@ -60,7 +61,13 @@ def _prefix(axes: Axes, tree: Any) -> list[Any]:
     count = len(optree.tree_leaves(tree))
     if axes is None or isinstance(axes, int):
         return [axes] * count
-    return optree.broadcast_prefix(axes, tree, none_is_leaf=True)
+    try:
+        return optree.broadcast_prefix(axes, tree, none_is_leaf=True)
+    except (TypeError, ValueError):
+        raise ShapeError(
+            f"vmap: the axes {axes!r} do not fit {shown(optree.tree_structure(tree))}: give an "
+            "axis or None for the whole, or for each of its parts"
+        ) from None
 
 
 def _common_size(flat: list[Any], places: list[Any]) -> int:
@@ -68,6 +75,8 @@ def _common_size(flat: list[Any], places: list[Any]) -> int:
     for value, axis in zip(flat, places, strict=True):
         if axis is None:
             continue
+        if not isinstance(axis, int | np.integer) or isinstance(axis, bool):
+            raise TypeError(f"vmap: an axis is an integer or None; got {axis!r}")
         if not -np.ndim(value) <= axis < np.ndim(value):
             raise ShapeError(
                 f"vmap: there is no axis {axis} in an argument of shape {np.shape(value)}; "
@@ -100,7 +109,7 @@ def _apply(
             if axis is None:
                 given.append(value)
                 continue
-            array = value if isinstance(value, TracedArray) else np.asarray(value)
+            array = plain_array(value, "vmap")
             kind = kind_of(array.dtype) or "real"
             place = axis % array.ndim
             one = tuple(s for j, s in enumerate(array.shape) if j != place)
@@ -122,6 +131,11 @@ def _apply(
             exprs.append(root)
         else:
             every = spread(root, size) if own is None else own
-            exprs.append(move_axis(every, 0, axis) if axis % every.ndim else every)
+            if not -every.ndim <= axis < every.ndim:
+                raise ShapeError(
+                    f"vmap: out_axes={axis}, but the results together have shape {every.shape}"
+                )
+            place = axis % every.ndim
+            exprs.append(move_axis(every, 0, place) if place else every)
     recorded = Recorded(trace, (), (), structure, tuple(roots), tuple(d for _, d in lifted), output)
     return recorded.unflatten(recorded.finish(exprs, recorded.dtypes, meant))

@@ -15,6 +15,7 @@ from wengert.transforms.recording import real_argument
 
 MODES = ("forward", "reverse")
 _STEPS = 6  # halvings of the step
+_ROUNDING = 1e-10  # of differences, beside the size of what is differenced
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Check:
     found, expected : float
         By wengert, and by differences of the order before.
     error : float
-        Relative to the larger of both and of the derivative's size.
+        Relative to the largest entry of both, above the rounding of the differences.
     uncertainty : float
         Of the differences themselves, estimated.
     passed : bool
@@ -65,12 +66,19 @@ class Report:
                 f"(differences ±{c.uncertainty:.0e})  {mark}"
             )
         failed = [c for c in self.checks if not c.passed]
-        if failed:
-            rough = any(c.uncertainty > 100 * self.tolerance for c in failed)
+        if any(not np.isfinite(c.expected) for c in failed):
+            lines.append(
+                "The function is not finite around the point: choose one inside of its domain."
+            )
+        elif any(c.error <= 10 * c.uncertainty for c in failed):
             lines.append(
                 "The differences do not settle: the point may be at a kink or a singularity."
-                if rough
-                else "The derivative is wrong, or the function is not the one that was traced."
+            )
+        elif failed:
+            lines.append(
+                "The derivative is wrong; or the point is at a kink (a tie, abs or relu at 0), "
+                "where differences see both sides; or the function gives other values when called "
+                "again."
             )
         return "\n".join(lines)
 
@@ -123,7 +131,7 @@ def check_derivatives(
     rng = np.random.default_rng(seed)
     flat, structure = optree.tree_flatten(args)
     point = [np.asarray(real_argument(a, "check_derivatives"), dtype=float) for a in flat]
-    directions = [[_unit(rng, p) for p in point] for _ in range(order)]
+    directions = [[_direction(rng, p) for p in point] for _ in range(order)]
     numbers = tuple(range(len(args)))
     checks: list[Check] = []
 
@@ -138,18 +146,21 @@ def check_derivatives(
 
     weights: Any = None
     for k in range(1, order + 1):
-        expected, uncertainty = _difference(along(k, "auto"))
+        function = along(k, "auto")
+        with np.errstate(all="ignore"):
+            expected, uncertainty = _difference(function)
+            rounding = _ROUNDING * _size(function(0.0))
         if weights is None:
             weights = rng.standard_normal(np.shape(expected))
         for mode in modes:
             found = _contracted(f, numbers, structure, point, directions[:k], mode)
-            gap = float(np.max(np.abs(found - expected), initial=0.0))
-            size = max(float(np.max(np.abs(expected), initial=0.0)), 1.0)
-            error = gap / size
+            gap = _size(found - expected)
+            size = max(_size(expected), _size(found))
+            error = 0.0 if gap <= rounding else gap / size
             checks.append(
                 Check(
                     k, mode, float(np.sum(weights * found)), float(np.sum(weights * expected)),
-                    error, uncertainty / size, bool(error <= tolerance),
+                    error, uncertainty / size if size else 0.0, bool(error <= tolerance),
                 )
             )  # fmt: skip
     report = Report(tuple(checks), tolerance)
@@ -159,9 +170,20 @@ def check_derivatives(
     return report
 
 
-def _unit(rng: np.random.Generator, p: Any) -> Any:
+def _size(x: Any) -> float:
+    return float(np.max(np.abs(x), initial=0.0))
+
+
+def _direction(rng: np.random.Generator, p: Any) -> Any:
+    """A random direction whose entries are as large as those of the point.
+
+    A step along it is then small beside each entry, at 1e-9 and at 1e9, and as far from a
+    singularity at 0. An entry that is next to nothing moves with the others.
+    """
     v = rng.standard_normal(p.shape)
-    return v / max(float(np.sqrt(np.sum(v * v))), 1e-12)
+    largest = _size(p)
+    scale = np.maximum(np.abs(p), 1e-3 * largest) if np.isfinite(largest) and largest else 1.0
+    return v * scale / max(float(np.sqrt(np.sum(v * v))), 1e-12)
 
 
 def _contracted(

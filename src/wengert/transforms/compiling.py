@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import update_wrapper
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,19 @@ from wengert.plan import Plan
 from wengert.rewrite import recognise
 from wengert.structured import Running, running
 from wengert.tracing import TracedArray, current_trace, kind_of, new_trace, replaced
-from wengert.transforms.recording import output_of
+from wengert.transforms.recording import check_callable, describe, output_of, plain_array
+from wengert.transforms.surroundings import Surroundings, to_compare
+
+_VERSIONS = 16  # that are kept for arguments of the same shapes
+_WARNED = 32  # times that a function is traced for them without a warning
 
 
 @dataclass(frozen=True)
 class _Entry:
     """A traced and compiled version."""
 
+    surroundings: Surroundings
+    roots: tuple[Expr, ...]
     running: Running
     names: tuple[str, ...]
     captured: tuple[tuple[str, Any], ...]
@@ -44,10 +51,15 @@ class Compiled:
     """A function compiled by :func:`compile`; call it like the function itself."""
 
     def __init__(self, function: Callable[..., Any], static_argnums: tuple[int, ...]) -> None:
+        update_wrapper(self, function, updated=())  # another Compiled's attributes are its own
         self.function = function
         self.static_argnums = static_argnums
-        self._entries: dict[Any, _Entry] = {}
-        update_wrapper(self, function)
+        self._entries: dict[Any, list[_Entry]] = {}
+        self._traced: dict[Any, int] = {}
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """A method, if it is an attribute of a class."""
+        return self if instance is None else MethodType(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's value."""
@@ -61,10 +73,11 @@ class Compiled:
         return self._entry(*self._arguments(args, kwargs)).running.plan
 
     def __str__(self) -> str:
-        name = getattr(self.function, "__name__", "function")
+        name = describe(self.function)
         if not self._entries:
             return f"{name}: not called yet, so nothing is compiled"
-        return "\n\n".join(f"{name}\n{entry.running.plan}" for entry in self._entries.values())
+        entries = [entry for versions in self._entries.values() for entry in versions]
+        return "\n\n".join(f"{name}\n{entry.running.plan}" for entry in entries)
 
     def _arguments(self, args: Any, kwargs: Any) -> tuple[list[Any], Any, tuple[Any, ...]]:
         static: tuple[Any, ...] = ()
@@ -75,25 +88,47 @@ class Compiled:
             dynamic = tuple(a for k, a in enumerate(args) if k not in chosen)
         flat, structure = optree.tree_flatten((dynamic, kwargs))
         prepared = [
-            a if isinstance(a, np.ndarray | float | TracedArray) else np.asarray(a) for a in flat
+            a if type(a) in _USUAL else plain_array(a, describe(self.function)) for a in flat
         ]
         return prepared, structure, static
 
     def _entry(self, flat: list[Any], structure: Any, static: tuple[Any, ...]) -> _Entry:
         shapes = tuple("float" if type(a) is float else (a.shape, a.dtype) for a in flat)
-        key = (structure, shapes, static, tuple(_surroundings(self.function)))
+        key = (structure, shapes, static)
         try:
-            found = self._entries.get(key)
+            versions = self._entries.setdefault(key, [])
         except TypeError:
             raise TracingError(
                 f"static arguments must be hashable; {static!r} is not: pass arrays as usual "
                 "arguments"
             ) from None
-        if found is None:
-            self._entries[key] = found = self._compile(flat, structure, static)
+        changed = None
+        for entry in reversed(versions):
+            changed = entry.surroundings.changed()
+            if changed is None:
+                return entry
+        self._count(key, changed)
+        found = self._compile(flat, structure, static, versions)
+        versions[:] = [v for v in versions[1 - _VERSIONS :] if v.program is not found.program]
+        versions.append(found)
         return found
 
-    def _compile(self, flat: list[Any], structure: Any, static: tuple[Any, ...]) -> _Entry:
+    def _count(self, key: Any, changed: str | None) -> None:
+        """A warning if the function is traced over and over."""
+        self._traced[key] = times = self._traced.get(key, 0) + 1
+        if times == _WARNED:
+            warnings.warn(
+                f"compile: {describe(self.function)} has been traced {times} times for arguments "
+                f"of the same shapes, since what it reads from around it changes ({changed}, the "
+                "last time); pass that as an argument",
+                stacklevel=5,
+            )
+
+    def _compile(
+        self, flat: list[Any], structure: Any, static: tuple[Any, ...], versions: list[_Entry]
+    ) -> _Entry:
+        surroundings = Surroundings(self.function, *(value for _, value in static))
+        chance = _states(surroundings.generators)
         with new_trace(None) as trace:
             leaves: list[Expr] = []
             given: list[Any] = []
@@ -117,9 +152,22 @@ class Compiled:
         captured = tuple(
             (str(leaf.params[0]), trace.values[leaf]) for _, leaf in trace.captured.values()
         )
+        if _states(surroundings.generators) != chance:
+            name = describe(self.function)
+            warnings.warn(
+                f"compile: {name} draws random numbers while it is traced; every "
+                " later call would use the same ones: draw them outside and pass them as arguments",
+                stacklevel=5,
+            )
+        surroundings.guard(to_compare(surroundings.arrays, [a for _, a in captured]))
         values = [*flat, *(a for _, a in captured)]
         precision = common_dtype(values)
+        for entry in versions:  # the same program of other arrays
+            if entry.roots == roots and entry.output == output and entry.precision == precision:
+                return replace(entry, surroundings=surroundings, captured=captured)
         return _Entry(
+            surroundings,
+            roots,
             running(roots, precision),
             tuple(str(leaf.params[0]) for leaf in leaves),
             captured,
@@ -144,7 +192,9 @@ def compile(f: Callable[..., Any], *, static_argnums: int | tuple[int, ...] = ()
     -------
     Compiled
         Call it like ``f``; ``.plan(*args)`` shows its instructions. Arrays that ``f`` captures
-        are read at every call; a name that is bound to another array or number is traced anew.
+        are read at every call. If something else that it reads from around it has changed (a
+        name, an attribute, an entry of a list, an array from which numbers were computed), it is
+        traced anew.
 
     Raises
     ------
@@ -157,32 +207,16 @@ def compile(f: Callable[..., Any], *, static_argnums: int | tuple[int, ...] = ()
     >>> float(fast(np.array([1.0, 2.0])))
     5.0
     """
+    check_callable(f, "compile")
     numbers = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     return Compiled(f, numbers)
 
 
-def _surroundings(function: Any) -> Iterator[Any]:
-    """What the function reads from around it: numbers by value, arrays by identity."""
-    while function is not None:
-        code = getattr(function, "__code__", None)
-        if code is not None:
-            cells = function.__closure__ or ()
-            for cell in cells:
-                try:
-                    yield from _identity(cell.cell_contents)
-                except ValueError:
-                    continue
-            names = function.__globals__
-            for name in code.co_names:
-                if name in names:
-                    yield from _identity(names[name])
-        function = getattr(function, "__wrapped__", None)
+_USUAL = (np.ndarray, float, TracedArray)
 
 
-def _identity(value: Any) -> Iterator[Any]:
-    if isinstance(value, int | float | str | bool):
-        yield value
-    elif isinstance(value, np.ndarray) or (
-        inspect.isfunction(value) and not value.__module__.startswith(("numpy", "scipy", "wengert"))
-    ):
-        yield id(value)
+def _states(generators: list[Any]) -> list[Any]:
+    """Where the random generators are in their sequences."""
+    states = [g.bit_generator.state if hasattr(g, "bit_generator") else g for g in generators]
+    own: Any = np.random.get_state(legacy=False)  # noqa: NPY002
+    return [str(s) for s in (own, *states)]

@@ -9,16 +9,17 @@ import numpy as np
 import optree
 
 from wengert import operations
-from wengert.errors import TracingError
+from wengert.errors import ShapeError, TracingError
 from wengert.expr import Expr
 from wengert.operations import control
 from wengert.structured import run
 from wengert.tracing import Trace, TracedArray, current_trace, dtype_of_kind, lift, new_trace
 from wengert.transforms.evaluation import evaluate_known
-from wengert.transforms.recording import describe, output_of, settle
+from wengert.transforms.recording import describe, output_of, settle, shown
 
 Function = Callable[..., Any]
 Built = tuple[list[Expr], list[Any], Any]
+_Part = tuple[Expr, Any, bool]  # with its dtype; is it one of Python's numbers?
 
 
 def _settled(build: Callable[[Trace], Built]) -> Any:
@@ -44,6 +45,7 @@ class _Body:
         self.dtypes = dtypes
         self.output: Any = None
         self.output_dtypes: list[Any] = []
+        self.results: list[_Part] = []
 
     def __call__(self, *groups: list[Expr]) -> list[Expr]:
         with new_trace(evaluate_known) as trace:
@@ -57,7 +59,95 @@ class _Body:
             flat, self.output = optree.tree_flatten(result)
             lifted = [output_of(trace, o, self.function) for o in flat]
         self.output_dtypes = [d for _, d in lifted]
+        self.results = [
+            (e, d, type(o) in (bool, int, float)) for (e, d), o in zip(lifted, flat, strict=True)
+        ]
         return [e for e, _ in lifted]
+
+
+def _check_structure(name: str, what: str, expected: Any, given: Any, function: Any) -> None:
+    if given != expected:
+        raise TracingError(
+            f"{name}: {what} is {shown(expected)} at first, but {describe(function)} returns "
+            f"{shown(given)}"
+        )
+
+
+def _check_state(name: str, structure: Any, before: list[_Part], body: _Body) -> None:
+    _check_structure(name, "the state", structure, body.output, body.function)
+    _check_kept(name, "state", structure, before, body.results, body.function)
+
+
+def _check_kept(
+    name: str, what: str, structure: Any, before: list[_Part], after: list[_Part], function: Any
+) -> None:
+    """Refuse a step that changes the shape or the dtype of a part of the state.
+
+    Raises
+    ------
+    ShapeError
+        Naming the part as the user would write it.
+    """
+    for accessor, (old, old_dtype, _), (new, new_dtype, plain) in zip(
+        structure.accessors(), before, after, strict=True
+    ):
+        if old.shape == new.shape and (
+            old.dtype == new.dtype and (plain or old_dtype == new_dtype or old.dtype != "real")
+        ):
+            continue
+        remedy = "each step must keep shapes and dtypes"
+        if old.shape == new.shape:
+            remedy = f"start with a value of dtype {new_dtype}, or convert with astype"
+            if (old.dtype, new.dtype, old.shape) == ("int", "real", ()):
+                remedy = "start with a float (1.0 instead of 1)"
+        raise ShapeError(
+            f"{name}: the {accessor.codify(what)} is {_kind(old, old_dtype)} at first, but "
+            f"{describe(function)} returns one that is {_kind(new, new_dtype)}; {remedy}"
+        )
+
+
+def _check_alike(one: _Body, other: _Body, function: Any, alternative: Any) -> None:
+    """Refuse branches whose results differ in structure, shape or kind."""
+    if one.output != other.output:
+        raise TracingError(
+            f"cond: {describe(function)} gives {shown(one.output)}, but {describe(alternative)} "
+            f"gives {shown(other.output)}; both branches must give the same structure"
+        )
+    for accessor, (a, a_dtype, _), (b, b_dtype, _) in zip(
+        one.output.accessors(), one.results, other.results, strict=True
+    ):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            remedy = "both branches must give the same shapes and dtypes"
+            if a.shape == b.shape and {a.dtype, b.dtype} == {"int", "real"}:
+                remedy = "return floats from both (0.0 instead of 0)"
+            raise ShapeError(
+                f"cond: {accessor.codify('the result')} of {describe(function)} is "
+                f"{_kind(a, a_dtype)}, but of {describe(alternative)} {_kind(b, b_dtype)}; {remedy}"
+            )
+
+
+def _truth(expr: Expr) -> Expr:
+    """A number as a truth value: is it not 0?"""
+    if expr.dtype == "bool":
+        return expr
+    return operations.elementwise("not_equal", operations.as_real(expr), operations.constant(0))
+
+
+def _kind(expr: Expr, dtype: Any) -> str:
+    return f"of shape {expr.shape} and dtype {dtype}" if expr.ndim else f"one {dtype}"
+
+
+def _parts(exprs: list[Expr], dtypes: list[Any]) -> list[_Part]:
+    return [(e, d, False) for e, d in zip(exprs, dtypes, strict=True)]
+
+
+def _whole(value: Any, what: str) -> Any:
+    """A number of steps as Python's integer; None stays None."""
+    if value is None or type(value) is int:
+        return value
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return int(value)
+    raise TracingError(f"{what} must be an integer; got {value!r}")
 
 
 def _flat(trace: Trace, tree: Any) -> tuple[list[Expr], list[Any], Any]:
@@ -97,19 +187,22 @@ def cond(predicate: Any, true_fun: Function, false_fun: Function, *operands: Any
         chosen = lift(trace, predicate)
         if chosen.shape != ():
             raise TracingError(f"cond: the predicate must be one truth value, not {chosen.shape}")
-        if chosen.dtype != "bool":
-            chosen = lift(trace, TracedArray(chosen, trace, np.dtype(float)) != 0)
         exprs, dtypes, structure = _flat(trace, operands)
         bodies = [
             _Body(lambda args, g=g: g(*args), [structure], [dtypes]) for g in (true_fun, false_fun)
         ]
-        found = control.cond(chosen, bodies[0], bodies[1], exprs)
-        if bodies[0].output != bodies[1].output:
-            raise TracingError(
-                f"cond: {describe(true_fun)} gives {bodies[0].output}, but {describe(false_fun)} "
-                f"gives {bodies[1].output}"
-            )
-        return found, bodies[0].output_dtypes, bodies[0].output
+
+        def on_true(operands: list[Expr]) -> list[Expr]:
+            results = bodies[0](operands)
+            _check_alike(bodies[0], bodies[1], true_fun, false_fun)  # that one has run before
+            return results
+
+        found = control.cond(_truth(chosen), on_true, bodies[1], exprs)
+        dtypes = [
+            np.result_type(a, b) if e.dtype == "real" else a
+            for e, a, b in zip(found, bodies[0].output_dtypes, bodies[1].output_dtypes, strict=True)
+        ]
+        return found, dtypes, bodies[0].output
 
     return _settled(build)
 
@@ -161,17 +254,17 @@ def scan(
 
         def step(c: list[Expr], x: list[Expr]) -> tuple[list[Expr], list[Expr]]:
             found = body(c, x)
-            if len(body.output.children()) != 2:
+            if body.output.type not in (tuple, list) or len(body.output.children()) != 2:
                 raise TracingError(f"scan: {describe(f)} must return (carry, y)")
-            if body.output.children()[0] != structure:
-                raise TracingError(
-                    f"scan: the carry is {structure} at first, but {describe(f)} returns "
-                    f"{body.output.children()[0]}"
-                )
+            _check_structure("scan", "the carry", structure, body.output.children()[0], f)
+            _check_kept("scan", "carry", structure, _parts(carry, dtypes), body.results[:count], f)
             return found[:count], found[count:]
 
+        steps = _whole(length, "scan: length")
+        if steps is not None and steps < 0:
+            raise ShapeError(f"scan: length must be 0 or more; got {steps}")
         finals, outputs = control.scan(
-            step, carry, items, length, reverse=reverse, checkpoint=checkpoint
+            step, carry, items, steps, reverse=reverse, checkpoint=checkpoint
         )
         return [*finals, *outputs], [*dtypes, *body.output_dtypes[count:]], body.output
 
@@ -207,9 +300,19 @@ def fori_loop(
         bounds = [
             int(b) if isinstance(b, int | np.integer) else lift(trace, b) for b in (lower, upper)
         ]
-        found = control.fori_loop(
-            bounds[0], bounds[1], lambda i, s: body([i], s), state, checkpoint=checkpoint
-        )
+        for bound in bounds:
+            if isinstance(bound, Expr) and (bound.dtype, bound.shape) != ("int", ()):
+                raise TracingError(
+                    "fori_loop: the bounds must be integers; got one "
+                    f"{_kind(bound, dtype_of_kind(bound.dtype))}"
+                )
+
+        def step(i: Expr, s: list[Expr]) -> list[Expr]:
+            found = body([i], s)
+            _check_state("fori_loop", structure, _parts(state, dtypes), body)
+            return found
+
+        found = control.fori_loop(bounds[0], bounds[1], step, state, checkpoint=checkpoint)
         return found, dtypes, structure
 
     return _settled(build)
@@ -251,9 +354,23 @@ def while_loop(
         state, dtypes, structure = _flat(trace, init)
         condition = _Body(cond_fun, [structure], [dtypes])
         body = _Body(body_fun, [structure], [dtypes])
-        found = control.while_loop(
-            lambda s: condition(s)[0], body, state, max_steps, checkpoint=checkpoint
-        )
+
+        def goes_on(s: list[Expr]) -> Expr:
+            found = condition(s)
+            if len(found) != 1 or found[0].shape != ():
+                raise TracingError(
+                    f"while_loop: the condition {describe(cond_fun)} must give one truth value; "
+                    f"it gave {shown(condition.output)} {[e.shape for e in found]}"
+                )
+            return _truth(found[0])
+
+        def step(s: list[Expr]) -> list[Expr]:
+            found = body(s)
+            _check_state("while_loop", structure, _parts(state, dtypes), body)
+            return found
+
+        limit = _whole(max_steps, "while_loop: max_steps")
+        found = control.while_loop(goes_on, step, state, limit, checkpoint=checkpoint)
         return found, dtypes, structure
 
     return _settled(build)
@@ -272,6 +389,7 @@ def stop_gradient(x: Any) -> Any:
     def stopped(value: Any) -> Any:
         if not isinstance(value, TracedArray) or value.expr.dtype != "real":
             return value
+        value.run.check_open()
         return TracedArray(
             operations.elementwise("stop_gradient", value.expr), value.run, value.dtype
         )

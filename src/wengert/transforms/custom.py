@@ -11,12 +11,13 @@ import numpy as np
 
 from wengert.derive import jacobians, pullback, pushforward
 from wengert.errors import MissingRuleError, ShapeError, TracingError, UnknownValueError
-from wengert.expr import Expr, rebuild
+from wengert.expr import Expr, rebuild, topological
 from wengert.operations import (
     CALL,
     apply,
     contract,
     int_array,
+    move_axis,
     neg,
     ones,
     reshape,
@@ -24,10 +25,13 @@ from wengert.operations import (
     variable,
     zeros,
 )
+from wengert.operations.batching import batch_dependent, spread
 from wengert.operations.rebuild import with_operands
+from wengert.operations.structure import is_zero
 from wengert.rewrite import recognise
 from wengert.tracing import TracedArray, current_trace, detached_trace, lift, trace_of
-from wengert.transforms.recording import describe
+from wengert.transforms.recording import check_callable, describe
+from wengert.transforms.surroundings import Surroundings
 
 Function = Callable[..., Any]
 
@@ -77,6 +81,9 @@ def custom_derivative(
     """
     if f is None:
         return lambda g: custom_derivative(g, jvp=jvp, vjp=vjp, jacobian=jacobian, shape=shape)
+    check_callable(f, "custom_derivative")
+    if sum(r is not None for r in (jvp, vjp, jacobian)) > 1:
+        raise TypeError("custom_derivative: give one of jvp=, vjp= and jacobian=; it is enough")
     rule: Rule | None = None
     if jvp is not None:
         rule = _Pushed(jvp)
@@ -88,7 +95,15 @@ def custom_derivative(
 
 
 class Rule:
-    """How a custom function is differentiated."""
+    """How a custom function is differentiated.
+
+    Attributes
+    ----------
+    functions : tuple of callable
+        The user's functions that say how.
+    """
+
+    functions: tuple[Function, ...] = ()
 
     def push(self, node: Expr, k: int, tangent: Expr) -> Expr | None:
         """The result's tangent from that of operand k."""
@@ -103,11 +118,12 @@ class Custom:
     """A function with its own derivative; made by :func:`custom_derivative`."""
 
     def __init__(self, function: Function, rule: Rule | None, shape: Any) -> None:
+        update_wrapper(self, function, updated=())  # another Custom's attributes are its own
         self.function = function
         self.rule = rule
         self.shape = shape
-        self._externals: dict[Any, _External] = {}
-        update_wrapper(self, function)
+        self._read_besides = () if rule is None else rule.functions
+        self._externals: dict[Any, tuple[Surroundings, _External]] = {}
 
     def __call__(self, *args: Any) -> Any:
         """The function's value, or the call written down."""
@@ -116,11 +132,24 @@ class Custom:
         trace = trace_of(*args)
         operands = [lift(trace, a, "real") for a in args]
         shapes = tuple(o.shape for o in operands)
-        external = self._externals.get(shapes)
-        if external is None:
-            shape = self._shape(operands, args)
-            external = self._externals[shapes] = _External(self, shapes, shape)
+        external = self._external(shapes, operands, args)
         return TracedArray(apply(CALL, *operands, function=external), trace, np.dtype(float))
+
+    def _external(
+        self, shapes: tuple[Any, ...], operands: Sequence[Expr], args: Sequence[Any]
+    ) -> _External:
+        """The function at these shapes; another one if its rule reads other things than before.
+
+        What is derived from a call is kept, and it holds what the rule read.
+        """
+        found = self._externals.get(shapes)
+        if found is not None and found[0].changed() is None:
+            return found[1]
+        surroundings = Surroundings(*self._read_besides)
+        surroundings.guard(surroundings.arrays)
+        external = _External(self, shapes, self._shape(operands, args))
+        self._externals[shapes] = surroundings, external
+        return external
 
     def _shape(self, operands: Sequence[Expr], args: Sequence[Any]) -> tuple[int, ...]:
         if callable(self.shape):
@@ -152,19 +181,37 @@ class _External:
 
     def push(self, node: Expr, k: int, tangent: Expr) -> Expr | None:
         """By the rule."""
-        return self._rule(node).push(node, k, tangent)
+        if node.ndim > len(self.shape):
+            return self._one_by_one(self.push, node, k, tangent, node.operands[k].ndim)
+        return self._rule().push(node, k, tangent)
 
     def pull(self, node: Expr, k: int, cotangent: Expr) -> Expr | None:
         """By the rule."""
-        return self._rule(node).pull(node, k, cotangent)
+        if node.ndim > len(self.shape):
+            return self._one_by_one(self.pull, node, k, cotangent, node.ndim)
+        return self._rule().pull(node, k, cotangent)
 
-    def _rule(self, node: Expr) -> Rule:
+    def _one_by_one(self, rule: Any, node: Expr, k: int, vector: Expr, rank: int) -> Expr | None:
+        """A batch of calls: the rule of one call, for all of them."""
+        size, extra = node.shape[0], vector.ndim - rank
+        rows = [
+            variable(f"·row{node.digest:x}.{j}", o.shape[1:]) for j, o in enumerate(node.operands)
+        ]
+        every = move_axis(vector, extra, 0) if extra else vector
+        one = variable(f"·row{node.digest:x}", every.shape[1:])
+        found = rule(apply(CALL, *rows, function=self), k, one)
+        if found is None:
+            return None
+        wide = {**dict(zip(rows, node.operands, strict=True)), one: every}
+        (result,) = batch_dependent([found], wide)
+        result = spread(found, size) if result is None else result
+        return move_axis(result, 0, extra) if extra else result
+
+    def _rule(self) -> Rule:
         if self.custom.rule is None:
             raise MissingRuleError(
                 f"{self.name} has no derivative: give jvp=, vjp= or jacobian= to custom_derivative"
             )
-        if any(o.ndim != r for o, r in zip(node.operands, self.ranks, strict=True)):
-            raise MissingRuleError(f"{self.name}: take the derivative inside of vmap, not outside")
         return self.custom.rule
 
 
@@ -224,6 +271,7 @@ class _Pushed(Rule):
 
     def __init__(self, rule: Function) -> None:
         self.rule = rule
+        self.functions = (rule,)
 
     def _linear(self, node: Expr, k: int) -> tuple[Expr, Expr]:
         given = _placeholder(node, k, "tangent", node.operands[k].shape)
@@ -235,8 +283,10 @@ class _Pushed(Rule):
             return self.rule(primals, tangents)
 
         (found,) = traced_rule(run, given, *node.operands)
-        assert found is not None
+        if found is None:
+            raise ShapeError("jvp gives nothing; a tangent of zeros is np.zeros_like(result)")
         _check(found, node.shape, "jvp gives a tangent")
+        _check_linear(found, given, "jvp", "tangents")
         return found, given
 
     def push(self, node: Expr, k: int, tangent: Expr) -> Expr | None:
@@ -253,6 +303,7 @@ class _Pulled(Rule):
 
     def __init__(self, rule: Function) -> None:
         self.rule = rule
+        self.functions = (rule,)
 
     def _linear(self, node: Expr, k: int) -> tuple[Expr | None, Expr]:
         given = _placeholder(node, k, "cotangent", node.shape)
@@ -264,6 +315,7 @@ class _Pulled(Rule):
         linear = found[k]
         if linear is not None:
             _check(linear, node.operands[k].shape, f"vjp gives for argument {k} a cotangent")
+            _check_linear(linear, given, "vjp", "cotangent")
         return linear, given
 
     def push(self, node: Expr, k: int, tangent: Expr) -> Expr | None:
@@ -280,6 +332,7 @@ class _Dense(Rule):
 
     def __init__(self, jacobian: Function) -> None:
         self.jacobian = jacobian
+        self.functions = (jacobian,)
 
     def _blocks(self, node: Expr, k: int) -> Expr:
         wanted: Any = node.shape + node.operands[k].shape
@@ -316,6 +369,20 @@ def _part(found: Any, k: int) -> Any:
 def _check(found: Expr, shape: Any, what: str) -> None:
     if found.shape != shape:
         raise ShapeError(f"{what} of shape {found.shape} where {shape} is needed")
+
+
+def _check_linear(found: Expr, given: Expr, name: str, what: str) -> None:
+    """Refuse a rule that is not linear in the vector that it gets."""
+    if given not in set(topological(found)):
+        linear = is_zero(found)
+    else:
+        (slope,) = pushforward([found], {given: _placeholder(given, 0, "slope", given.shape)})
+        linear = slope is None or given not in set(topological(slope))
+    if not linear:
+        raise TracingError(
+            f"custom_derivative: what {name} gives must be linear in its {what} (the Jacobian "
+            "times it); what it gives now is not"
+        )
 
 
 # ---------------------------------------------------------------- implicit functions
@@ -355,6 +422,7 @@ def implicit(
     """
     if (residual is None) == (objective is None):
         raise TypeError("implicit: give either residual= or objective=")
+    check_callable(solver, "implicit")
     return Custom(solver, _Implicit(residual, objective), None)
 
 
@@ -364,6 +432,7 @@ class _Implicit(Rule):
     def __init__(self, residual: Function | None, objective: Function | None) -> None:
         self.residual = residual
         self.objective = objective
+        self.functions = tuple(f for f in (residual, objective) if f is not None)
 
     def _linear(self, node: Expr, k: int) -> tuple[Expr, Expr]:
         x = _placeholder(node, k, "solution", node.shape)
@@ -376,9 +445,9 @@ class _Implicit(Rule):
         assert found is not None
         value = recognise(found)
         if self.objective is not None:
-            _check(value, (), "the objective gives an array")
+            _check(value, (), "implicit: the objective is")
             (value,) = [g or zeros(x.shape) for g in _gradient(value, x)]
-        _check(value, node.shape, "the residual has shape")
+        _check(value, node.shape, "implicit: the residual is")
         (slope,) = pushforward([value], {theta: given})
         n = int(np.prod(node.shape))  # pyright: ignore
         ((block,),) = jacobians([value], [x], "auto")

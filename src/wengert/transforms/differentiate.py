@@ -15,7 +15,7 @@ from wengert.expr import Expr
 from wengert.operations import add, contract, ones, zeros
 from wengert.rewrite import recognise
 from wengert.transforms.keeping import check_order, structured_derivative
-from wengert.transforms.recording import Recorded, Tree, describe, record
+from wengert.transforms.recording import Recorded, Tree, check_callable, describe, record
 
 Argnums = int | tuple[int, ...]
 Function = Callable[..., Any]
@@ -58,6 +58,7 @@ def grad(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Functio
     >>> grad(lambda p: p["w"] @ p["w"] + p["b"])({"w": np.array([1.0, 2.0]), "b": 3.0})
     {'w': array([2., 4.]), 'b': np.float64(1.0)}
     """
+    check_callable(f, "grad")
     both = value_and_grad(f, argnums, has_aux=has_aux)
 
     @wraps(f)
@@ -87,6 +88,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) 
     >>> float(value), float(gradient)
     (8.0, 12.0)
     """
+    check_callable(f, "value_and_grad")
 
     @wraps(f)
     def both(*args: Any, **kwargs: Any) -> Any:
@@ -172,6 +174,7 @@ def jacobian(
     array([[2., 0.],
            [0., 4.]])
     """
+    check_callable(f, "jacobian")
     return derivative(f, argnums, order=1, mode=mode, has_aux=has_aux, structured=structured)
 
 
@@ -196,6 +199,7 @@ def hessian(
     array([[ 6.,  0.],
            [ 0., 12.]])
     """
+    check_callable(f, "hessian")
     return derivative(f, argnums, order=2, has_aux=has_aux, structured=structured)
 
 
@@ -227,6 +231,7 @@ def derivative(
     >>> float(derivative(np.sin, order=3)(0.0))
     -1.0
     """
+    check_callable(f, "derivative")
     if type(order) is not int or order < 0:
         raise ValueError(f"order must be an integer from 0 on; got {order!r}")
     if structured:
@@ -248,12 +253,13 @@ def _tensors(recorded: Recorded, exprs: tuple[Expr, ...], order: int) -> Tree:
     for _ in range(order):
         dtypes = [np.result_type(d, leaf) for d in dtypes for leaf in recorded.leaf_dtypes]
     flat = recorded.finish(exprs, dtypes)
-    for _ in range(order):
-        width = len(recorded.leaves)
+    width = len(recorded.leaves)
+    for depth in range(order):
+        groups = len(recorded.roots) * width ** (order - 1 - depth)
         flat = [
-            optree.tree_unflatten(recorded.structure, flat[k : k + width])
-            for k in range(0, len(flat), width)
-        ] if width else flat  # fmt: skip
+            optree.tree_unflatten(recorded.structure, flat[k * width : (k + 1) * width])
+            for k in range(groups)
+        ]
     return optree.tree_unflatten(recorded.output, flat)
 
 
@@ -286,6 +292,7 @@ def laplacian(f: Function, argnums: int = 0) -> Function:
     >>> float(laplacian(lambda x: np.sum(x**2))(np.ones(3)))
     6.0
     """
+    check_callable(f, "laplacian")
 
     @wraps(f)
     def function(*args: Any, **kwargs: Any) -> Any:
@@ -337,6 +344,7 @@ def divergence(f: Function, argnums: int = 0) -> Function:
     >>> float(divergence(lambda x: x**2)(np.array([1.0, 2.0])))
     6.0
     """
+    check_callable(f, "divergence")
 
     @wraps(f)
     def function(*args: Any, **kwargs: Any) -> Any:

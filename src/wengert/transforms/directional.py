@@ -10,18 +10,20 @@ import numpy as np
 import optree
 
 from wengert.derive import pullback, pushforward
-from wengert.errors import ShapeError, TracingError
+from wengert.errors import ShapeError, TracingError, UnsupportedFunctionError
 from wengert.expr import Expr
 from wengert.operations import ones, variable, zeros
 from wengert.rewrite import recognise
+from wengert.tracing import TracedArray
 from wengert.transforms.differentiate import check_scalar
-from wengert.transforms.recording import Recorded, Tree, record
+from wengert.transforms.recording import Recorded, Tree, check_callable, plain_array, record, shown
 
 Function = Callable[..., Any]
 _CACHED = 512
 
 
 def _run(f: Function, primals: Sequence[Any], name: str) -> Recorded:
+    check_callable(f, name)
     if not isinstance(primals, tuple | list):
         raise TracingError(f"{name}: primals must be a tuple of the function's arguments")
     return record(f, tuple(primals), {}, tuple(range(len(primals))), name=name)
@@ -29,19 +31,21 @@ def _run(f: Function, primals: Sequence[Any], name: str) -> Recorded:
 
 def _matching(given: Tree, structure: Any, leaves: Sequence[Any], what: str) -> list[Any]:
     flat, own = optree.tree_flatten(given)
-    if len(flat) != len(leaves):
-        raise ShapeError(f"{what} must be nested as {structure}; got {own}")
+    if own != structure:
+        raise ShapeError(f"{what} must be nested as {shown(structure)}; got {shown(own)}")
     for value, leaf in zip(flat, leaves, strict=True):
         if np.shape(value) != leaf.shape:
             raise ShapeError(f"{what} of shape {np.shape(value)} where {leaf.shape} is needed")
-    return [float(v) if isinstance(v, int) else _real(v) for v in flat]
+    return [float(v) if isinstance(v, int) else _real(v, what) for v in flat]
 
 
-def _real(value: Any) -> Any:
-    if hasattr(value, "expr") or isinstance(value, float):
-        return value
-    array = np.asarray(value)
-    return array if array.dtype.kind == "f" else array.astype(float)
+def _real(value: Any, what: str) -> Any:
+    array = plain_array(value, what)
+    if isinstance(array, float | TracedArray) or array.dtype.kind == "f":
+        return array
+    if array.dtype.kind not in "iub":
+        raise UnsupportedFunctionError(f"{what} of dtype {array.dtype} is not real")
+    return array.astype(float)
 
 
 def _seeds(name: str, leaves: Sequence[Expr]) -> tuple[Expr, ...]:

@@ -22,6 +22,7 @@ from wengert.tracing import (
     kind_of,
     lift,
     new_trace,
+    refuse_subclass,
     replaced,
     where,
 )
@@ -75,6 +76,9 @@ class Recorded:
     def finish_aux(self) -> Any:
         """What the function gave besides."""
         flat, structure = optree.tree_flatten(self.aux)
+        for a in flat:
+            if isinstance(a, TracedArray) and a.run is not self.trace:
+                a.run.check_open()
         placed = [
             self.finish([a.expr], [a.dtype])[0] if isinstance(a, TracedArray) else a for a in flat
         ]
@@ -103,6 +107,7 @@ class Recorded:
             values = {**_known(self.trace), **meant}
             arrays = run(tuple(exprs), values)
             return [owned(a, d, values.values()) for a, d in zip(arrays, dtypes, strict=True)]
+        outer.check_open()
         memo = {leaf: lift(outer, value, leaf.dtype) for leaf, value in meant.items()}
         placed = [rebuild(e, with_operands, dict(memo)) for e in exprs]
         return [settle(outer, e, d) for e, d in zip(placed, dtypes, strict=True)]
@@ -164,6 +169,36 @@ def record(
     return Recorded(trace, leaves, arguments, structure, roots, dtypes, output, aux)
 
 
+def check_callable(function: Any, name: str) -> None:
+    """An error if that is no function: a call of it, perhaps.
+
+    Raises
+    ------
+    TypeError
+        With the remedy.
+    """
+    if not callable(function):
+        raise TypeError(
+            f"{where()}: {name} takes a function, not a {type(function).__name__}: "
+            f"wg.{name}(f), without calling f"
+        )
+
+
+def plain_array(value: Any, name: str) -> Any:
+    """An argument that is no traced array, as an array; a Python float stays one.
+
+    Raises
+    ------
+    UnsupportedFunctionError
+        For masked arrays and matrices, which compute in other ways than arrays do.
+    """
+    if isinstance(value, TracedArray) or type(value) is float:
+        return value
+    refuse_subclass(value, name)
+    array = np.asarray(value)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
 def pick(args: tuple[Any, ...], argnums: int | tuple[int, ...]) -> Tree:
     """The chosen arguments: one as it is, several as a tuple.
 
@@ -172,21 +207,27 @@ def pick(args: tuple[Any, ...], argnums: int | tuple[int, ...]) -> Tree:
     TracingError
         If there are fewer arguments.
     """
-    wanted = (argnums,) if isinstance(argnums, int) else argnums
+    wanted = argnums if isinstance(argnums, tuple | list) else (argnums,)
     for k in wanted:
+        if not isinstance(k, int | np.integer) or isinstance(k, bool):
+            raise TypeError(f"argnums must be an integer or a tuple of integers; got {argnums!r}")
         if not -len(args) <= k < len(args):
             raise TracingError(
                 f"argnums={argnums} asks for argument {k}, but {len(args)} positional arguments "
                 "are given (keyword arguments are not differentiated)"
             )
-    return args[argnums] if isinstance(argnums, int) else tuple(args[k] for k in argnums)
+    if len({k % len(args) for k in wanted}) < len(wanted):
+        raise TracingError(f"argnums={argnums} names an argument twice")
+    return tuple(args[k] for k in wanted) if wanted is argnums else args[wanted[0]]
 
 
 def put(args: tuple[Any, ...], argnums: int | tuple[int, ...], chosen: Tree) -> list[Any]:
     """The arguments with the chosen ones replaced."""
     full = list(args)
     for k, value in (
-        [(argnums, chosen)] if isinstance(argnums, int) else zip(argnums, chosen, strict=True)
+        zip(argnums, chosen, strict=True)
+        if isinstance(argnums, tuple | list)
+        else [(argnums, chosen)]
     ):
         full[k] = value
     return full
@@ -206,8 +247,14 @@ def real_argument(value: Any, name: str) -> Any:
     elif isinstance(value, float) and not isinstance(value, np.generic):
         return value
     else:
-        value = np.asarray(value)
+        given, value = value, plain_array(value, name)
         dtype = value.dtype
+        if dtype.kind == "O" and not isinstance(given, np.ndarray | list | tuple):
+            raise UnsupportedFunctionError(
+                f"{where()}: {name} by an argument that is a {type(given).__name__}: derivatives "
+                "are by arrays, numbers, and tuples, lists and dicts of them; register its type "
+                "with optree.register_pytree_node, or choose other arguments with argnums"
+            )
     if dtype.kind in "iub":
         raise UnsupportedFunctionError(
             f"{where()}: {name} by an argument of dtype {dtype}: derivatives are by real numbers; "
@@ -233,6 +280,8 @@ def output_of(trace: Trace, value: Any, function: Any) -> tuple[Expr, Any]:
     try:
         expr = lift(trace, value)
     except (TypeError, ValueError, UnsupportedFunctionError):
+        if isinstance(value, np.ndarray):
+            raise
         raise UnsupportedFunctionError(
             f"{describe(function)} returned a {type(value).__name__}; results are arrays, numbers, "
             "and tuples, lists and dicts of them (other things go with has_aux=True)"
@@ -241,6 +290,11 @@ def output_of(trace: Trace, value: Any, function: Any) -> tuple[Expr, Any]:
         return expr, value.dtype
     dtype = value.dtype if isinstance(value, np.ndarray | np.generic) else np.dtype(object)
     return expr, dtype if kind_of(dtype) else dtype_of_kind(expr.dtype)
+
+
+def shown(structure: Any) -> str:
+    """How something is nested, in Python's words: ``{'a': *, 'b': (*, *)}``."""
+    return str(structure).removeprefix("PyTreeSpec(").removesuffix(")")
 
 
 def describe(function: Any) -> str:
