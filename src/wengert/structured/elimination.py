@@ -7,10 +7,11 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from wengert.structured.array import StructuredArray
 from wengert.structured.blocks import batched_axes, block_entries
-from wengert.structured.factorize import DenseFactors, Factorization
+from wengert.structured.factorize import SPARSE_SHARE, DenseFactors, Factorization
 
 Grid = Sequence[Sequence[StructuredArray]]
 
@@ -47,14 +48,13 @@ class Elimination(Factorization):
         self.sizes = [prod(line[0].layout.row_shape) for line in grid]
         own = grid[part][part]
         self.own = own.factors
-        inverse = own.inverse()
-        self.above = [grid[part][k] for k in self.others]
-        self.beside = [grid[k][part] for k in self.others]
-        spread = [inverse @ block for block in self.above]
+        self.above = [_matrix(grid[part][k]) for k in self.others]
+        self.beside = [_matrix(grid[k][part]) for k in self.others]
+        spread = [self._reached(own, block) for block in self.above]
         lines = [
             np.concatenate(
                 [
-                    _matrix(grid[i][j] - self.beside[a] @ spread[b])
+                    matrix_form(grid[i][j]) - _entries(self.beside[a] @ spread[b])
                     for b, j in enumerate(self.others)
                 ],
                 axis=1,
@@ -66,16 +66,21 @@ class Elimination(Factorization):
             lambda entry=None: "the other parts" if entry is None else f"row {entry} of these",
         )
 
+    def _reached(self, own: StructuredArray, block: Any) -> Any:
+        """D⁻¹ B, sparse if B is."""
+        if sparse.issparse(block):
+            return own.inverse().to_scipy_sparse() @ block
+        return self.own.solve(block)
+
     def solve(self, b: Any) -> Any:
         parts = np.split(b, np.cumsum(self.sizes)[:-1])
         first = self.own.solve(parts[self.part])
         ends = np.cumsum([self.sizes[k] for k in self.others])[:-1]
         right = [
-            parts[k] - _times(block, first)
-            for k, block in zip(self.others, self.beside, strict=True)
+            parts[k] - block @ first for k, block in zip(self.others, self.beside, strict=True)
         ]
         rest = np.split(self.small.solve(np.concatenate(right)), ends)
-        correction = sum(_times(block, x) for block, x in zip(self.above, rest, strict=True))
+        correction = sum(block @ x for block, x in zip(self.above, rest, strict=True))
         found: list[Any] = [None] * len(parts)
         found[self.part] = first - self.own.solve(correction)
         for k, x in zip(self.others, rest, strict=True):
@@ -88,9 +93,16 @@ class Elimination(Factorization):
 
 
 def _matrix(array: StructuredArray) -> Any:
+    """The rows times columns: sparse where most entries are zeros, else dense."""
+    if SPARSE_SHARE * sum(t.count for t in array.layout.terms) < array.size:
+        return array.to_scipy_sparse()
+    return matrix_form(array)
+
+
+def matrix_form(array: StructuredArray) -> Any:
+    """The dense matrix of rows times columns."""
     return array.to_dense().reshape(prod(array.layout.row_shape), prod(array.layout.column_shape))
 
 
-def _times(block: StructuredArray, x: Any) -> Any:
-    vectors = x.reshape((*block.layout.column_shape, x.shape[1]))
-    return (block @ vectors).reshape(-1, x.shape[1])
+def _entries(matrix: Any) -> Any:
+    return matrix.toarray() if sparse.issparse(matrix) else matrix
