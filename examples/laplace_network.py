@@ -71,9 +71,7 @@ def log_evidence(params: Any, x: Any, y: Any, noise: float, prior: float) -> flo
     precision = posterior_precision(params, x, noise, prior)
     count = precision.shape[0]
     constants = len(y) * np.log(noise / (2 * np.pi)) + count * np.log(prior)
-    return float(
-        0.5 * constants - penalised(params, x, y, noise, prior) - 0.5 * precision.logdet()
-    )
+    return float(0.5 * constants - penalised(params, x, y, noise, prior) - 0.5 * precision.logdet())
 
 
 def predictive_variance(params: Any, x: Any, new: Any, noise: float, prior: float) -> Any:

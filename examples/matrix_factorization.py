@@ -73,15 +73,22 @@ def newton(factors: Any, stars: Any, mask: Any, steps: int = 100) -> tuple[Any, 
     return factors, losses
 
 
-def dense_step(factors: Any, stars: Any, mask: Any) -> Any:
-    """One Newton step by the Hessian with all its entries, in NumPy."""
+def dense_step(factors: Any, stars: Any, mask: Any, gradient: Any) -> Any:
+    """A damped Newton step by the Hessian with all its entries, as one vector."""
     blocks = wg.hessian(of_both)(factors, stars, mask)
-    gradient = wg.grad(of_both)(factors, stars, mask)
     sizes = {name: f.size for name, f in factors.items()}
     H = np.block([[blocks[a][b].reshape(sizes[a], sizes[b]) for b in "UV"] for a in "UV"])
-    g = np.concatenate([gradient[a].ravel() for a in "UV"])
-    step = np.linalg.solve(H + np.eye(len(g)), g)
-    return step[: sizes["U"]].reshape(-1, factors["U"].shape[1])
+    return np.linalg.solve(H + np.eye(len(H)), np.concatenate([gradient[a].ravel() for a in "UV"]))
+
+
+def duration(function: Any, runs: int = 5) -> float:
+    """Seconds that a call takes; the median, after a first call."""
+    times: list[float] = []
+    for _ in range(runs + 1):
+        begin = perf_counter()
+        function()
+        times.append(perf_counter() - begin)
+    return float(np.median(times[1:]))
 
 
 def main(users: int = 120, items: int = 80, rank: int = 4) -> tuple[float, float]:
@@ -94,23 +101,18 @@ def main(users: int = 120, items: int = 80, rank: int = 4) -> tuple[float, float
 
     warm = alternate(start, stars, mask, 3)
     found, losses = newton(warm, stars, mask)
-    print(f"Newton: {of_both(start, stars, mask):.2f} → {losses[-1]:.8f} in {len(losses) - 1} steps")
-    for sweeps in (10, 100, 1000):
+    print(
+        f"Newton: {of_both(start, stars, mask):.2f} → {losses[-1]:.8f} in {len(losses) - 1} steps"
+    )
+    for sweeps in (10, 30, 100):
         alternated = of_both(alternate(warm, stars, mask, sweeps), stars, mask)
         print(f"alternating, {sweeps} sweeps: {alternated:.8f}")
 
     curvature = wg.compile(wg.hessian(of_both, structured=True))
     gradient = wg.grad(of_both)(found, stars, mask)
-    curvature(found, stars, mask)
-    times: list[float] = []
-    for step in (
-        lambda: curvature(found, stars, mask).add_diagonal(1.0).solve(gradient),
-        lambda: dense_step(found, stars, mask),
-    ):
-        begin = perf_counter()
-        step()
-        times.append(perf_counter() - begin)
-    print(f"one step: {1000 * times[0]:.1f} ms structured, {1000 * times[1]:.1f} ms dense")
+    structured = duration(lambda: curvature(found, stars, mask).add_diagonal(1.0).solve(gradient))
+    dense = duration(lambda: dense_step(found, stars, mask, gradient))
+    print(f"one step: {1000 * structured:.1f} ms structured, {1000 * dense:.1f} ms dense")
     return losses[-1], float(alternated)
 
 
