@@ -252,7 +252,7 @@ class BlockFactors(Factorization):
         elif self.single is not None:
             solved = self.single.solve(sides.reshape(n, -1)).reshape(sides.shape)
         else:
-            solved = np.linalg.solve(array, sides)
+            solved = _solved_blocks(array, sides)
         back = np.argsort(order)
         return np.transpose(solved.reshape(moved.shape), back).reshape(b.shape)
 
@@ -264,6 +264,19 @@ class BlockFactors(Factorization):
             sign, log = float(np.prod(signs)), float(np.sum(logs))
         copies = self.blocks.copies
         return sign**copies, log * copies
+
+
+def _solved_blocks(array: Any, sides: Any) -> Any:
+    """Solutions block by block: for many right-hand sides by inverses and one refinement.
+
+    Products of small matrices are much faster than small solves with many right-hand sides.
+    """
+    if sides.shape[-1] <= array.shape[-1]:
+        return np.linalg.solve(array, sides)
+    inverse = np.linalg.inv(array)
+    found = inverse @ sides
+    found += inverse @ (sides - array @ found)
+    return found
 
 
 # ---------------------------------------------------------------- Kronecker products

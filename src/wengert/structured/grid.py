@@ -141,12 +141,18 @@ class StructuredBlocks:
     def _vector(self, tree: Any, shapes: Sequence[Shape], spec: Any, name: str) -> tuple[Any, bool]:
         """A pytree as one vector, and whether it was one already (or a matrix of several)."""
         total = sum(map(prod, shapes))
-        if isinstance(tree, np.ndarray) and tree.ndim in (1, 2) and len(tree) == total:
-            return tree, True
         given_tree: Any = tree
         leaves, found = optree.tree_flatten(given_tree)
         given = [np.shape(leaf) for leaf in leaves]
-        if found != spec or given != list(shapes):
+        alike = found == spec and given == list(shapes)
+        if (
+            not alike
+            and isinstance(tree, np.ndarray)
+            and tree.ndim in (1, 2)
+            and len(tree) == total
+        ):
+            return tree, True
+        if not alike:
             raise ShapeError(
                 f"{name}: a pytree {spec} with arrays of shapes {list(shapes)} is needed, or a "
                 f"vector of {total} entries (or a matrix with so many rows); this is {found} with "
