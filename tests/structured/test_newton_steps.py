@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.errors import ShapeError
+from wengert.errors import ShapeError, TracingError
 
 
 def rng() -> Any:
@@ -120,3 +121,47 @@ def test_numbers_of_a_compiled_function_scale_and_damp() -> None:
         0.5 * (hessian(params, A)["x"]["x"] @ params["x"]),
         rtol=1e-12,
     )
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda H, v: H.solve(v),
+        lambda H, v: H.logdet(),
+        lambda H, v: H.inverse(),
+        lambda H, v: H.cholesky(),
+        lambda H, v: H.eigvalsh(),
+        lambda H, v: H.to_scipy_sparse(),
+        lambda H, v: np.asarray(H),
+    ],
+)
+@pytest.mark.parametrize("transform", [wg.compile, wg.jacobian])
+def test_what_needs_numbers_is_refused_in_traced_code(
+    use: Callable[[Any, Any], Any], transform: Any
+) -> None:
+    hessian = wg.hessian(lambda x: np.sum(x**4), structured=True)
+    with pytest.raises(TracingError, match=r"test_newton_steps.py, line .* use to_dense\(\)"):
+        transform(lambda x: use(hessian(x), x))(np.arange(1.0, 4))
+
+
+def test_a_grid_in_traced_code() -> None:
+    params, A, hessian = case()
+    v = {"b": np.ones(3), "x": np.ones((40, 2))}
+    with pytest.raises(TracingError, match=r"test_newton_steps.py, line .* use to_dense\(\)"):
+        wg.compile(lambda p: hessian(p, A).solve(v))(params)
+    found = wg.compile(lambda p, v: hessian(p, A) @ v)(params, v)
+    expected = hessian(params, A) @ v
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-12)
+
+
+def test_products_from_both_sides_in_compiled_code() -> None:
+    f: Any = lambda x: np.sum(x) ** 2 + np.sum(x**4)  # noqa: E731
+    hessian = wg.hessian(f, structured=True)
+    x = np.arange(1.0, 4)
+    left, right = wg.compile(lambda x: (x @ hessian(x), hessian(x) @ x))(x)
+    np.testing.assert_allclose(left, x @ wg.hessian(f)(x), rtol=1e-12)
+    np.testing.assert_allclose(right, x @ wg.hessian(f)(x), rtol=1e-12)
+    # a derivative of a structured product
+    third = wg.jacobian(lambda x: hessian(x) @ np.ones(3))(x)
+    np.testing.assert_allclose(third, wg.derivative(f, order=3)(x).sum(axis=1), rtol=1e-12)

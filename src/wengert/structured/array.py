@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from wengert.backends import common_dtype, owned, program_of
-from wengert.errors import ShapeError
+from wengert.errors import ShapeError, TracingError
 from wengert.expr import Expr, rebuild
 from wengert.operations import variable
 from wengert.operations.places import given_specs
@@ -34,7 +34,7 @@ from wengert.structured.layout import (
 )
 from wengert.structured.pytrees import as_pytree
 from wengert.structured.spectra import cholesky, eigenvalues, inverse, mapped
-from wengert.tracing import TracedArray, lift
+from wengert.tracing import TracedArray, lift, where
 
 Shape = tuple[int, ...]
 Labels = tuple[int, ...]
@@ -152,10 +152,12 @@ class StructuredArray:
         return assembly.dense(self.shape, self.layout.terms, self.values, self.dtype, out)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        self._check_numbers("np.asarray")
         return self.to_dense().astype(dtype or self.dtype, copy=False)
 
     def to_scipy_sparse(self) -> Any:
         """The matrix of rows times columns as a ``scipy.sparse`` array in CSR form."""
+        self._check_numbers("to_scipy_sparse")
         return assembly.sparse_matrix(self.layout, self.layout.terms, self.values, self.dtype)
 
     # ------------------------------------------------------------ contraction
@@ -209,7 +211,8 @@ class StructuredArray:
         return found.reshape(-1) if flat else found[()]
 
     def __rmatmul__(self, other: Any) -> Any:
-        return self.T @ np.asarray(other) if np.ndim(other) <= self.ndim - self.columns else (
+        other = _plain(other)
+        return self.T @ other if other.ndim <= self.ndim - self.columns else (
             np.tensordot(other, self.to_dense(), self.ndim - self.columns)
         )  # fmt: skip
 
@@ -359,6 +362,7 @@ class StructuredArray:
     @cached_property
     def factors(self) -> Factorization:
         """The factorisation that :meth:`solve` and :meth:`logdet` use, made once."""
+        self._check_numbers("a factorisation")
         return factorize(self.layout, self.values, self.dtype)
 
     def solve(self, b: Any, *, method: str = "direct", tolerance: float = 1e-10) -> Any:
@@ -426,6 +430,7 @@ class StructuredArray:
 
     def _mapped(self, function: Any, name: str) -> StructuredArray:
         self._square(name)
+        self._check_numbers(name)
         layout, values = mapped(self.layout, self.values, self.dtype, function)
         return StructuredArray(layout, values, self.dtype)
 
@@ -440,6 +445,7 @@ class StructuredArray:
             The k largest, or the k smallest ones.
         """
         self._square("eigvalsh")
+        self._check_numbers("eigvalsh")
         operator = self.as_linear_operator()
         return eigenvalues(self.layout, self.values, self.dtype, operator, k, largest)
 
@@ -447,6 +453,14 @@ class StructuredArray:
         rows, columns = prod(self.layout.row_shape), prod(self.layout.column_shape)
         if rows != columns:
             raise ShapeError(f"{name} needs a square array; this one is {rows} by {columns}")
+
+    def _check_numbers(self, name: str) -> None:
+        if any(isinstance(v, TracedArray) for v in self.values):
+            raise TracingError(
+                f"{where()}: {name} of a structured array goes by its numbers, which traced code "
+                "does not have; call it outside of compile and of derivatives, or use to_dense() "
+                "and the function of numpy.linalg"
+            )
 
     # ------------------------------------------------------------ as an operator
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.backends import common_dtype, program_of
 from wengert.expr import Expr
-from wengert.operations import add, variable, zeros
+from wengert.operations import add, contract, variable, zeros
 from wengert.operations.discrete import int_array, known_values
 from wengert.operations.indexing import route_of_slice
 from wengert.operations.labelling import Labels
