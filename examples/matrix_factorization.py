@@ -91,7 +91,7 @@ def duration(function: Any, runs: int = 5) -> float:
     return float(np.median(times[1:]))
 
 
-def main(users: int = 120, items: int = 80, rank: int = 4) -> tuple[float, float]:
+def main(users: int = 400, items: int = 60, rank: int = 4) -> tuple[float, float]:
     """Fit both ways, and give the two losses."""
     rng = np.random.default_rng(5)
     stars, mask = ratings(rng, users, items, rank)
