@@ -105,7 +105,7 @@ def adjust(problem: Problem, steps: int = 50) -> tuple[Any, list[float]]:
     """The best parameters, and the root mean square error in pixels on the way."""
     residuals = residuals_of(problem)
     both = wg.compile(wg.value_and_grad(lambda p: 0.5 * np.sum(residuals(p) ** 2)))
-    curvature = wg.compile(wg.gauss_newton(residuals))
+    curvature = wg.gauss_newton(residuals)
     params, damping = problem.params, 1e-3
     (cost, gradient), matrix = both(params), curvature(params)
     costs = [cost]

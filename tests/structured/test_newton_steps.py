@@ -165,3 +165,58 @@ def test_products_from_both_sides_in_compiled_code() -> None:
     # a derivative of a structured product
     third = wg.jacobian(lambda x: hessian(x) @ np.ones(3))(x)
     np.testing.assert_allclose(third, wg.derivative(f, order=3)(x).sum(axis=1), rtol=1e-12)
+
+
+# ---------------------------------------------------------------- Gauss-Newton matrices
+
+
+def cross_entropy(scores: Any) -> Any:
+    shifted = scores - np.max(scores, axis=1, keepdims=True)
+    return np.sum(np.log(np.sum(np.exp(shifted), axis=1))) - np.sum(shifted[:, 0])
+
+
+def two_layers(p: Any, x: Any) -> Any:
+    return np.tanh(x @ p["W"] + p["c"]) @ p["V"]
+
+
+def several_outputs(p: Any, x: Any) -> Any:
+    return {"data": np.tanh(x @ p["W"]) @ p["V"], "prior": 0.1 * p["W"], "c": p["c"] ** 2}
+
+
+def gathers(p: Any, x: Any) -> Any:
+    return np.sin(p["W"])[[0, 2, 2, 1]] * p["c"] - x[:4, :1] + 0 * np.sum(p["V"])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("model", "loss"),
+    [
+        (two_layers, None),
+        (two_layers, cross_entropy),
+        (two_layers, lambda s: np.sum(np.cosh(s))),
+        (several_outputs, None),
+        (gathers, None),
+        (gathers, lambda r: np.sum(np.log1p(r**2)) + np.sum(r) ** 2),
+    ],
+)
+def test_gauss_newton_keeps_structure_and_says_what_the_dense_one_says(
+    model: Any, loss: Any, compiled: bool
+) -> None:
+    params = {"W": rng().normal(size=(3, 2)), "V": rng().normal(size=(2, 3)), "c": 0.7}
+    x = rng().normal(size=(6, 3))
+    kept = wg.gauss_newton(model, loss=loss)
+    found = (wg.compile(kept) if compiled else kept)(params, x)
+    dense = wg.gauss_newton(model, loss=loss, structured=False)(params, x)
+    for a in params:
+        for b in params:
+            np.testing.assert_allclose(found[a][b].to_dense(), dense[a][b], rtol=1e-10, atol=1e-12)
+            if a != b and not compiled:  # one is made of the other
+                np.testing.assert_array_equal(found[a][b].to_dense(), found[b][a].T.to_dense())
+
+
+def test_gauss_newton_of_gathers_has_blocks() -> None:
+    p = rng().normal(size=(50, 2))
+    at = rng().integers(50, size=300)
+    G = wg.gauss_newton(lambda p: np.sin(p)[at] @ np.ones((2, 1)) * p[at])(p)
+    assert G.kind == "block diagonal"
+    assert G.nbytes == 50 * 4 * 8
