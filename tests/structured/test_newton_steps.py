@@ -10,6 +10,7 @@ import pytest
 
 import wengert as wg
 from wengert.errors import ShapeError, TracingError
+from wengert.structured import elimination
 
 
 def rng() -> Any:
@@ -67,6 +68,26 @@ def test_several_right_hand_sides_of_a_grid() -> None:
     np.testing.assert_allclose(H @ B, H.to_dense() @ B, rtol=1e-12, atol=1e-12)
     with pytest.raises(ShapeError, match="83 entries"):
         H.solve(B[:-1])
+    with pytest.raises(ShapeError, match="one vector"):
+        H.quadratic(B)
+
+
+def test_coupling_blocks_that_are_too_large_to_write_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def f(p: Any, T: Any) -> Any:
+        return np.sum((T - p["U"] @ p["V"].T) ** 2) + np.sum(np.cosh(p["b"] @ p["V"]))
+
+    params = {"U": rng().normal(size=(30, 2)), "V": rng().normal(size=(9, 2)), "b": np.ones(9)}
+    H = wg.hessian(f, structured=True)(params, rng().normal(size=(30, 9)))
+    written, kept = H.add_diagonal(80.0), H.add_diagonal(80.0)
+    B = rng().normal(size=(87, 3))
+    expected = written.solve(B)
+    assert written.factors.method == "Schur complement"
+    monkeypatch.setattr(elimination, "_WRITTEN", 0)
+    found = kept.solve(B)
+    assert any(isinstance(b, wg.StructuredArray) for b in kept.factors.above)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found, np.linalg.solve(H.to_dense() + 80 * np.eye(87), B), rtol=1e-9)
+    assert kept.logdet() == pytest.approx(np.linalg.slogdet(kept.to_dense())[1])
 
 
 def test_a_vector_that_is_the_whole_tree_stays_a_tree() -> None:

@@ -263,6 +263,8 @@ class StructuredArray:
         """vᵀ A v."""
         rows = self._square("quadratic")
         v, _ = self._as_column(v, "quadratic")
+        if v.ndim != len(rows):
+            raise ShapeError(f"quadratic takes one vector; this array has shape {v.shape}")
         inner = tuple(range(len(rows), self.ndim))
         return self.contract((*rows, *inner), [(v, rows), (v, inner)], ()).to_dense()[()]
 

@@ -17,6 +17,9 @@ Grid = Sequence[Sequence[StructuredArray]]
 
 _BLOCK = 64  # rows of a block that is inverted
 _REST = 6000  # rows of the dense matrix that is left
+_WRITTEN = (
+    2**25
+)  # entries of coupling blocks that are written out; larger ones keep their structure
 
 
 def part_to_eliminate(grid: Grid) -> int | None:
@@ -48,8 +51,10 @@ class Elimination(Factorization):
         self.sizes = [prod(line[0].layout.row_shape) for line in grid]
         own = grid[part][part]
         self.own = own.factors
-        self.above = [_matrix(grid[part][k]) for k in self.others]
-        self.beside = [_matrix(grid[k][part]) for k in self.others]
+        above, beside = ([grid[part][k] for k in self.others], [grid[k][part] for k in self.others])
+        written = all(_is_sparse(b) or b.size <= _WRITTEN for b in (*above, *beside))
+        self.above = [_matrix(b) for b in above] if written else above
+        self.beside = [_matrix(b) for b in beside] if written else beside
         spread = [self._reached(own, block) for block in self.above]
         lines = [
             np.concatenate(
@@ -67,7 +72,9 @@ class Elimination(Factorization):
         )
 
     def _reached(self, own: StructuredArray, block: Any) -> Any:
-        """D⁻¹ B, sparse if B is."""
+        """D⁻¹ B, sparse or structured if B is."""
+        if isinstance(block, StructuredArray):
+            return own.inverse() @ block
         if sparse.issparse(block):
             return own.inverse().to_scipy_sparse() @ block
         return self.own.solve(block)
@@ -77,10 +84,11 @@ class Elimination(Factorization):
         first = self.own.solve(parts[self.part])
         ends = np.cumsum([self.sizes[k] for k in self.others])[:-1]
         right = [
-            parts[k] - block @ first for k, block in zip(self.others, self.beside, strict=True)
+            parts[k] - _times(block, first)
+            for k, block in zip(self.others, self.beside, strict=True)
         ]
         rest = np.split(self.small.solve(np.concatenate(right)), ends)
-        correction = sum(block @ x for block, x in zip(self.above, rest, strict=True))
+        correction = sum(_times(block, x) for block, x in zip(self.above, rest, strict=True))
         found: list[Any] = [None] * len(parts)
         found[self.part] = first - self.own.solve(correction)
         for k, x in zip(self.others, rest, strict=True):
@@ -92,11 +100,13 @@ class Elimination(Factorization):
         return s * t, one + other
 
 
+def _is_sparse(array: StructuredArray) -> bool:
+    return SPARSE_SHARE * sum(t.count for t in array.layout.terms) < array.size
+
+
 def _matrix(array: StructuredArray) -> Any:
     """The rows times columns: sparse where most entries are zeros, else dense."""
-    if SPARSE_SHARE * sum(t.count for t in array.layout.terms) < array.size:
-        return array.to_scipy_sparse()
-    return matrix_form(array)
+    return array.to_scipy_sparse() if _is_sparse(array) else matrix_form(array)
 
 
 def matrix_form(array: StructuredArray) -> Any:
@@ -105,4 +115,13 @@ def matrix_form(array: StructuredArray) -> Any:
 
 
 def _entries(matrix: Any) -> Any:
+    if isinstance(matrix, StructuredArray):
+        return matrix_form(matrix)
     return matrix.toarray() if sparse.issparse(matrix) else matrix
+
+
+def _times(block: Any, x: Any) -> Any:
+    if not isinstance(block, StructuredArray):
+        return block @ x
+    vectors = x.reshape((*block.layout.column_shape, x.shape[1]))
+    return (block @ vectors).reshape(-1, x.shape[1])
