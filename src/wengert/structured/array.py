@@ -13,14 +13,11 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from wengert.backends import common_dtype, owned, program_of
-from wengert.errors import ShapeError
+from wengert.errors import ShapeError, TracingError
 from wengert.expr import Expr, rebuild
 from wengert.operations import variable
 from wengert.operations.places import given_specs
 from wengert.operations.rebuild import with_operands
-from wengert.operations.structure import ONE
-from wengert.primitive import Place
-from wengert.rewrite.piece import Piece
 from wengert.rewrite.pieces import NotInPiecesError
 from wengert.structured import assembly
 from wengert.structured.describe import describe, kind_of
@@ -28,6 +25,7 @@ from wengert.structured.factorize import Factorization, conjugate_gradients, fac
 from wengert.structured.layout import (
     Layout,
     closed_layout,
+    diagonal_layout,
     layout_of_product,
     layout_of_slice,
     layout_of_sum,
@@ -36,7 +34,7 @@ from wengert.structured.layout import (
 )
 from wengert.structured.pytrees import as_pytree
 from wengert.structured.spectra import cholesky, eigenvalues, inverse, mapped
-from wengert.tracing import TracedArray, lift
+from wengert.tracing import TracedArray, lift, where
 
 Shape = tuple[int, ...]
 Labels = tuple[int, ...]
@@ -154,10 +152,12 @@ class StructuredArray:
         return assembly.dense(self.shape, self.layout.terms, self.values, self.dtype, out)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        self._check_numbers("np.asarray")
         return self.to_dense().astype(dtype or self.dtype, copy=False)
 
     def to_scipy_sparse(self) -> Any:
         """The matrix of rows times columns as a ``scipy.sparse`` array in CSR form."""
+        self._check_numbers("to_scipy_sparse")
         return assembly.sparse_matrix(self.layout, self.layout.terms, self.values, self.dtype)
 
     # ------------------------------------------------------------ contraction
@@ -182,13 +182,12 @@ class StructuredArray:
         columns : int
             How many of the result's axes are columns.
         """
-        operands = [self, *(a if isinstance(a, StructuredArray) else np.asarray(a)
-                            for a, _ in others)]  # fmt: skip
+        operands = [self, *(a if isinstance(a, StructuredArray) else _plain(a) for a, _ in others)]
         axes = (labels, *(own for _, own in others))
         try:
             found = layout_of_product(tuple(map(_layout, operands)), axes, out, columns)
         except NotInPiecesError:
-            operands = [np.asarray(a) for a in operands]
+            operands = [_plain(a) for a in operands]
             found = layout_of_product(tuple(map(_layout, operands)), axes, out, columns)
         return computed(found, operands)
 
@@ -212,13 +211,14 @@ class StructuredArray:
         return found.reshape(-1) if flat else found[()]
 
     def __rmatmul__(self, other: Any) -> Any:
-        return self.T @ np.asarray(other) if np.ndim(other) <= self.ndim - self.columns else (
+        other = _plain(other)
+        return self.T @ other if other.ndim <= self.ndim - self.columns else (
             np.tensordot(other, self.to_dense(), self.ndim - self.columns)
         )  # fmt: skip
 
     def _as_column(self, given: Any, name: str) -> tuple[Any, bool]:
         """A vector of the columns' shape, and whether it came as one flat axis."""
-        v = np.asarray(given)
+        v = _plain(given)
         shape = self.layout.column_shape
         if v.dtype.kind not in "fiub":
             raise ShapeError(f"{name}: an array of dtype {v.dtype} is no vector of real numbers")
@@ -263,6 +263,8 @@ class StructuredArray:
         """vᵀ A v."""
         rows = self._square("quadratic")
         v, _ = self._as_column(v, "quadratic")
+        if v.ndim != len(rows):
+            raise ShapeError(f"quadratic takes one vector; this array has shape {v.shape}")
         inner = tuple(range(len(rows), self.ndim))
         return self.contract((*rows, *inner), [(v, rows), (v, inner)], ()).to_dense()[()]
 
@@ -308,8 +310,7 @@ class StructuredArray:
         """Entry by entry, with a number or an array of the same shape."""
         axes = tuple(range(self.ndim))
         if isinstance(other, Real) or np.ndim(other) == 0:
-            number = np.asarray(other, self.dtype)
-            return self.contract(axes, [(number, ())], axes, self.columns)
+            return self.contract(axes, [(_plain(other, self.dtype), ())], axes, self.columns)
         self._same_shape(other, "*")
         return self.contract(axes, [(other, axes)], axes, self.columns)
 
@@ -318,17 +319,25 @@ class StructuredArray:
     def __truediv__(self, other: Any) -> StructuredArray:
         if np.ndim(other):
             raise ShapeError("a structured array is divided by numbers only; see solve")
-        return self * (1 / np.asarray(other, self.dtype))
+        return self * (1 / _plain(other, self.dtype))
 
-    def add_diagonal(self, number: Any) -> StructuredArray:
-        """The square array plus a multiple of the identity (damping)."""
+    def add_diagonal(self, entries: Any) -> StructuredArray:
+        """The square array plus a diagonal one (damping).
+
+        Parameters
+        ----------
+        entries : float or array_like
+            A multiple of the identity; or the diagonal, of the rows' shape.
+        """
         rows = self._square("add_diagonal")
-        cut = len(rows)
-        places = tuple(Place((k,)) for k in range(cut)) * 2
-        leaf = variable("·s0", ())
-        piece = Piece(ONE, ((leaf, ()),), places, dict(enumerate(self.layout.row_shape)))
-        identity = Layout(self.shape, cut, (piece,), (leaf,))
-        return self + StructuredArray(identity, (np.asarray(number, self.dtype),), self.dtype)
+        given = _plain(entries, self.dtype)
+        if given.ndim and given.shape != self.layout.row_shape:
+            raise ShapeError(
+                f"add_diagonal takes a number or an array of the rows' shape "
+                f"{self.layout.row_shape}, not of shape {given.shape}"
+            )
+        layout = diagonal_layout(self.layout.row_shape, bool(given.ndim) and bool(rows))
+        return self + StructuredArray(layout, (given,), self.dtype)
 
     # ------------------------------------------------------------ slices
 
@@ -355,6 +364,7 @@ class StructuredArray:
     @cached_property
     def factors(self) -> Factorization:
         """The factorisation that :meth:`solve` and :meth:`logdet` use, made once."""
+        self._check_numbers("a factorisation")
         return factorize(self.layout, self.values, self.dtype)
 
     def solve(self, b: Any, *, method: str = "direct", tolerance: float = 1e-10) -> Any:
@@ -422,6 +432,7 @@ class StructuredArray:
 
     def _mapped(self, function: Any, name: str) -> StructuredArray:
         self._square(name)
+        self._check_numbers(name)
         layout, values = mapped(self.layout, self.values, self.dtype, function)
         return StructuredArray(layout, values, self.dtype)
 
@@ -436,6 +447,7 @@ class StructuredArray:
             The k largest, or the k smallest ones.
         """
         self._square("eigvalsh")
+        self._check_numbers("eigvalsh")
         operator = self.as_linear_operator()
         return eigenvalues(self.layout, self.values, self.dtype, operator, k, largest)
 
@@ -443,6 +455,14 @@ class StructuredArray:
         rows, columns = prod(self.layout.row_shape), prod(self.layout.column_shape)
         if rows != columns:
             raise ShapeError(f"{name} needs a square array; this one is {rows} by {columns}")
+
+    def _check_numbers(self, name: str) -> None:
+        if any(isinstance(v, TracedArray) for v in self.values):
+            raise TracingError(
+                f"{where()}: {name} of a structured array goes by its numbers, which traced code "
+                "does not have; call it outside of compile and of derivatives, or use to_dense() "
+                "and the function of numpy.linalg"
+            )
 
     # ------------------------------------------------------------ as an operator
 
@@ -504,6 +524,13 @@ def _traced(layout: Layout, cores: tuple[Expr, ...], named: dict[str, Any]) -> S
     memo = {variable(name, np.shape(v)): lift(trace, v, "real") for name, v in named.items()}
     placed = [rebuild(core, with_operands, dict(memo)) for core in cores]
     return StructuredArray(layout, [TracedArray(e, trace, dtype) for e in placed], dtype)
+
+
+def _plain(given: Any, dtype: Any = None) -> Any:
+    """An array of all entries; what is traced stays so."""
+    if isinstance(given, StructuredArray):
+        return given.to_dense()
+    return given if isinstance(given, TracedArray) else np.asarray(given, dtype)
 
 
 def _layout(operand: Any) -> Layout | Shape:

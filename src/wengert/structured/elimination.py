@@ -7,15 +7,19 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from wengert.structured.array import StructuredArray
 from wengert.structured.blocks import batched_axes, block_entries
-from wengert.structured.factorize import DenseFactors, Factorization
+from wengert.structured.factorize import SPARSE_SHARE, DenseFactors, Factorization
 
 Grid = Sequence[Sequence[StructuredArray]]
 
 _BLOCK = 64  # rows of a block that is inverted
 _REST = 6000  # rows of the dense matrix that is left
+_WRITTEN = (
+    2**25
+)  # entries of coupling blocks that are written out; larger ones keep their structure
 
 
 def part_to_eliminate(grid: Grid) -> int | None:
@@ -47,14 +51,15 @@ class Elimination(Factorization):
         self.sizes = [prod(line[0].layout.row_shape) for line in grid]
         own = grid[part][part]
         self.own = own.factors
-        inverse = own.inverse()
-        self.above = [grid[part][k] for k in self.others]
-        self.beside = [grid[k][part] for k in self.others]
-        spread = [inverse @ block for block in self.above]
+        above, beside = ([grid[part][k] for k in self.others], [grid[k][part] for k in self.others])
+        written = all(_is_sparse(b) or b.size <= _WRITTEN for b in (*above, *beside))
+        self.above = [_matrix(b) for b in above] if written else above
+        self.beside = [_matrix(b) for b in beside] if written else beside
+        spread = [self._reached(own, block) for block in self.above]
         lines = [
             np.concatenate(
                 [
-                    _matrix(grid[i][j] - self.beside[a] @ spread[b])
+                    matrix_form(grid[i][j]) - _entries(self.beside[a] @ spread[b])
                     for b, j in enumerate(self.others)
                 ],
                 axis=1,
@@ -65,6 +70,14 @@ class Elimination(Factorization):
             np.concatenate(lines, axis=0),
             lambda entry=None: "the other parts" if entry is None else f"row {entry} of these",
         )
+
+    def _reached(self, own: StructuredArray, block: Any) -> Any:
+        """D⁻¹ B, sparse or structured if B is."""
+        if isinstance(block, StructuredArray):
+            return own.inverse() @ block
+        if sparse.issparse(block):
+            return own.inverse().to_scipy_sparse() @ block
+        return self.own.solve(block)
 
     def solve(self, b: Any) -> Any:
         parts = np.split(b, np.cumsum(self.sizes)[:-1])
@@ -87,10 +100,28 @@ class Elimination(Factorization):
         return s * t, one + other
 
 
+def _is_sparse(array: StructuredArray) -> bool:
+    return SPARSE_SHARE * sum(t.count for t in array.layout.terms) < array.size
+
+
 def _matrix(array: StructuredArray) -> Any:
+    """The rows times columns: sparse where most entries are zeros, else dense."""
+    return array.to_scipy_sparse() if _is_sparse(array) else matrix_form(array)
+
+
+def matrix_form(array: StructuredArray) -> Any:
+    """The dense matrix of rows times columns."""
     return array.to_dense().reshape(prod(array.layout.row_shape), prod(array.layout.column_shape))
 
 
-def _times(block: StructuredArray, x: Any) -> Any:
+def _entries(matrix: Any) -> Any:
+    if isinstance(matrix, StructuredArray):
+        return matrix_form(matrix)
+    return matrix.toarray() if sparse.issparse(matrix) else matrix
+
+
+def _times(block: Any, x: Any) -> Any:
+    if not isinstance(block, StructuredArray):
+        return block @ x
     vectors = x.reshape((*block.layout.column_shape, x.shape[1]))
     return (block @ vectors).reshape(-1, x.shape[1])

@@ -9,6 +9,7 @@ from typing import Any, final
 
 import numpy as np
 import optree
+from scipy import sparse
 
 from wengert.errors import ShapeError
 from wengert.expr import Expr
@@ -18,7 +19,7 @@ from wengert.primitive import Place
 from wengert.rewrite.piece import Piece
 from wengert.rewrite.pieces import products_of
 from wengert.structured.array import StructuredArray, computed
-from wengert.structured.elimination import Elimination, part_to_eliminate
+from wengert.structured.elimination import Elimination, matrix_form, part_to_eliminate
 from wengert.structured.factorize import Factorization
 from wengert.structured.layout import Layout, laid_out, named_pieces
 from wengert.structured.pytrees import as_pytree
@@ -122,31 +123,40 @@ class StructuredBlocks:
 
     def to_dense(self) -> Any:
         """The matrix as a NumPy array."""
-        return self.flat.to_dense()
+        lines = [np.concatenate([matrix_form(b) for b in line], axis=1) for line in self.grid]
+        return np.concatenate(lines)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return self.to_dense().astype(dtype or self.dtype, copy=False)
 
     def to_scipy_sparse(self) -> Any:
         """The matrix as a ``scipy.sparse`` array in CSR form."""
-        return self.flat.to_scipy_sparse()
+        grid = [[block.to_scipy_sparse() for block in line] for line in self.grid]
+        return sparse.block_array(grid, format="csr")
 
     def as_linear_operator(self) -> Any:
         """The matrix as a ``scipy.sparse.linalg.LinearOperator``."""
         return self.flat.as_linear_operator()
 
     def _vector(self, tree: Any, shapes: Sequence[Shape], spec: Any, name: str) -> tuple[Any, bool]:
-        """A pytree as one vector, and whether it was one already."""
+        """A pytree as one vector, and whether it was one already (or a matrix of several)."""
         total = sum(map(prod, shapes))
-        if isinstance(tree, np.ndarray) and tree.shape == (total,):
-            return tree, True
         given_tree: Any = tree
         leaves, found = optree.tree_flatten(given_tree)
         given = [np.shape(leaf) for leaf in leaves]
-        if found != spec or given != list(shapes):
+        alike = found == spec and given == list(shapes)
+        if (
+            not alike
+            and isinstance(tree, np.ndarray)
+            and tree.ndim in (1, 2)
+            and len(tree) == total
+        ):
+            return tree, True
+        if not alike:
             raise ShapeError(
                 f"{name}: a pytree {spec} with arrays of shapes {list(shapes)} is needed, or a "
-                f"vector of {total} entries; this is {found} with shapes {given}"
+                f"vector of {total} entries (or a matrix with so many rows); this is {found} with "
+                f"shapes {given}"
             )
         return np.concatenate([np.ravel(leaf) for leaf in leaves]), False
 
@@ -201,11 +211,22 @@ class StructuredBlocks:
     def __neg__(self) -> StructuredBlocks:
         return self * -1.0
 
-    def add_diagonal(self, number: Any) -> StructuredBlocks:
-        """The matrix plus a multiple of the identity (damping)."""
+    def add_diagonal(self, entries: Any) -> StructuredBlocks:
+        """The matrix plus a diagonal one (damping).
+
+        Parameters
+        ----------
+        entries : float or pytree
+            A multiple of the identity; or the diagonal, a pytree like the parameters.
+        """
         self._check_square("add_diagonal")
+        leaves: list[Any] = [entries] * len(self.grid)
+        if not optree.tree_is_leaf(entries):
+            leaves, found = optree.tree_flatten(entries)
+            if found != self.rows:
+                raise ShapeError(f"add_diagonal: a pytree {self.rows} is needed, not {found}")
         grid = [
-            [b.add_diagonal(number) if i == j else b for j, b in enumerate(line)]
+            [b.add_diagonal(leaves[i]) if i == j else b for j, b in enumerate(line)]
             for i, line in enumerate(self.grid)
         ]
         return StructuredBlocks(grid, self.rows, self.columns)
@@ -249,12 +270,13 @@ class StructuredBlocks:
         return self.flat.factors if part is None else Elimination(self.grid, part)
 
     def solve(self, b: Any, *, method: str = "direct", tolerance: float = 1e-10) -> Any:
-        """x with ``self @ x = b``: a pytree for a pytree, a vector for a vector.
+        """x with ``self @ x = b``, given as b is.
 
         Parameters
         ----------
         b : pytree or array_like
-            Like the rows; or all of them as one vector.
+            Like the rows; or all of them as one vector, or as a matrix with a column for each of
+            several right-hand sides.
         method, tolerance
             As in :meth:`StructuredArray.solve`.
 
@@ -265,7 +287,7 @@ class StructuredBlocks:
         """
         vector, flat = self._vector(b, self.row_shapes, self.rows, "solve")
         if method == "direct":
-            found = self.factors.solve(vector[:, None])[:, 0]
+            found = self.factors.solve(vector.reshape(len(vector), -1)).reshape(vector.shape)
         else:
             found = self.flat.solve(vector, method=method, tolerance=tolerance)
         return found if flat else self._tree(found, self.column_shapes, self.columns)

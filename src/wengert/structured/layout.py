@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from wengert.backends import common_dtype, program_of
 from wengert.expr import Expr
-from wengert.operations import add, variable, zeros
+from wengert.operations import add, contract, variable, zeros
 from wengert.operations.discrete import int_array, known_values
 from wengert.operations.indexing import route_of_slice
 from wengert.operations.labelling import Labels
@@ -161,13 +162,21 @@ class Term:
             array = np.asarray(values[k])
         else:
             axes = tuple(x for x in self.labels if any(x in own for _, own in self.cores))
-            given: list[Any] = []
-            for k, own in self.cores:
-                given += [values[k], list(own)]
-            array = np.einsum(*given, list(axes), optimize="greedy")
+            arrays = [np.asarray(values[k]) for k, _ in self.cores]
+            program = program_of((self._product,), common_dtype(arrays))
+            (array,) = program({f"{_LEAF}{k}": a for k, a in enumerate(arrays)})
         order = tuple(axes.index(x) for x in self.labels if x in axes)
         index = tuple(slice(None) if x in axes else None for x in self.labels)
         return np.transpose(array, order)[index]
+
+    @cached_property
+    def _product(self) -> Expr:
+        """The product of the cores over the labels, as an expression."""
+        axes = tuple(x for x in self.labels if any(x in own for _, own in self.cores))
+        labels = [own for _, own in self.cores]
+        shapes = [tuple(self.sizes[x] for x in own) for own in labels]
+        leaves = [variable(f"{_LEAF}{k}", shape) for k, shape in enumerate(shapes)]
+        return contract(leaves, labels, axes)
 
     def index(self, axis: int) -> Any:
         """The index on an axis, over the labels (axes of size 1 where it is constant)."""
@@ -308,6 +317,16 @@ def closed_layout(layout: Layout, pieces: tuple[Places, ...]) -> tuple[Layout, t
         for p, places in zip(named_pieces(layout, 0), pieces, strict=True)
     ]
     return laid_out(known, layout.shape, layout.columns)
+
+
+@lru_cache(maxsize=_CACHED)
+def diagonal_layout(rows: Shape, stored: bool) -> Layout:
+    """A diagonal array with the given rows: of stored entries, or a multiple of the identity."""
+    labels = tuple(range(len(rows)))
+    leaf = variable(f"{_LEAF}0", rows if stored else ())
+    places = tuple(Place((x,)) for x in labels) * 2
+    piece = Piece(ONE, ((leaf, labels if stored else ()),), places, dict(enumerate(rows)))
+    return Layout((*rows, *rows), len(rows), (piece,), (leaf,))
 
 
 def name_of(operand: int, leaf: int) -> str:

@@ -8,6 +8,7 @@ derived and compiled for it is found again.
 
 from __future__ import annotations
 
+import functools
 import linecache
 import sys
 from collections import ChainMap
@@ -186,7 +187,8 @@ def user_frame() -> Any:
     """The frame of the user's code that is running."""
     frame = sys._getframe(1)
     packages = Path(np.__file__).parent.parent
-    libraries = (_PACKAGE, str(packages / "numpy"), str(packages / "scipy"), "<frozen")
+    numerical = (str(packages / "numpy"), str(packages / "scipy"))
+    libraries = (_PACKAGE, *numerical, functools.__file__, "<frozen")
     while frame.f_back is not None and frame.f_code.co_filename.startswith(libraries):
         frame = frame.f_back
     return frame

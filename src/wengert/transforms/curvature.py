@@ -19,6 +19,7 @@ from wengert.errors import ShapeError, TracingError
 from wengert.expr import Expr
 from wengert.operations import add, contract, variable
 from wengert.rewrite import recognise
+from wengert.structured import StructuredArray
 from wengert.transforms.differentiate import (
     Argnums,
     Function,
@@ -186,7 +187,9 @@ def gauss_newton(
         recorded = record(run, args, kwargs, argnums, name="gauss_newton")
         weight = None if loss is None else recorded.roots[1]
         roots = recorded.roots if loss is None else recorded.roots[:1]
-        return _square(recorded, _gram(roots, recorded.leaves, weight), structured)
+        if structured:
+            return _kept_square(recorded, roots, weight)
+        return _square(recorded, _gram(roots, recorded.leaves, weight))
 
     return function
 
@@ -262,15 +265,43 @@ def _with_loss_hessian(f: Function, loss: Callable[[Any], Any]) -> Function:
     return both
 
 
-def _square(recorded: Recorded, exprs: tuple[Expr, ...], structured: bool) -> Tree:
+def _square(recorded: Recorded, exprs: tuple[Expr, ...]) -> Tree:
     n = len(recorded.leaves)
-    if structured:
-        arrays = structured_arrays(recorded, exprs, [leaf.ndim for leaf in recorded.leaves])
-        return as_grid(arrays, recorded.structure, recorded.structure)
     dtypes = [np.result_type(a, b) for a in recorded.leaf_dtypes for b in recorded.leaf_dtypes]
     flat = recorded.finish(exprs, dtypes)
     lines = [optree.tree_unflatten(recorded.structure, flat[k : k + n]) for k in range(0, n * n, n)]
     return optree.tree_unflatten(recorded.structure, lines)
+
+
+def _kept_square(recorded: Recorded, roots: tuple[Expr, ...], weight: Expr | None) -> Tree:
+    """The same of Jacobians in structured form: each is computed once, then multiplied."""
+    n = len(recorded.leaves)
+    exprs = [e for row in _rows(roots, recorded.leaves) for e in row]
+    columns = [leaf.ndim for leaf in recorded.leaves] * len(roots)
+    if weight is not None:
+        exprs, columns = [*exprs, recognise(weight)], [*columns, roots[0].ndim]
+    arrays = structured_arrays(recorded, exprs, columns)
+    middle = None if weight is None else arrays.pop()
+    rows = [arrays[k : k + n] for k in range(0, len(arrays), n)]
+    found: dict[tuple[int, int], StructuredArray] = {}
+    for a in range(n):
+        for b in range(a, n):
+            first, *rest = [_kept_product(row[a], row[b], middle) for row in rows]
+            found[a, b] = sum(rest, first)
+            found[b, a] = found[a, b].T if a != b else found[a, b]
+    blocks = [found[a, b] for a in range(n) for b in range(n)]
+    return as_grid(blocks, recorded.structure, recorded.structure)
+
+
+def _kept_product(
+    one: StructuredArray, other: StructuredArray, middle: StructuredArray | None
+) -> StructuredArray:
+    near, rows, columns, far = _labels(one.ndim - one.columns, one.columns, other.columns)
+    if middle is None:
+        factors = [(other, near + columns)]
+    else:
+        factors = [(middle, near + far), (other, far + columns)]
+    return one.contract(near + rows, factors, rows + columns, len(columns))
 
 
 @lru_cache(maxsize=_CACHED)
@@ -278,7 +309,7 @@ def _gram(
     roots: tuple[Expr, ...], leaves: tuple[Expr, ...], weight: Expr | None
 ) -> tuple[Expr, ...]:
     """Σ JᵀJ over the roots, or JᵀWJ of the one root, by pairs of leaves."""
-    rows = jacobians([recognise(r) for r in roots], leaves, "auto")
+    rows = _rows(roots, leaves)
     found: list[Expr] = []
     for a, one in enumerate(leaves):
         for b, other in enumerate(leaves):
@@ -293,17 +324,27 @@ def _gram(
 def _product(
     outputs: int, left: int, right: int, one: Expr, other: Expr, weight: Expr | None
 ) -> Expr:
-    ends = [0, outputs, outputs + left, outputs + left + right, 2 * outputs + left + right]
-    near, rows, columns, far = (tuple(range(a, b)) for a, b in pairwise(ends))
+    near, rows, columns, far = _labels(outputs, left, right)
     if weight is None:
         return contract([one, other], [near + rows, near + columns], rows + columns)
     labels = [near + rows, near + far, far + columns]
     return contract([one, recognise(weight), other], labels, rows + columns)
 
 
+def _labels(outputs: int, left: int, right: int) -> list[tuple[int, ...]]:
+    """Of the outputs, the result's rows and columns, and the outputs beyond a weight."""
+    ends = [0, outputs, outputs + left, outputs + left + right, 2 * outputs + left + right]
+    return [tuple(range(a, b)) for a, b in pairwise(ends)]
+
+
+@lru_cache(maxsize=_CACHED)
+def _rows(roots: tuple[Expr, ...], leaves: tuple[Expr, ...]) -> list[list[Expr]]:
+    return jacobians([recognise(r) for r in roots], leaves, "auto")
+
+
 @lru_cache(maxsize=_CACHED)
 def _moments(roots: tuple[Expr, ...], leaves: tuple[Expr, ...]) -> tuple[Expr, ...]:
-    rows = jacobians([recognise(r) for r in roots], leaves, "auto")
+    rows = _rows(roots, leaves)
     firsts: list[Expr] = []
     seconds: list[Expr] = []
     for k, leaf in enumerate(leaves):
