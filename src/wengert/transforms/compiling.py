@@ -109,7 +109,7 @@ class Compiled:
                 return entry
         self._count(key, changed)
         found = self._compile(flat, structure, static, versions)
-        versions[:] = [v for v in versions[1 - _VERSIONS :] if v.program is not found.program]
+        versions[:] = [v for v in versions[1 - _VERSIONS :] if v.running is not found.running]
         versions.append(found)
         return found
 
