@@ -21,7 +21,7 @@ from operations.support import (
     evaluate,
 )
 from wengert.derive import derivative
-from wengert.errors import DomainError, MissingRuleError
+from wengert.errors import DomainError, MissingRuleError, WengertError
 from wengert.expr import Expr
 from wengert.operations import (
     clip,
@@ -35,7 +35,7 @@ from wengert.operations import (
     variable,
     zeta,
 )
-from wengert.primitive import Partials, Primitive, Undefined
+from wengert.primitive import Notation, Partials, Primitive, Undefined
 from wengert.printing import latex, numpy_code
 
 DECLARED = [(p, f) for p in ELEMENTWISE for f in p.ufuncs]
@@ -345,9 +345,17 @@ def test_bessel_functions_at_zero(name: str) -> None:
 
 
 PLAIN = [p for p in ELEMENTWISE if p.dtype == "real" and all(d.dtype == "real" for d in p.domains)]
+WITHOUT_CODE = [p for p in PLAIN if isinstance(p.notation, Notation) and not p.notation.numpy]
 
 
-@pytest.mark.parametrize("primitive", PLAIN, ids=repr)
+@pytest.mark.parametrize("primitive", WITHOUT_CODE, ids=repr)
+def test_what_numpy_and_scipy_do_not_have_is_refused_as_code(primitive: Primitive) -> None:
+    call = next(iter(calls(primitive, [(7,)])))
+    with pytest.raises(WengertError, match="no code"):
+        numpy_code(call.node(), call.node().operands)
+
+
+@pytest.mark.parametrize("primitive", [p for p in PLAIN if p not in WITHOUT_CODE], ids=repr)
 def test_the_code_that_is_printed_is_the_function(primitive: Primitive) -> None:
     rng = np.random.default_rng(8)
     for call in calls(primitive, [(7,)]):

@@ -308,3 +308,29 @@ def test_arrays_in_rules_are_apart_from_those_of_the_function() -> None:
         wg.jacobian(lambda a: weights * root(weights * a))(np.ones(2)),
         np.diag(weights * weights / rule),
     )
+
+
+@pytest.mark.parametrize("steps", [50, 200, 600])
+def test_coefficients_of_long_loops_stay_within_the_floats(steps: int) -> None:
+    """Each step has its ½; taken out of all steps together these would be 0, and the rest ∞."""
+
+    def function(v: Any) -> Any:
+        s = v
+        for _ in range(steps):
+            s = s * s * 0.5 + v
+        return s
+
+    value, slope = 0.1, 1.0
+    for _ in range(steps):
+        value, slope = value * value * 0.5 + 0.1, value * slope + 1
+    np.testing.assert_allclose(wg.value_and_grad(function)(0.1), (value, slope), rtol=1e-12)
+
+
+def test_a_long_product_of_multiples_neither_vanishes_nor_overflows() -> None:
+    def function(x: Any) -> Any:
+        total = 1.0
+        for k in range(len(x)):
+            total = total * (0.5 * x[k])
+        return total
+
+    np.testing.assert_allclose(wg.grad(function)(np.full(1500, 2.0)), 0.5, rtol=1e-12)

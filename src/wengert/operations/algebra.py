@@ -37,6 +37,7 @@ from wengert.operations.structure import (
     exponent_of,
     fits,
     has_delta,
+    has_pattern,
     hides_delta,
     is_contraction,
     is_positive,
@@ -148,6 +149,12 @@ class _Network:
 
     def _absorb_contraction(self, operand: Expr, labels: Labels, deep: bool) -> None:
         inner_labels, inner_out, coefficient = contraction_params(operand)
+        long = len(operand.operands) > INLINED_FACTORS
+        if long and not deep and not has_pattern(operand):
+            # with its coefficient, which with those of many others could leave the floats' range
+            core, turned = orient(operand)
+            self.factors.append((core, labels[::-1] if turned else labels))
+            return
         if coefficient != 1:
             self.coefficient *= coefficient
         mapping: dict[int, int] = {}
@@ -157,7 +164,6 @@ class _Network:
             else:
                 mapping[inner] = outer
         sums = any(x not in mapping for axes in inner_labels for x in axes)
-        long = len(operand.operands) > INLINED_FACTORS
         if (sums and not (deep and operand.ndim)) or (long and not deep):
             used = {x for axes in inner_labels for x in axes}
             core_out = tuple(x for x in dict.fromkeys(inner_out) if x in used)
@@ -362,7 +368,7 @@ class _Network:
 
     def _rewrap(self, core: Expr, axes: Labels) -> Expr:
         """A pattern around one summing contraction is that contraction with the pattern."""
-        inner_labels, inner_out, _ = contraction_params(core)
+        inner_labels, inner_out, inner = contraction_params(core)
         mapping = dict(zip(inner_out, axes, strict=True))
         for label in (x for labels in inner_labels for x in labels):
             if label not in mapping:
@@ -370,7 +376,8 @@ class _Network:
                 self.fresh += 1
         labels = [tuple(mapping[x] for x in inner) for inner in inner_labels]
         live = {x: self.sizes[x] for x in self.out}  # a lost label has been counted already
-        return contract(core.operands, labels, self.out, sizes=live, coefficient=self.coefficient)
+        coefficient = self.coefficient * inner
+        return contract(core.operands, labels, self.out, sizes=live, coefficient=coefficient)
 
 
 def _finished(factors: Sequence[Factor], out: Labels, coefficient: Fraction, shape: Shape) -> Expr:

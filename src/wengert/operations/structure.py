@@ -17,9 +17,9 @@ from wengert.shapes import Shape
 
 FEW_PARTS = 8  # what stands in as many places is added up; more are joined in one array
 ONE = Fraction(1)
-INLINED_FACTORS = 64
+INLINED_FACTORS = 48
 """A longer product stays a factor of others: the slopes of a chain would grow with each step."""
-_LONG = 10**12  # a content with more digits stays inside: step after step it would grow and grow
+_LONG = 10**6  # a content with more digits stays inside: step after step it would grow and grow
 ZERO = Fraction(0)
 
 # ---------------------------------------------------------------- numbers
@@ -139,6 +139,15 @@ def hides_delta(node: Expr) -> bool:
     return has_delta(node) or any(
         isinstance(f.primitive.derivative, Linear) and has_delta(f.operands[0]) for f in factors
     )
+
+
+def has_pattern(node: Expr) -> bool:
+    """Is the node a contraction with a delta or a one among its output labels?"""
+    if not is_contraction(node):
+        return False
+    labels, out, _ = contraction_params(node)
+    used = {x for axes in labels for x in axes}
+    return len(set(out)) < len(out) or any(x not in used for x in out)
 
 
 def is_zero(node: Expr) -> bool:
