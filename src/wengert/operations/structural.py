@@ -89,14 +89,22 @@ def _structural(*_: object) -> object:
 _MULTIPLIED = 4  # the largest power that is made of products: pow takes as long as thirty of them
 
 
+def _number_of(node: Expr) -> float | int:
+    """The exponent as a number, found once: arithmetic of fractions takes longer than a power."""
+    number = node.facts.get("number")
+    if number is None:
+        exponent = exponent_of(node)
+        number = float(exponent) if exponent.denominator > 1 else int(exponent)
+        node.facts["number"] = number
+    return number
+
+
 def _evaluate_power(node: Expr, x: Any) -> Any:
-    exponent = exponent_of(node)
-    if exponent == Fraction(1, 2):
+    exponent = _number_of(node)
+    if exponent == 0.5:
         return np.sqrt(x)
-    if exponent.denominator > 1:
-        return x ** float(exponent)
-    if abs(exponent) > _MULTIPLIED:
-        return x ** int(exponent)
+    if isinstance(exponent, float) or abs(exponent) > _MULTIPLIED:
+        return x**exponent
     base = x if exponent > 0 else 1 / x
     square = base * base if abs(exponent) > 1 else base
     if abs(exponent) == 3:
@@ -105,13 +113,11 @@ def _evaluate_power(node: Expr, x: Any) -> Any:
 
 
 def _power_into(node: Expr, out: Any, x: Any) -> Any:
-    exponent = exponent_of(node)
-    if exponent == Fraction(1, 2):
+    exponent = _number_of(node)
+    if exponent == 0.5:
         return np.sqrt(x, out=out)
-    if exponent.denominator > 1:
-        return np.power(x, float(exponent), out=out)
-    if abs(exponent) > _MULTIPLIED:
-        return np.power(x, int(exponent), out=out)
+    if isinstance(exponent, float) or abs(exponent) > _MULTIPLIED:
+        return np.power(x, exponent, out=out)
     base = x if exponent > 0 else np.divide(1, x, out=out)
     if abs(exponent) == 3:
         return np.multiply(base * base, base, out=out)

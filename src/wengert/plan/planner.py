@@ -208,7 +208,23 @@ class _Planner:
                 slot, labels, factor = self._core(operand)
                 out = contraction_params(operand)[1]
                 terms.append(Term(slot, _as_float(coefficient) * factor, labels, out))
-        return self._emit(Combine, shape, tuple(terms), tuple(placed))
+        return self._emit(Combine, shape, self._by_pattern(terms), tuple(placed))
+
+    def _by_pattern(self, terms: list[Term]) -> tuple[Term, ...]:
+        """Cores on one pattern are added before they are written through it."""
+        groups: dict[tuple[Labels, Labels], list[Term]] = {}
+        for term in terms:
+            groups.setdefault((term.labels, term.out), []).append(term)
+        found: list[Term] = []
+        for (labels, out), alike in groups.items():
+            if labels == out or len(alike) == 1:
+                found += alike
+                continue
+            shape = next(i.shape for i in self.instructions if i.target == alike[0].source)
+            axes = tuple(range(len(shape)))
+            inner = tuple(Term(t.source, t.factor, axes, axes) for t in alike)
+            found.append(Term(self._emit(Combine, shape, inner, ()), 1.0, labels, out))
+        return tuple(found)
 
     # ------------------------------------------------------------ contractions
 
