@@ -482,3 +482,17 @@ def test_coefficients_beyond_the_floats_are_infinite() -> None:
     assert evaluate(add([diag(x), identity(2)], [1, -huge]), values)[0, 0] == -np.inf
     np.testing.assert_array_equal(evaluate(scale(1 / huge, x), values), [0.0, -0.0])
     assert float(wg.formula("1e300*1e300*a")(a=1.0)) == np.inf
+
+
+def test_half_of_a_symmetric_product_is_computed() -> None:
+    """XᵀDX of a logistic regression is one product, of which the lower half is computed."""
+    rng = np.random.default_rng(0)
+    X, y, w = rng.normal(size=(60, 300)), np.sign(rng.normal(size=60)), rng.normal(size=300)
+    compiled = wg.compile(wg.hessian(lambda w: np.sum(np.log1p(np.exp(-y * (X @ w))))))
+    plan = compiled.plan(w)
+    large = [i for i in plan.instructions if i.flops > 60 * 300 * 10]
+    assert len(large) == 1
+    assert large[0].flops == 60 * 300 * 300
+    p = 1 / (1 + np.exp(-y * (X @ w)))
+    np.testing.assert_allclose(compiled(w), (X.T * (p * (1 - p))) @ X, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(compiled(w), compiled(w).T, rtol=1e-12, atol=1e-13)

@@ -334,3 +334,4 @@ def test_a_long_product_of_multiples_neither_vanishes_nor_overflows() -> None:
         return total
 
     np.testing.assert_allclose(wg.grad(function)(np.full(1500, 2.0)), 0.5, rtol=1e-12)
+    np.testing.assert_allclose(wg.grad(lambda x: 3 * function(x) * x[0])(np.full(100, 2.0))[1], 3.0)

@@ -152,6 +152,10 @@ def _pair(i: Pair, dtype: Any) -> Step:
         return lambda slots: read_a(slots) * read_b(slots)
     if _is_product(i):
         x, turn_x, y, turn_y = _factors(i)
+        if _halves(i):
+            return lambda slots: symmetric_product(
+                slots[x].T if turn_x else slots[x], slots[y].T if turn_y else slots[y], None
+            )
         return _dot(x, turn_x, y, turn_y)
     if left == right and set(out) < set(left):
         return _inner_products(i)
@@ -216,12 +220,39 @@ def _dot(a: int, turn_a: bool, b: int, turn_b: bool) -> Step:
 
 def _dot_writer(i: Pair) -> Writer:
     a, turn_a, b, turn_b = _factors(i)
+    if _halves(i):
+        return Writer(
+            lambda slots, out, scratch: symmetric_product(
+                slots[a].T if turn_a else slots[a], slots[b].T if turn_b else slots[b], out
+            ),
+            i.shape,
+        )
 
     def write(slots: Slots, out: Any, scratch: Any) -> Any:
         x, y = slots[a], slots[b]
         return np.dot(x.T if turn_a else x, y.T if turn_b else y, out)
 
     return Writer(write, i.shape)
+
+
+_HALVED = 128  # rows from which on half of a symmetric product is cheaper than all of it
+_STRIPS = 8  # that the half is computed in
+
+
+def _halves(i: Pair) -> bool:
+    return i.symmetric and len(i.shape) == 2 and i.shape[0] >= _HALVED
+
+
+def symmetric_product(x: Any, y: Any, out: Any) -> Any:
+    """The product of two matrices that is known to be symmetric, from its lower half."""
+    n = x.shape[0]
+    total = np.empty((n, n), np.result_type(x, y)) if out is None else out
+    step = -(-n // _STRIPS)
+    for start in range(0, n, step):
+        stop = min(start + step, n)
+        np.matmul(x[start:], y[:, start:stop], out=total[start:, start:stop])
+        total[start:stop, stop:] = total[stop:, start:stop].T
+    return total
 
 
 def _inner_products(i: Pair) -> Step:

@@ -78,7 +78,10 @@ class Single(Instruction):
 
 @dataclass(frozen=True)
 class Pair(Instruction):
-    """The contraction of two arrays: BLAS where it is a product."""
+    """The contraction of two arrays: BLAS where it is a product.
+
+    Of a ``symmetric`` matrix one half is computed and the other copied.
+    """
 
     left: int
     right: int
@@ -86,6 +89,7 @@ class Pair(Instruction):
     right_labels: Labels
     out: Labels
     volume: int
+    symmetric: bool = False
 
     @property
     def sources(self) -> tuple[int, ...]:
@@ -94,7 +98,7 @@ class Pair(Instruction):
     @property
     def flops(self) -> int:
         summed = (set(self.left_labels) | set(self.right_labels)) - set(self.out)
-        return 2 * self.volume if summed else self.volume
+        return 2 * self.volume if summed and not self.symmetric else self.volume
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from math import inf, prod
@@ -17,6 +18,7 @@ import opt_einsum
 
 from wengert.errors import ShapeError
 from wengert.expr import Expr, topological
+from wengert.operations.algebra import is_symmetric
 from wengert.operations.control.programs import RUN_LENGTH, group_of, unknown_length
 from wengert.operations.reshaping import RESHAPE
 from wengert.operations.structural import (
@@ -107,7 +109,9 @@ class _Planner:
         for node in self.order:
             if node.primitive is CONTRACT and len(node.operands) <= _REGION_CAP:
                 merged.update(
-                    o for o in node.operands if o.primitive is CONTRACT and self.uses[o] == 1
+                    o
+                    for o in node.operands
+                    if o.primitive is CONTRACT and self.uses[o] == 1 and not _has_coefficient(o)
                 )
             elif node.primitive is ADD:
                 merged.update(
@@ -267,7 +271,14 @@ class _Planner:
                 labels.append(axes)
         if labels[0] != kept:
             slots[0] = self._single(slots[0], labels[0], kept, size)
+        elif kept == out and node.ndim == 2 and is_symmetric(node):
+            self._mark_symmetric(slots[0])
         return slots[0], kept, factor
+
+    def _mark_symmetric(self, slot: int) -> None:
+        last = self.instructions[-1]
+        if isinstance(last, Pair) and last.target == slot and last.left != last.right:
+            self.instructions[-1] = replace(last, symmetric=True)
 
     def _region(self, node: Expr) -> tuple[list[Expr], list[Labels], dict[int, int]]:
         """The operands of a contraction with its merged inner contractions flattened."""
@@ -391,6 +402,10 @@ def _is_constant(node: Expr) -> bool:
 def _without_coefficient(node: Expr) -> Hashable:
     """What contractions that differ in a factor only have in common."""
     return (node.operands, *node.params[:2]) if node.primitive is CONTRACT else node
+
+
+def _has_coefficient(node: Expr) -> bool:
+    return contraction_params(node)[2] != 1
 
 
 def _has_pattern(node: Expr) -> bool:
