@@ -1,0 +1,267 @@
+"""Which entries of derivatives can differ from zero, found from the expression of the function.
+
+One sweep carries along, for each node, on which entries of the leaves each of its entries depends
+(abstract interpretation; Griewank and Walther, Evaluating Derivatives, chapter 7). For second
+derivatives a sweep back says which entries reach the result, and the pairs of entries that meet
+nonlinearly there are collected (Walther, Computing sparse Hessians with automatic differentiation,
+2008; Gower and Mello, 2012). Both are exact but for cancellation, and never miss an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.expr import Expr, topological
+from wengert.operations.structure import is_contraction
+from wengert.primitive import Joint
+from wengert.structured.dependence import (
+    DensePatternError,
+    Links,
+    Pattern,
+    Support,
+    back_through,
+    empty,
+    identity,
+    interacts,
+    links_of,
+    pairs_in_product,
+    pattern_of,
+    rows_where,
+    size_of,
+    support_of,
+    through,
+)
+from wengert.structured.runs import RunPattern, run_pattern
+
+_ENTRIES = 2 * 10**8  # of patterns that are held at once
+
+
+def jacobian_pattern(
+    roots: Sequence[Expr],
+    leaves: Sequence[Expr],
+    supports: Mapping[Expr, Support] | None = None,
+    limit: int = _ENTRIES,
+) -> list[Pattern]:
+    """On which entries of the leaves each entry of functions depends.
+
+    Parameters
+    ----------
+    roots, leaves : sequence of Expr
+        Functions with known sizes, and variables.
+    supports : mapping of Expr to bool array, optional
+        Where other variables may differ from zero, if not everywhere.
+    limit : int
+        Entries of the patterns that are held.
+
+    Returns
+    -------
+    list of csr_array of bool
+        One a root: its entries in row order by those of all leaves, one leaf after the other.
+
+    Raises
+    ------
+    DensePatternError
+        Beyond the limit, or where a size is not known.
+    """
+    sweep = Sweep.over_leaves(roots, leaves, supports, limit)
+    return [sweep.pattern(root) for root in roots]
+
+
+def hessian_pattern(
+    roots: Sequence[Expr],
+    leaves: Sequence[Expr],
+    supports: Mapping[Expr, Support] | None = None,
+    limit: int = _ENTRIES,
+) -> Pattern:
+    """Which pairs of the leaves' entries have a second derivative in any entry of the functions.
+
+    Parameters
+    ----------
+    roots, leaves, supports, limit
+        As in :func:`jacobian_pattern`.
+
+    Returns
+    -------
+    csr_array of bool
+        Symmetric.
+    """
+    sweep = Sweep.over_leaves(roots, leaves, supports, limit)
+    return sweep.interactions(roots)
+
+
+class Sweep:
+    """A sweep over expressions, operands first.
+
+    Attributes
+    ----------
+    found : dict of Expr to csr_array
+        What is known of the nodes that depend on the leaves.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[Expr],
+        given: Mapping[Expr, Pattern],
+        columns: int,
+        supports: Mapping[Expr, Support] | None,
+        limit: int,
+    ) -> None:
+        self.order = topological(*roots)
+        self.columns = columns
+        self.limit = limit
+        self.found: dict[Expr, Pattern] = dict(given)
+        self.supports: dict[Expr, Support] = dict(supports or {})
+        self._links: dict[tuple[Expr, int], Links | None] = {}
+        self._runs: dict[Hashable, RunPattern] = {}
+        self._held = 0
+        for node in self.order:
+            self._visit(node)
+
+    @staticmethod
+    def over_leaves(
+        roots: Sequence[Expr],
+        leaves: Sequence[Expr],
+        supports: Mapping[Expr, Support] | None,
+        limit: int,
+    ) -> Sweep:
+        """With one column an entry of the leaves."""
+        counts = [size_of(leaf) for leaf in leaves]
+        total = sum(counts)
+        given: dict[Expr, Pattern] = {}
+        start = 0
+        for leaf, count in zip(leaves, counts, strict=True):
+            rows = np.arange(count)
+            given[leaf] = pattern_of(rows, start + rows, (count, total))
+            start += count
+        return Sweep(roots, given, total, supports, limit)
+
+    def pattern(self, node: Expr) -> Pattern:
+        """The node's dependence, one row an entry."""
+        found = self.found.get(node)
+        return empty(size_of(node), self.columns) if found is None else found
+
+    def supports_of(self, node: Expr) -> list[Support]:
+        """Of its operands."""
+        return [self.supports.get(o) for o in node.operands]
+
+    # ------------------------------------------------------------ first order
+
+    def _visit(self, node: Expr) -> None:
+        if node.operands or node not in self.found:
+            support = support_of(node, self.supports_of(node)) if node.operands or (
+                is_contraction(node)
+            ) else self.supports.get(node)  # fmt: skip
+            if support is not None:
+                self.supports[node] = support
+        if node in self.found or node.dtype != "real":
+            return
+        if not any(o in self.found for o in node.operands):
+            return
+        size_of(node)
+        found = self._of_run(node) if isinstance(node.primitive.derivative, Joint) else (
+            self._of_node(node)
+        )  # fmt: skip
+        if found is not None and found.nnz:
+            self._held += found.nnz
+            self.check(self._held)
+            self.found[node] = found
+
+    def check(self, entries: int) -> None:
+        """An error beyond the limit."""
+        if entries > self.limit:
+            raise DensePatternError("the pattern of a derivative has too many entries")
+
+    def links(self, node: Expr, k: int) -> Links | None:
+        """On which entries of an operand a node depends; None if on none."""
+        key = (node, k)
+        if key not in self._links:
+            self._links[key] = links_of(node, k, self.supports_of(node))
+        return self._links[key]
+
+    def _of_node(self, node: Expr) -> Pattern | None:
+        total: Pattern | None = None
+        for k, operand in enumerate(node.operands):
+            if operand in self.found and (links := self.links(node, k)) is not None:
+                arrived = through(links, self.found[operand])
+                total = arrived if total is None else total + arrived
+        return total
+
+    def _of_run(self, node: Expr) -> Pattern | None:
+        return self.run(node).result(node.param("part"))
+
+    def run(self, node: Expr) -> RunPattern:
+        """What a run of a program, of which the node is a result, does to the patterns."""
+        assert isinstance(node.primitive.derivative, Joint)
+        key = node.primitive.derivative.group(node)
+        if key not in self._runs:
+            self._runs[key] = run_pattern(node, self)
+        return self._runs[key]
+
+    # ------------------------------------------------------------ second order
+
+    def interactions(self, roots: Sequence[Expr]) -> Pattern:
+        """The pairs of columns that meet nonlinearly on the way to the roots."""
+        total = empty(self.columns, self.columns)
+        reached: dict[Expr, Any] = {r: np.ones(size_of(r), bool) for r in roots if r in self.found}
+        seen: set[Hashable] = set()
+        for node in reversed(self.order):
+            mask = reached.get(node)
+            if mask is None or not mask.any():
+                continue
+            rule = node.primitive.derivative
+            if isinstance(rule, Joint):
+                for operand in node.operands:
+                    if operand in self.found:
+                        reached[operand] = np.ones(size_of(operand), bool)
+                key = rule.group(node)
+                if key not in seen:
+                    seen.add(key)
+                    total = total + self.run(node).pairs()
+            elif node.operands:
+                total = total + self._pairs(node, mask)
+                self._reach_back(node, mask, reached)
+            self.check(total.nnz)
+        return (total + total.T).tocsr()
+
+    def _reach_back(self, node: Expr, mask: Any, reached: dict[Expr, Any]) -> None:
+        for k, operand in enumerate(node.operands):
+            if operand in self.found and (links := self.links(node, k)) is not None:
+                arrived = back_through(links, mask)
+                before = reached.get(operand)
+                reached[operand] = arrived if before is None else before | arrived
+
+    def _pairs(self, node: Expr, mask: Any) -> Pattern:
+        total = empty(self.columns, self.columns)
+        active = [k for k, o in enumerate(node.operands) if o in self.found]
+        for n, k in enumerate(active):
+            for j in active[n + is_contraction(node) :]:
+                if is_contraction(node):
+                    found = self._pairs_in_product(node, k, j, mask)
+                elif self.links(node, k) is None or not interacts(node, k, j):
+                    continue
+                else:
+                    found = self._pairs_in_function(node, k, j, mask)
+                total = total + found
+        return total
+
+    def _pairs_in_product(self, node: Expr, k: int, j: int, mask: Any) -> Pattern:
+        reached = None if mask.all() else mask
+        supports = self.supports_of(node)
+        first, meeting, second = pairs_in_product(node, k, j, supports, reached)
+        left = through(first, self.found[node.operands[k]])
+        right = through(second, self.found[node.operands[j]])
+        return left.T @ (meeting @ right)
+
+    def _pairs_in_function(self, node: Expr, k: int, j: int, mask: Any) -> Pattern:
+        """Pairs within an entry, or within the block that a function of several entries takes."""
+        one, other = self.links(node, k), self.links(node, j)
+        if one is None or other is None:
+            return empty(self.columns, self.columns)
+        if len(one) == 2:  # from entries to blocks, and to entries again
+            mask = one[0].T @ mask
+            one, other = one[1:], other[1:]
+        left = rows_where(through(one, self.found[node.operands[k]]), mask)
+        return left.T @ through(other, self.found[node.operands[j]])
