@@ -79,6 +79,15 @@ def empty(rows: int, columns: int) -> Pattern:
     return sparse.csr_array((rows, columns), dtype=bool)
 
 
+def united(patterns: Sequence[Pattern], count: int) -> Pattern:
+    """The union of square patterns."""
+    if not patterns:
+        return empty(count, count)
+    found = [p.tocoo() for p in patterns]
+    rows = np.concatenate([p.coords[0] for p in found])
+    return pattern_of(rows, np.concatenate([p.coords[1] for p in found]), (count, count))
+
+
 def identity(count: int) -> Pattern:
     """Each entry on itself."""
     return sparse.csr_array(
@@ -392,6 +401,12 @@ def _folded(node: Expr) -> Any:
 
 
 # ---------------------------------------------------------------- second order
+
+
+def is_linear(node: Expr) -> bool:
+    """Is the node declared linear in all its operands together?"""
+    primitive = node.primitive
+    return is_sum(node) or primitive.route is not None or isinstance(primitive.derivative, Linear)
 
 
 def interacts(node: Expr, k: int, j: int) -> bool:

@@ -19,7 +19,7 @@ from wengert.operations.control.programs import Program
 from wengert.operations.control.runs import Run, run_of
 from wengert.operations.discrete import int_array, known_values
 from wengert.primitive import Kind
-from wengert.structured.dependence import Pattern, Support, empty, identity, size_of
+from wengert.structured.dependence import Pattern, Support, empty, identity, size_of, united
 
 if TYPE_CHECKING:
     from wengert.structured.sparsity import Sweep
@@ -116,10 +116,7 @@ def _branch(node: Expr, sweep: Sweep) -> RunPattern:
         return total
 
     def pairs() -> Pattern:
-        total = empty(sweep.columns, sweep.columns)
-        for body in bodies:
-            total = total + _meeting(body, state)
-        return total
+        return united([_meeting(body, state) for body in bodies], sweep.columns)
 
     return RunPattern(result, pairs)
 
@@ -208,10 +205,8 @@ def _steps(run: Run, sweep: Sweep) -> RunPattern:
         return None if any(r is None for r in rows) else _stacked(rows, sweep.columns)
 
     def pairs() -> Pattern:
-        total = empty(sweep.columns, sweep.columns)
-        for t, state in zip(places, states, strict=True):
-            total = total + _meeting(bodies[t], state)
-        return total
+        found = [_meeting(bodies[t], s) for t, s in zip(places, states, strict=True)]
+        return united(found, sweep.columns)
 
     return RunPattern(result, pairs)
 

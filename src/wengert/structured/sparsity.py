@@ -24,8 +24,8 @@ from wengert.structured.dependence import (
     Support,
     back_through,
     empty,
-    identity,
     interacts,
+    is_linear,
     links_of,
     pairs_in_product,
     pattern_of,
@@ -33,6 +33,7 @@ from wengert.structured.dependence import (
     size_of,
     support_of,
     through,
+    united,
 )
 from wengert.structured.runs import RunPattern, run_pattern
 
@@ -204,7 +205,8 @@ class Sweep:
 
     def interactions(self, roots: Sequence[Expr]) -> Pattern:
         """The pairs of columns that meet nonlinearly on the way to the roots."""
-        total = empty(self.columns, self.columns)
+        parts: list[Pattern] = []
+        held = 0
         reached: dict[Expr, Any] = {r: np.ones(size_of(r), bool) for r in roots if r in self.found}
         seen: set[Hashable] = set()
         for node in reversed(self.order):
@@ -217,14 +219,19 @@ class Sweep:
                     if operand in self.found:
                         reached[operand] = np.ones(size_of(operand), bool)
                 key = rule.group(node)
-                if key not in seen:
-                    seen.add(key)
-                    total = total + self.run(node).pairs()
-            elif node.operands:
-                total = total + self._pairs(node, mask)
+                more = [] if key in seen else [self.run(node).pairs()]
+                seen.add(key)
+            else:
+                more = self._pairs(node, mask)
                 self._reach_back(node, mask, reached)
-            self.check(total.nnz)
-        return (total + total.T).tocsr()
+            parts += more
+            held += sum(p.nnz for p in more)
+            if held > self.limit:
+                parts = [united(parts, self.columns)]
+                held = 2 * parts[0].nnz
+                self.check(held)
+        found = united(parts, self.columns)
+        return united([found, found.T], self.columns)
 
     def _reach_back(self, node: Expr, mask: Any, reached: dict[Expr, Any]) -> None:
         for k, operand in enumerate(node.operands):
@@ -233,19 +240,22 @@ class Sweep:
                 before = reached.get(operand)
                 reached[operand] = arrived if before is None else before | arrived
 
-    def _pairs(self, node: Expr, mask: Any) -> Pattern:
-        total = empty(self.columns, self.columns)
-        active = [k for k, o in enumerate(node.operands) if o in self.found]
+    def _pairs(self, node: Expr, mask: Any) -> list[Pattern]:
+        if is_linear(node):
+            return []
+        product = is_contraction(node)
+        active = [
+            k for k, o in enumerate(node.operands)
+            if o in self.found and self.links(node, k) is not None
+        ]  # fmt: skip
+        found: list[Pattern] = []
         for n, k in enumerate(active):
-            for j in active[n + is_contraction(node) :]:
-                if is_contraction(node):
-                    found = self._pairs_in_product(node, k, j, mask)
-                elif self.links(node, k) is None or not interacts(node, k, j):
-                    continue
-                else:
-                    found = self._pairs_in_function(node, k, j, mask)
-                total = total + found
-        return total
+            for j in active[n + product :]:
+                if product:
+                    found.append(self._pairs_in_product(node, k, j, mask))
+                elif interacts(node, k, j):
+                    found.append(self._pairs_in_function(node, k, j, mask))
+        return found
 
     def _pairs_in_product(self, node: Expr, k: int, j: int, mask: Any) -> Pattern:
         reached = None if mask.all() else mask
@@ -258,8 +268,7 @@ class Sweep:
     def _pairs_in_function(self, node: Expr, k: int, j: int, mask: Any) -> Pattern:
         """Pairs within an entry, or within the block that a function of several entries takes."""
         one, other = self.links(node, k), self.links(node, j)
-        if one is None or other is None:
-            return empty(self.columns, self.columns)
+        assert one is not None and other is not None
         if len(one) == 2:  # from entries to blocks, and to entries again
             mask = one[0].T @ mask
             one, other = one[1:], other[1:]

@@ -23,6 +23,7 @@ from wengert.transforms.differentiate import (
     value_and_grad,
 )
 from wengert.transforms.directional import hvp, jvp, linearize, vjp
+from wengert.transforms.patterns import sparsity
 
 __all__ = [
     "Compiled",
@@ -49,6 +50,7 @@ __all__ = [
     "laplacian",
     "linearize",
     "scan",
+    "sparsity",
     "stop_gradient",
     "value_and_grad",
     "vjp",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,23 @@ import optree
 
 from wengert.errors import TracingError
 from wengert.expr import Expr
-from wengert.structured import StructuredArray, StructuredBlocks, layout_of
+from wengert.rewrite import recognise
+from wengert.structured import Layout, StructuredArray, StructuredBlocks, layout_of
+from wengert.structured.compressed import choose, compressed, gradient, is_large
+from wengert.transforms.patterns import (
+    Supports,
+    entries_of,
+    first_order,
+    second_order,
+    with_outside_known,
+)
 from wengert.transforms.recording import Recorded, Tree
 
-Row = Sequence[Expr]
+Row = tuple[Expr, ...]
+Laid = tuple[Layout, tuple[Expr, ...]]
+
+_LIMIT = 2 * 10**7  # entries of patterns that are held to find out whether one is sparse
+_CACHED = 256  # compressed derivatives that are kept
 
 
 def check_order(order: int) -> None:
@@ -28,9 +43,12 @@ def structured_derivative(recorded: Recorded, exprs: Sequence[Expr], order: int)
     One array for one function of one array; a :class:`StructuredBlocks` for a Jacobian or a
     scalar function's Hessian by a pytree; a pytree of structured arrays otherwise.
     """
-    arrays = structured_arrays(recorded, exprs, [leaf.ndim for leaf in recorded.leaves])
     scalar = len(recorded.roots) == 1 and recorded.roots[0].ndim == 0
     inputs, outputs = recorded.structure, recorded.output
+    found = _layouts(exprs, [leaf.ndim for leaf in recorded.leaves])
+    if order == 1 or (order == 2 and scalar):
+        found = _compressed_where_cheaper(recorded, found, order)
+    arrays = _arrays(recorded, found)
     if order == 1:
         return as_grid(arrays, outputs, inputs)
     if order == 2 and scalar and _is_leaf(outputs):
@@ -48,7 +66,14 @@ def structured_arrays(
     recorded: Recorded, exprs: Sequence[Expr], columns: Sequence[int]
 ) -> list[StructuredArray]:
     """Structured arrays of expressions whose columns are those of the leaves, in turn."""
-    found = [layout_of(e, columns[k % len(columns)]) for k, e in enumerate(exprs)]
+    return _arrays(recorded, _layouts(exprs, columns))
+
+
+def _layouts(exprs: Sequence[Expr], columns: Sequence[int]) -> list[Laid]:
+    return [layout_of(e, columns[k % len(columns)]) for k, e in enumerate(exprs)]
+
+
+def _arrays(recorded: Recorded, found: Sequence[Laid]) -> list[StructuredArray]:
     cores = [core for _, stored in found for core in stored]
     dtype = np.result_type(*recorded.dtypes, *recorded.leaf_dtypes)
     dtypes = [dtype if core.dtype == "real" else np.dtype(int) for core in cores]
@@ -71,6 +96,63 @@ def as_grid(arrays: Sequence[StructuredArray], rows: Any, columns: Any) -> Tree:
     if not grid:
         raise TracingError("structured=True: there is nothing to differentiate by")
     return StructuredBlocks(grid, rows, columns)
+
+
+# ---------------------------------------------------------------- compression
+
+
+def _compressed_where_cheaper(
+    recorded: Recorded, found: Sequence[Laid], order: int
+) -> list[Laid]:
+    """Derivatives that would be stored whole, though they are sparse, from few sweeps instead.
+
+    The rule: at least half of the entries would be stored, there are 4096 or more, a quarter of
+    them at most can differ from zero, and the colours are at most a quarter of the shorter side.
+    """
+    whole = [k for k, (layout, cores) in enumerate(found) if _is_stored_whole(layout, cores)]
+    if not whole:
+        return list(found)
+    roots, supports = with_outside_known(recorded)
+    leaves = recorded.leaves
+    result = list(found)
+    for k in whole:
+        i, j = divmod(k, len(leaves))
+        if order == 1:
+            made = _compressed_jacobian(recorded.roots[i], roots, i, leaves, j, supports)
+        else:
+            made = _compressed_hessian(recorded.roots[0], roots[0], leaves, i, j, supports)
+        result[k] = made or found[k]
+    return result
+
+
+def _is_stored_whole(layout: Layout, cores: Sequence[Expr]) -> bool:
+    stored: list[Any] = [prod(core.shape) for core in cores]  # pyright: ignore
+    return is_large(layout.shape) and 2 * sum(stored) >= prod(layout.shape)
+
+
+@lru_cache(maxsize=_CACHED)
+def _compressed_jacobian(
+    root: Expr, roots: Row, i: int, leaves: Row, j: int, supports: Supports
+) -> Laid | None:
+    patterns = first_order(roots, leaves, supports, _LIMIT)
+    if patterns is None:
+        return None
+    cut = entries_of(leaves)
+    choice = choose(patterns[i][:, cut[j] : cut[j + 1]])
+    return choice and compressed(recognise(root), leaves[j], choice)
+
+
+@lru_cache(maxsize=_CACHED)
+def _compressed_hessian(
+    root: Expr, known: Expr, leaves: Row, i: int, j: int, supports: Supports
+) -> Laid | None:
+    pattern = second_order(known, leaves, supports, _LIMIT)
+    if pattern is None:
+        return None
+    cut = entries_of(leaves)
+    block = pattern[cut[i] : cut[i + 1], cut[j] : cut[j + 1]]
+    choice = choose(block, symmetric=i == j)
+    return choice and compressed(gradient(recognise(root), leaves[i]), leaves[j], choice)
 
 
 def _is_leaf(spec: Any) -> bool:
