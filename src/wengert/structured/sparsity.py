@@ -29,15 +29,16 @@ from wengert.structured.dependence import (
     links_of,
     pairs_in_product,
     pattern_of,
+    products_in,
     rows_where,
     size_of,
     support_of,
-    through,
     united,
 )
 from wengert.structured.runs import RunPattern, run_pattern
 
 _ENTRIES = 2 * 10**8  # of patterns that are held at once
+_WORK = 20  # products of entries to make, for each that may be held
 
 
 def jacobian_pattern(
@@ -45,6 +46,7 @@ def jacobian_pattern(
     leaves: Sequence[Expr],
     supports: Mapping[Expr, Support] | None = None,
     limit: int = _ENTRIES,
+    most: int = _ENTRIES,
 ) -> list[Pattern]:
     """On which entries of the leaves each entry of functions depends.
 
@@ -55,7 +57,9 @@ def jacobian_pattern(
     supports : mapping of Expr to bool array, optional
         Where other variables may differ from zero, if not everywhere.
     limit : int
-        Entries of the patterns that are held.
+        Entries of the patterns that are held, of all nodes.
+    most : int
+        Entries of one node's pattern.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def jacobian_pattern(
     DensePatternError
         Beyond the limit, or where a size is not known.
     """
-    sweep = Sweep.over_leaves(roots, leaves, supports, limit)
+    sweep = Sweep.over_leaves(roots, leaves, supports, limit, most)
     return [sweep.pattern(root) for root in roots]
 
 
@@ -76,6 +80,7 @@ def hessian_pattern(
     leaves: Sequence[Expr],
     supports: Mapping[Expr, Support] | None = None,
     limit: int = _ENTRIES,
+    most: int = _ENTRIES,
 ) -> Pattern:
     """Which pairs of the leaves' entries have a second derivative in any entry of the functions.
 
@@ -83,6 +88,8 @@ def hessian_pattern(
     ----------
     roots, leaves, supports, limit
         As in :func:`jacobian_pattern`.
+    most : int
+        Pairs that meet in one entry of a node.
 
     Returns
     -------
@@ -90,6 +97,7 @@ def hessian_pattern(
         Symmetric.
     """
     sweep = Sweep.over_leaves(roots, leaves, supports, limit)
+    sweep.most = most
     return sweep.interactions(roots)
 
 
@@ -109,15 +117,16 @@ class Sweep:
         columns: int,
         supports: Mapping[Expr, Support] | None,
         limit: int,
+        most: int,
     ) -> None:
         self.order = topological(*roots)
         self.columns = columns
-        self.limit = limit
+        self.limit, self.most = limit, most
         self.found: dict[Expr, Pattern] = dict(given)
         self.supports: dict[Expr, Support] = dict(supports or {})
         self._links: dict[tuple[Expr, int], Links | None] = {}
         self._runs: dict[Hashable, RunPattern] = {}
-        self._held = 0
+        self._held = self._work = 0
         for node in self.order:
             self._visit(node)
 
@@ -127,6 +136,7 @@ class Sweep:
         leaves: Sequence[Expr],
         supports: Mapping[Expr, Support] | None,
         limit: int,
+        most: int = _ENTRIES,
     ) -> Sweep:
         """With one column an entry of the leaves."""
         counts = [size_of(leaf) for leaf in leaves]
@@ -137,7 +147,7 @@ class Sweep:
             rows = np.arange(count)
             given[leaf] = pattern_of(rows, start + rows, (count, total))
             start += count
-        return Sweep(roots, given, total, supports, limit)
+        return Sweep(roots, given, total, supports, limit, most)
 
     def pattern(self, node: Expr) -> Pattern:
         """The node's dependence, one row an entry."""
@@ -167,13 +177,20 @@ class Sweep:
         )  # fmt: skip
         if found is not None and found.nnz:
             self._held += found.nnz
-            self.check(self._held)
+            self.check(max(self._held, found.nnz - self.most + self.limit))
             self.found[node] = found
 
-    def check(self, entries: int) -> None:
-        """An error beyond the limit."""
-        if entries > self.limit:
+    def check(self, entries: int, work: int = 0) -> None:
+        """An error beyond the limits."""
+        self._work += work
+        if entries > self.limit or self._work > _WORK * self.limit:
             raise DensePatternError("the pattern of a derivative has too many entries")
+
+    def _through(self, links: Links, pattern: Pattern) -> Pattern:
+        for link in reversed(links):
+            self.check(0, products_in(link, pattern))
+            pattern = link @ pattern
+        return pattern
 
     def links(self, node: Expr, k: int) -> Links | None:
         """On which entries of an operand a node depends; None if on none."""
@@ -186,7 +203,7 @@ class Sweep:
         total: Pattern | None = None
         for k, operand in enumerate(node.operands):
             if operand in self.found and (links := self.links(node, k)) is not None:
-                arrived = through(links, self.found[operand])
+                arrived = self._through(links, self.found[operand])
                 total = arrived if total is None else total + arrived
         return total
 
@@ -261,9 +278,9 @@ class Sweep:
         reached = None if mask.all() else mask
         supports = self.supports_of(node)
         first, meeting, second = pairs_in_product(node, k, j, supports, reached)
-        left = through(first, self.found[node.operands[k]])
-        right = through(second, self.found[node.operands[j]])
-        return left.T @ (meeting @ right)
+        left = self._through(first, self.found[node.operands[k]])
+        right = self._through(second, self.found[node.operands[j]])
+        return self._meeting(left, self._through((meeting,), right))
 
     def _pairs_in_function(self, node: Expr, k: int, j: int, mask: Any) -> Pattern:
         """Pairs within an entry, or within the block that a function of several entries takes."""
@@ -272,5 +289,13 @@ class Sweep:
         if len(one) == 2:  # from entries to blocks, and to entries again
             mask = one[0].T @ mask
             one, other = one[1:], other[1:]
-        left = rows_where(through(one, self.found[node.operands[k]]), mask)
-        return left.T @ through(other, self.found[node.operands[j]])
+        left = rows_where(self._through(one, self.found[node.operands[k]]), mask)
+        return self._meeting(left, self._through(other, self.found[node.operands[j]]))
+
+    def _meeting(self, left: Pattern, right: Pattern) -> Pattern:
+        """The columns that have an entry in one row."""
+        pairs = np.diff(left.indptr).astype(np.int64) * np.diff(right.indptr)
+        if pairs.max(initial=0) > self.most:
+            raise DensePatternError("too many entries meet in one entry of a function")
+        self.check(0, int(pairs.sum()))
+        return left.T @ right

@@ -28,6 +28,7 @@ Row = tuple[Expr, ...]
 Laid = tuple[Layout, tuple[Expr, ...]]
 
 _LIMIT = 2 * 10**7  # entries of patterns that are held to find out whether one is sparse
+_LEAST = 10**5  # entries of a pattern that are always few
 _CACHED = 256  # compressed derivatives that are kept
 
 
@@ -134,10 +135,11 @@ def _is_stored_whole(layout: Layout, cores: Sequence[Expr]) -> bool:
 def _compressed_jacobian(
     root: Expr, roots: Row, i: int, leaves: Row, j: int, supports: Supports
 ) -> Laid | None:
-    patterns = first_order(roots, leaves, supports, _LIMIT)
+    cut = entries_of(leaves)
+    most = max(entries_of(roots)[-1] * cut[-1], _LEAST)  # those of the dense derivative
+    patterns = first_order(roots, leaves, supports, _LIMIT, most)
     if patterns is None:
         return None
-    cut = entries_of(leaves)
     choice = choose(patterns[i][:, cut[j] : cut[j + 1]])
     return choice and compressed(recognise(root), leaves[j], choice)
 
@@ -146,10 +148,10 @@ def _compressed_jacobian(
 def _compressed_hessian(
     root: Expr, known: Expr, leaves: Row, i: int, j: int, supports: Supports
 ) -> Laid | None:
-    pattern = second_order(known, leaves, supports, _LIMIT)
+    cut = entries_of(leaves)
+    pattern = second_order(known, leaves, supports, _LIMIT, cut[-1] ** 2 // 4)
     if pattern is None:
         return None
-    cut = entries_of(leaves)
     block = pattern[cut[i] : cut[i + 1], cut[j] : cut[j + 1]]
     choice = choose(block, symmetric=i == j)
     return choice and compressed(gradient(recognise(root), leaves[i]), leaves[j], choice)

@@ -27,7 +27,7 @@ Exprs = tuple[Expr, ...]
 Supports = tuple[tuple[Expr, Table], ...]
 
 _CACHED = 128  # patterns that are kept
-_LARGE = 10**7  # entries of an array from outside whose zeros are not looked at
+_LARGE = 4 * 10**6  # entries of an array from outside whose zeros are not looked at
 
 
 def sparsity(f: Function, argnums: Argnums = 0, *, order: int = 1) -> Function:
@@ -132,22 +132,24 @@ def with_outside_known(recorded: Recorded) -> tuple[Exprs, Supports]:
 
 @lru_cache(maxsize=_CACHED)
 def first_order(
-    roots: Exprs, leaves: Exprs, supports: Supports, limit: int
+    roots: Exprs, leaves: Exprs, supports: Supports, limit: int, most: int
 ) -> tuple[Pattern, ...] | None:
     """The patterns of functions; None beyond the limit."""
     given = {leaf: table.array for leaf, table in supports}
     try:
-        return tuple(jacobian_pattern(roots, leaves, given, limit))
+        return tuple(jacobian_pattern(roots, leaves, given, limit, most))
     except DensePatternError:
         return None
 
 
 @lru_cache(maxsize=_CACHED)
-def second_order(root: Expr, leaves: Exprs, supports: Supports, limit: int) -> Pattern | None:
+def second_order(
+    root: Expr, leaves: Exprs, supports: Supports, limit: int, most: int
+) -> Pattern | None:
     """The pattern of a scalar function's Hessian; None beyond the limit."""
     given = {leaf: table.array for leaf, table in supports}
     try:
-        return hessian_pattern([root], leaves, given, limit)
+        return hessian_pattern([root], leaves, given, limit, most)
     except DensePatternError:
         return None
 
