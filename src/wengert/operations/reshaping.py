@@ -210,6 +210,8 @@ def _route(node: Expr, k: int) -> Route | None:
         split = [Place((x,)) for x in labels]
         if len(coarser) == 1:
             merged = [Place(labels)]
+        elif not coarser:  # axes of size 1 that come or go
+            merged = []
         else:
             places = np.unravel_index(np.arange(prod(finer)), coarser)
             merged = [Place(labels, int_array(p.reshape(finer))) for p in places]

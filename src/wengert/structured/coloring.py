@@ -34,8 +34,8 @@ def color_columns(pattern: Pattern) -> Colors:
 
     Examples
     --------
-    >>> tridiagonal = sparse.diags_array([1, 1, 1], offsets=[-1, 0, 1], shape=(6, 6), dtype=bool)
-    >>> color_columns(tridiagonal.tocsr())
+    >>> near = np.abs(np.subtract.outer(np.arange(6), np.arange(6))) <= 1
+    >>> color_columns(sparse.csr_array(near))
     array([0, 1, 2, 0, 1, 2])
     """
     rows_of = _lists(pattern.tocsc())
@@ -45,7 +45,10 @@ def color_columns(pattern: Pattern) -> Colors:
 
 
 def color_symmetric(pattern: Pattern) -> Colors:
-    """A star colouring: neighbours differ, and every path of four has three colours or more.
+    """A colouring by which each entry of a symmetric matrix, or its mirror image, can be read.
+
+    That is a star colouring (neighbours differ, and every path of four vertices has three colours
+    or more), or a colouring of the columns if it has fewer colours.
 
     Parameters
     ----------
@@ -55,7 +58,7 @@ def color_symmetric(pattern: Pattern) -> Colors:
     Returns
     -------
     ndarray of int
-        One a column. A colouring of the columns is one, too, and is taken if it has fewer.
+        One a column.
 
     Examples
     --------

@@ -255,7 +255,7 @@ def _batch_axes(node: Expr, operand: Expr) -> int:
                          for k, o in enumerate(operands))  # fmt: skip
         try:
             shape = node.primitive.infer(operands, node.params)
-        except WengertError:
+        except (WengertError, IndexError):  # too few axes
             break
         if shape != node.shape[found + 1 :]:
             break
@@ -274,7 +274,7 @@ def _linear(node: Expr, rule: Linear) -> Links:
         return _blocks(node, operand, lead)
     units = np.eye(prod(acted)).reshape(prod(acted), *acted)
     matrix = node.primitive.evaluate(node, units, *others)
-    own = sparse.csr_array(np.asarray(matrix).reshape(prod(acted), -1).T != 0)
+    own = sparse.csr_array(np.asarray(matrix).reshape(prod(acted), prod(given)).T != 0)
     copies: Any = prod(operand.shape[:lead])  # pyright: ignore
     return (sparse.kron(identity(copies), own, format="csr").astype(bool),)
 
