@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from wengert.expr import Expr
+from wengert.backends import run as evaluate
+from wengert.expr import Expr, rebuild, topological
 from wengert.operations.control.programs import Program
 from wengert.operations.control.runs import Run, run_of
 from wengert.operations.discrete import int_array, known_values
+from wengert.operations.rebuild import with_operands
+from wengert.operations.structure import is_variable
 from wengert.primitive import Kind
-from wengert.structured.dependence import Pattern, Support, empty, identity, size_of, united
+from wengert.structured.dependence import DensePatternError, Pattern, Support, empty, identity, size_of, united
 
 if TYPE_CHECKING:
     from wengert.structured.sparsity import Sweep
@@ -56,7 +59,9 @@ def run_pattern(node: Expr, sweep: Sweep) -> RunPattern:
     if node.primitive.kind is Kind.BRANCH:
         return _branch(node, sweep)
     run = run_of(node)
-    return _any_steps(run, sweep) if run.looks else _steps(run, sweep)
+    if run.looks or not isinstance(run.length, int):
+        return _any_steps(run, sweep)
+    return _steps(run, sweep)
 
 
 def _body(program: Program, supports: Sequence[Support], sweep: Sweep) -> _Body:
@@ -77,7 +82,24 @@ def _folded(program: Program, values: Mapping[int, Any]) -> Program:
     arguments = [
         int_array(values[k]) if k in values else x for k, x in enumerate(program.leaves)
     ]
-    return Program(tuple(program(*arguments)), program.leaves)
+    return Program(_constants_folded(program(*arguments)), program.leaves)
+
+
+def _constants_folded(roots: Sequence[Expr]) -> tuple[Expr, ...]:
+    """Expressions in which integers and truth values of no variables are written out."""
+    order = topological(*roots)
+    closed: set[Expr] = set()
+    for node in order:
+        if not is_variable(node) and all(o in closed for o in node.operands):
+            closed.add(node)
+    computed = {n for n in closed if n.dtype != "real" and known_values(n) is None}
+    used = [n for n in order if n in computed
+            and (n in roots or any(n in m.operands for m in order if m not in computed))]  # fmt: skip
+    if not used:
+        return tuple(roots)
+    arrays = evaluate(tuple(used), {})
+    memo = {n: int_array(a) for n, a in zip(used, arrays, strict=True)}
+    return tuple(rebuild(root, with_operands, memo) for root in roots)
 
 
 def _known(operands: Sequence[Expr], first: int = 0) -> dict[int, Any]:
@@ -174,7 +196,8 @@ class _Loop:
 def _steps(run: Run, sweep: Sweep) -> RunPattern:
     """Step after step."""
     loop = _Loop(run, sweep)
-    length = int(run.length) if isinstance(run.length, int) else 0
+    assert isinstance(run.length, int)
+    length = run.length
     places = [t if not run.reverse else length - 1 - t for t in range(length)]
     bodies = _bodies(loop, length)
     sequences = [sweep.pattern(x) for x in run.sequences if x.dtype == "real"]
@@ -228,6 +251,8 @@ def _union(patterns: Sequence[Pattern]) -> Pattern:
 
 def _any_steps(run: Run, sweep: Sweep) -> RunPattern:
     """The union over any number of steps: the closure of the body's pattern."""
+    if run.sequences:
+        raise DensePatternError("a loop runs over a sequence whose length is not known")
     loop = _Loop(run, sweep)
     body = loop.body({})
     whole = loop.carried(body)
@@ -247,11 +272,13 @@ def _any_steps(run: Run, sweep: Sweep) -> RunPattern:
     def result(part: int) -> Pattern | None:
         kind, index = run.kind_of(part)
         if kind == "output":
-            return None  # the number of steps is an integer
-        found = loop.carry(carry, index)
+            own = body.jacobians[loop.n + index]  # none of the number of steps, an integer
+            found = None if own is None else own @ state
+        else:
+            found = loop.carry(carry, index)
         if kind == "final" or found is None:
             return found
-        assert isinstance(run.length, int)
+        assert isinstance(run.length, int)  # others have no size
         return _stacked([found] * run.length, sweep.columns)
 
     return RunPattern(result, lambda: _meeting(body, state))

@@ -9,7 +9,17 @@ import numpy as np
 
 from wengert.errors import ShapeError, UnknownValueError
 from wengert.expr import Expr
-from wengert.operations import add, apply, int_array, rearrange, reshape, slice_, take, where
+from wengert.operations import (
+    add,
+    apply,
+    int_array,
+    ones,
+    rearrange,
+    reshape,
+    slice_,
+    take,
+    where,
+)
 from wengert.primitive import registry
 from wengert.shapes import total_size
 from wengert.tracing.array import TracedArray
@@ -269,8 +279,8 @@ def _updated(array: Any, index: Any, values: Any, how: str) -> Any:
         hit[plain] = True
         mask = int_array(hit)
     else:
-        ones = lift(trace, np.ones(places.shape), "real")
-        mask = apply(registry["greater"], *spread(_scattered(ones, places, x), lift(trace, 0.0)))
+        hits = _scattered(ones(places.shape), places, x)
+        mask = apply(registry["greater"], *spread(hits, lift(trace, 0.0)))
     return TracedArray(where(mask, sent, x), trace, dtype)
 
 
