@@ -31,6 +31,7 @@ from wengert.operations.structure import (
 )
 from wengert.operations.tables import over
 from wengert.primitive import Constant, Linear, Partials, Place, Route, Undefined
+from wengert.shapes import concrete
 
 Pattern = Any
 """A ``scipy.sparse.csr_array`` of truth values."""
@@ -63,7 +64,7 @@ def size_of(node: Expr) -> int:
     """
     if not all(isinstance(s, int) for s in node.shape):
         raise DensePatternError(f"a {node.name} has an axis whose size is known as it runs only")
-    return prod(node.shape)  # pyright: ignore[reportReturnType, reportArgumentType, reportCallIssue]
+    return prod(concrete(node.shape))
 
 
 def pattern_of(rows: Any, columns: Any, shape: tuple[int, int]) -> Pattern:
@@ -203,14 +204,22 @@ def _contraction(node: Expr, k: int, supports: Sequence[Support]) -> Links:
 # ---------------------------------------------------------------- entries that move
 
 
+def _known_route(node: Expr, k: int) -> Route | None:
+    """How the entries of an operand move, if that is known before anything is computed."""
+    route = node.primitive.route and node.primitive.route(node, k)
+    if route is None:
+        return None
+    tables = [place.at for place in (*route.result, *route.operand) if place.at is not None]
+    return None if any(known_values(table) is None for table in tables) else route
+
+
 def _moved(node: Expr, operand: Expr, route: Route) -> Pattern:
-    lead: Any = operand.shape[: operand.ndim - len(route.operand)]
-    sizes: Any = route.sizes
-    shape: Any = node.shape
-    rows = _places(route.result, sizes, shape[len(lead) :])
-    columns = _places(route.operand, sizes, operand.shape[len(lead) :])
-    copies = prod(lead)
-    out, inner = prod(shape[len(lead) :]), prod(operand.shape[len(lead) :])  # pyright: ignore
+    cut = operand.ndim - len(route.operand)
+    sizes = concrete(route.sizes)
+    shape, given = concrete(node.shape[cut:]), concrete(operand.shape[cut:])
+    rows = _places(route.result, sizes, shape)
+    columns = _places(route.operand, sizes, given)
+    copies, out, inner = prod(concrete(operand.shape[:cut])), prod(shape), prod(given)
     first = np.arange(copies)[:, None]
     return pattern_of(
         (first * out + rows).ravel(),
@@ -224,7 +233,9 @@ def _places(places: Sequence[Place], sizes: tuple[int, ...], shape: Any) -> Any:
     total: Any = np.zeros((1,) * len(sizes), np.intp)
     for place, size in zip(places, shape, strict=True):
         inner = tuple(sizes[x] for x in place.labels)
-        table = np.arange(prod(inner)).reshape(inner) if place.at is None else known_values(place.at)
+        table = (
+            np.arange(prod(inner)).reshape(inner) if place.at is None else known_values(place.at)
+        )
         total = total * size + over(table, place.labels, labels)
     return np.broadcast_to(total, sizes).ravel()
 
@@ -303,13 +314,13 @@ def links_of(node: Expr, k: int, supports: Sequence[Support]) -> Links | None:
         return None if is_zero(node) else _contraction(node, k, supports)
     if is_sum(node):
         return ()
-    if node.primitive.route is not None and (route := node.primitive.route(node, k)) is not None:
+    if (route := _known_route(node, k)) is not None:
         return (_moved(node, operand, route),)
     if node.primitive.elementwise:
         return _chosen(node, k)
     if node.primitive.masking:
         mask = known_values(node.operands[-1])
-        return () if mask is None else (_diagonal(np.broadcast_to(mask, node.shape)),)
+        return () if mask is None else (_diagonal(np.broadcast_to(mask, concrete(node.shape))),)
     if isinstance(rule, Linear):
         return _linear(node, rule) if k == 0 else None
     return _blocks(node, operand, _batch_axes(node, operand))
@@ -327,7 +338,7 @@ def _chosen(node: Expr, k: int) -> Links:
     if passed is None or not passed.primitive.masking or passed.shape != node.shape:
         return ()
     mask = known_values(passed.operands[-1])
-    return () if mask is None else (_diagonal(np.broadcast_to(mask, node.shape)),)
+    return () if mask is None else (_diagonal(np.broadcast_to(mask, concrete(node.shape))),)
 
 
 # ---------------------------------------------------------------- supports
@@ -356,7 +367,7 @@ def _support(node: Expr, supports: Sequence[Support], shape: tuple[int, ...]) ->
         total = np.zeros(prod(shape), bool)
         for k, operand in enumerate(node.operands):
             if operand.dtype == "real":
-                route = primitive.route(node, k)
+                route = _known_route(node, k)
                 if route is None:
                     return None
                 own = supports[k]

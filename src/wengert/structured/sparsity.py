@@ -35,7 +35,7 @@ from wengert.structured.dependence import (
     support_of,
     united,
 )
-from wengert.structured.runs import RunPattern, run_pattern
+from wengert.structured.run_patterns import RunPattern, run_pattern
 
 _ENTRIES = 2 * 10**8  # of patterns that are held at once
 _WORK = 20  # products of entries to make, for each that may be held
@@ -97,7 +97,7 @@ def hessian_pattern(
         Symmetric.
     """
     sweep = Sweep.over_leaves(roots, leaves, supports, limit)
-    sweep.most = most
+    sweep.most = most  # of pairs, from here on
     return sweep.interactions(roots)
 
 
@@ -161,10 +161,8 @@ class Sweep:
     # ------------------------------------------------------------ first order
 
     def _visit(self, node: Expr) -> None:
-        if node.operands or node not in self.found:
-            support = support_of(node, self.supports_of(node)) if node.operands or (
-                is_contraction(node)
-            ) else self.supports.get(node)  # fmt: skip
+        if node not in self.supports:
+            support = support_of(node, self.supports_of(node))
             if support is not None:
                 self.supports[node] = support
         if node in self.found or node.dtype != "real":
@@ -172,12 +170,15 @@ class Sweep:
         if not any(o in self.found for o in node.operands):
             return
         size_of(node)
-        found = self._of_run(node) if isinstance(node.primitive.derivative, Joint) else (
-            self._of_node(node)
-        )  # fmt: skip
+        if isinstance(node.primitive.derivative, Joint):
+            found = self.run(node).result(node.param("part"))
+        else:
+            found = self._of_node(node)
         if found is not None and found.nnz:
+            if found.nnz > self.most:
+                raise DensePatternError("the pattern of a node has too many entries")
             self._held += found.nnz
-            self.check(max(self._held, found.nnz - self.most + self.limit))
+            self.check(self._held)
             self.found[node] = found
 
     def check(self, entries: int, work: int = 0) -> None:
@@ -206,9 +207,6 @@ class Sweep:
                 arrived = self._through(links, self.found[operand])
                 total = arrived if total is None else total + arrived
         return total
-
-    def _of_run(self, node: Expr) -> Pattern | None:
-        return self.run(node).result(node.param("part"))
 
     def run(self, node: Expr) -> RunPattern:
         """What a run of a program, of which the node is a result, does to the patterns."""
@@ -285,7 +283,8 @@ class Sweep:
     def _pairs_in_function(self, node: Expr, k: int, j: int, mask: Any) -> Pattern:
         """Pairs within an entry, or within the block that a function of several entries takes."""
         one, other = self.links(node, k), self.links(node, j)
-        assert one is not None and other is not None
+        assert one is not None
+        assert other is not None
         if len(one) == 2:  # from entries to blocks, and to entries again
             mask = one[0].T @ mask
             one, other = one[1:], other[1:]

@@ -102,9 +102,7 @@ def as_grid(arrays: Sequence[StructuredArray], rows: Any, columns: Any) -> Tree:
 # ---------------------------------------------------------------- compression
 
 
-def _compressed_where_cheaper(
-    recorded: Recorded, found: Sequence[Laid], order: int
-) -> list[Laid]:
+def _compressed_where_cheaper(recorded: Recorded, found: Sequence[Laid], order: int) -> list[Laid]:
     """Derivatives that would be stored whole, though they are sparse, from few sweeps instead.
 
     The rule: at least half of the entries would be stored, there are 4096 or more, a quarter of

@@ -22,7 +22,15 @@ from wengert.operations.discrete import int_array, known_values
 from wengert.operations.rebuild import with_operands
 from wengert.operations.structure import is_variable
 from wengert.primitive import Kind
-from wengert.structured.dependence import DensePatternError, Pattern, Support, empty, identity, size_of, united
+from wengert.structured.dependence import (
+    DensePatternError,
+    Pattern,
+    Support,
+    empty,
+    identity,
+    size_of,
+    united,
+)
 
 if TYPE_CHECKING:
     from wengert.structured.sparsity import Sweep
@@ -79,9 +87,7 @@ def _folded(program: Program, values: Mapping[int, Any]) -> Program:
     """The program with integers and truth values in the place of some leaves."""
     if not values:
         return program
-    arguments = [
-        int_array(values[k]) if k in values else x for k, x in enumerate(program.leaves)
-    ]
+    arguments = [int_array(values[k]) if k in values else x for k, x in enumerate(program.leaves)]
     return Program(_constants_folded(program(*arguments)), program.leaves)
 
 
@@ -93,8 +99,8 @@ def _constants_folded(roots: Sequence[Expr]) -> tuple[Expr, ...]:
         if not is_variable(node) and all(o in closed for o in node.operands):
             closed.add(node)
     computed = {n for n in closed if n.dtype != "real" and known_values(n) is None}
-    used = [n for n in order if n in computed
-            and (n in roots or any(n in m.operands for m in order if m not in computed))]  # fmt: skip
+    taken = {o for n in order if n not in computed for o in n.operands}.union(roots)
+    used = [n for n in order if n in computed & taken]
     if not used:
         return tuple(roots)
     arrays = evaluate(tuple(used), {})
@@ -153,9 +159,7 @@ class _Loop:
         self.run, self.sweep = run, sweep
         self.n, self.m = len(run.inits), len(run.sequences)
         self.carries = [k for k, x in enumerate(run.inits) if x.dtype == "real"]
-        self.start = _stacked(
-            [sweep.pattern(run.inits[k]) for k in self.carries], sweep.columns
-        )
+        self.start = _stacked([sweep.pattern(run.inits[k]) for k in self.carries], sweep.columns)
         self.constants = [sweep.pattern(x) for x in run.constants if x.dtype == "real"]
         self.known = _known(run.constants, self.n + self.m)
         self.supports = [
@@ -236,7 +240,7 @@ def _steps(run: Run, sweep: Sweep) -> RunPattern:
 
 def _bodies(loop: _Loop, length: int) -> list[_Body]:
     """The pattern of the body at each step; one for all if no item is a known integer."""
-    items = {k: v for k, v in _known(loop.run.sequences, loop.n).items()}
+    items = _known(loop.run.sequences, loop.n)
     if not items or length > _STEPS:
         return [loop.body({})] * length
     return [loop.body({k: v[t] for k, v in items.items()}) for t in range(length)]
