@@ -224,6 +224,8 @@ def _lies_within(piece: Piece, other: Piece) -> bool:
         return False
     if piece.places == other.places:
         placed = {x for place in piece.places for x in place.labels}
+        if any(piece.sizes[x] != other.sizes[x] for x in placed):
+            return False  # an axis of 12 is 3 by 4 in one, and 4 by 3 in the other
         return {x for _, axes in piece.factors for x in axes} & placed <= set(other.factors[0][1])
     plain = all(place.plain for p in (piece, other) for place in p.places)
     return plain and _stored(other) == len(other.places) > 0

@@ -146,8 +146,9 @@ def _link(
         columns = np.broadcast_to(_flat(inner, coordinates, sizes), shape).ravel()
     else:
         table = np.broadcast_to(over(mask[0], mask[1], labels), shape)
-        coordinates = dict(zip(labels, np.nonzero(table), strict=True))
-        count = int(np.count_nonzero(table))
+        found = np.nonzero(table.reshape(shape or (1,)))  # one truth value has no axis to count
+        coordinates = dict(zip(labels, found, strict=False))
+        count = len(found[0])
         rows = np.broadcast_to(_flat(out, coordinates, sizes), (count,))
         columns = np.broadcast_to(_flat(inner, coordinates, sizes), (count,))
     return pattern_of(rows, columns, (_count(out, sizes), _count(inner, sizes)))
