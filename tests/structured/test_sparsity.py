@@ -437,8 +437,10 @@ def test_an_axis_that_is_split_in_two_ways():
     expected = 2 * np.eye(12)[np.arange(12).reshape(3, 4).T.ravel()] * x
     expected += np.eye(12) + np.eye(12)[np.arange(12).reshape(4, 3).T.ravel()]
     assert np.allclose(wg.jacobian(f)(x), expected)
-    assert np.allclose(wg.jacobian(lambda x: f(f(x)), structured=True)(x).to_dense(),
-                       wg.jacobian(lambda x: f(f(x)))(x))
+    assert np.allclose(
+        wg.jacobian(lambda x: f(f(x)), structured=True)(x).to_dense(),
+        wg.jacobian(lambda x: f(f(x)))(x),
+    )
     for k in range(12):
         step = 1e-6 * np.eye(12)[k]
         change = (f(f(x + step)) - f(f(x - step))) / 2e-6
