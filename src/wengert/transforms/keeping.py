@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import prod
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 import optree
 
 from wengert.errors import TracingError
-from wengert.expr import Expr
+from wengert.expr import Expr, topological
 from wengert.rewrite import recognise
+from wengert.shapes import concrete
 from wengert.structured import Layout, StructuredArray, StructuredBlocks, layout_of
 from wengert.structured.compressed import choose, compressed, gradient, is_large
 from wengert.transforms.patterns import (
@@ -29,6 +30,7 @@ Laid = tuple[Layout, tuple[Expr, ...]]
 
 _LIMIT = 2 * 10**7  # entries of patterns that are held to find out whether one is sparse
 _LEAST = 10**5  # entries of a pattern that are always few
+_LONG = 300  # nodes of an expression whose pieces take long to find
 _CACHED = 256  # compressed derivatives that are kept
 
 
@@ -46,9 +48,10 @@ def structured_derivative(recorded: Recorded, exprs: Sequence[Expr], order: int)
     """
     scalar = len(recorded.roots) == 1 and recorded.roots[0].ndim == 0
     inputs, outputs = recorded.structure, recorded.output
-    found = _layouts(exprs, [leaf.ndim for leaf in recorded.leaves])
     if order == 1 or (order == 2 and scalar):
-        found = _compressed_where_cheaper(recorded, found, order)
+        found = _layouts_or_colors(recorded, exprs, order)
+    else:
+        found = _layouts(exprs, [leaf.ndim for leaf in recorded.leaves])
     arrays = _arrays(recorded, found)
     if order == 1:
         return as_grid(arrays, outputs, inputs)
@@ -102,30 +105,42 @@ def as_grid(arrays: Sequence[StructuredArray], rows: Any, columns: Any) -> Tree:
 # ---------------------------------------------------------------- compression
 
 
-def _compressed_where_cheaper(recorded: Recorded, found: Sequence[Laid], order: int) -> list[Laid]:
-    """Derivatives that would be stored whole, though they are sparse, from few sweeps instead.
+def _layouts_or_colors(recorded: Recorded, exprs: Sequence[Expr], order: int) -> list[Laid]:
+    """Layouts; of derivatives that would be stored whole, though they are sparse, by few sweeps.
 
     The rule: at least half of the entries would be stored, there are 4096 or more, a quarter of
     them at most can differ from zero, and the colours are at most a quarter of the shorter side.
+    Long expressions are asked for their sparsity first, as their structure takes long to find.
     """
-    whole = [k for k, (layout, cores) in enumerate(found) if _is_stored_whole(layout, cores)]
-    if not whole:
-        return list(found)
-    roots, supports = with_outside_known(recorded)
     leaves = recorded.leaves
-    result = list(found)
-    for k in whole:
+    outside = cache(lambda: with_outside_known(recorded))
+
+    def compressed_one(k: int) -> Laid | None:
+        roots, supports = outside()
         i, j = divmod(k, len(leaves))
         if order == 1:
-            made = _compressed_jacobian(recorded.roots[i], roots, i, leaves, j, supports)
-        else:
-            made = _compressed_hessian(recorded.roots[0], roots[0], leaves, i, j, supports)
-        result[k] = made or found[k]
-    return result
+            return _compressed_jacobian(recorded.roots[i], roots, i, leaves, j, supports)
+        return _compressed_hessian(recorded.roots[0], roots[0], leaves, i, j, supports)
+
+    found: list[Laid] = []
+    for k, expr in enumerate(exprs):
+        long = is_large(concrete(expr.shape)) and _is_long(expr)
+        made = compressed_one(k) if long else None
+        if made is None:
+            made = layout_of(expr, leaves[k % len(leaves)].ndim)
+            if not long and _is_stored_whole(*made):
+                made = compressed_one(k) or made
+        found.append(made)
+    return found
+
+
+@lru_cache(maxsize=_CACHED)
+def _is_long(expr: Expr) -> bool:
+    return len(topological(expr)) > _LONG
 
 
 def _is_stored_whole(layout: Layout, cores: Sequence[Expr]) -> bool:
-    stored: list[Any] = [prod(core.shape) for core in cores]  # pyright: ignore
+    stored = [prod(concrete(core.shape)) for core in cores]
     return is_large(layout.shape) and 2 * sum(stored) >= prod(layout.shape)
 
 

@@ -16,6 +16,7 @@ from wengert.operations.discrete import Table, int_array, known_values
 from wengert.operations.rebuild import with_operands
 from wengert.operations.structure import is_variable
 from wengert.rewrite import recognise
+from wengert.shapes import concrete
 from wengert.structured.dependence import DensePatternError, Pattern
 from wengert.structured.sparsity import hessian_pattern, jacobian_pattern
 from wengert.transforms.evaluation import evaluate_known
@@ -156,5 +157,5 @@ def second_order(
 
 def entries_of(nodes: Exprs) -> list[int]:
     """Where each one's entries begin, one after the other, and the end."""
-    sizes: list[Any] = [prod(n.shape) for n in nodes]  # pyright: ignore
+    sizes = [prod(concrete(n.shape)) for n in nodes]
     return [0, *np.cumsum(sizes).tolist()]
