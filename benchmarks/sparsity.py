@@ -74,7 +74,7 @@ CASES: list[tuple[str, Callable[[Any], Callable[[Any], Any]], int, int]] = [
     ("heat, 5 steps", lambda xp: heat(xp, 5), 1000, 1),
     ("heat, 20 steps", lambda xp: heat(xp, 20), 1000, 1),
     ("heat by scan, 20 steps", lambda xp: heat_scan(xp, 20), 1000, 1),
-    ("heat by scan, 20 steps", lambda xp: heat_scan(xp, 20), 4000, 1),
+    ("heat by scan, 5 steps", lambda xp: heat_scan(xp, 5), 4000, 1),
     ("heat in the plane, 3 steps", lambda xp: heat_plane(xp, 3, 40), 1600, 1),
     ("Burgers, 5 steps", lambda xp: burgers(xp, 5), 1000, 1),
     ("energy of Burgers, 3 steps: Hessian", lambda xp: energy(xp, 3), 600, 2),
