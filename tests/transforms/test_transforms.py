@@ -335,3 +335,11 @@ def test_a_long_product_of_multiples_neither_vanishes_nor_overflows() -> None:
 
     np.testing.assert_allclose(wg.grad(function)(np.full(1500, 2.0)), 0.5, rtol=1e-12)
     np.testing.assert_allclose(wg.grad(lambda x: 3 * function(x) * x[0])(np.full(100, 2.0))[1], 3.0)
+
+
+def test_integers_in_a_loop_within_a_derivative_are_not_known() -> None:
+    def f(x: Any) -> Any:
+        count = wg.while_loop(lambda k: np.mod(k, 5) < 3, lambda k: k + 1, 0)
+        return wg.fori_loop(0, count, lambda k, u: u * 2.0, x)
+
+    assert np.array_equal(wg.jacobian(f)(np.ones(2)), 8 * np.eye(2))

@@ -49,6 +49,7 @@ class _Body:
 
     def __call__(self, *groups: list[Expr]) -> list[Expr]:
         with new_trace(evaluate_known) as trace:
+            trace.leaves += [e for group in groups for e in group]  # of unknown values
             arguments = [
                 optree.tree_unflatten(
                     s, [TracedArray(e, trace, d) for e, d in zip(g, types, strict=True)]
