@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import wengert as wg
 from corpus.oracle import relative_error, richardson
 from tracing.support import Row, check_derivatives, check_value
 from tracing.table import TABLE
@@ -233,3 +234,14 @@ def test_equal_eigenvalues_are_right_where_their_vectors_do_not_matter(mode: str
         expected, _ = richardson(call, a)
         found = derivative(call, mode=mode)(a)
         assert relative_error(found, expected) <= 1e-6, call.__name__
+
+
+def test_masks_count_as_integers_beside_integers() -> None:
+    x = np.array([1.5, -1.0, 2.0])
+    table = np.array([1.0, 2.0, 3.0])
+
+    def f(x: Any) -> Any:
+        return np.sum(((x > 0) * 2 + (x > 1)) * x) + np.sum(table[(x > 0) * 1] * x)
+
+    np.testing.assert_array_equal(wg.grad(f)(x), [5, 1, 5])
+    np.testing.assert_array_equal(wg.compile(wg.grad(f))(x), [5, 1, 5])

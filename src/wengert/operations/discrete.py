@@ -351,7 +351,7 @@ def as_real(x: Expr) -> Expr:
 
 def as_int(x: Expr) -> Expr:
     """Numbers truncated towards 0, and truth values as 0 and 1; integers as they are."""
-    return x if x.dtype == "int" else apply(AS_INT, x)
+    return x if x.dtype == "int" else apply(AS_INT, as_real(x))
 
 
 # ---------------------------------------------------------------- reductions of truth values

@@ -11,6 +11,7 @@ import numpy as np
 from wengert.errors import ShapeError, UnsupportedFunctionError
 from wengert.expr import Expr
 from wengert.operations import (
+    as_int,
     as_real,
     contract,
     int_array,
@@ -101,10 +102,10 @@ def _number(trace: Trace, value: Any, kind: str | None) -> Expr:
 
 
 def converted(expr: Expr, kind: str) -> Expr:
-    """The expression in another dtype: indices and masks as real numbers."""
-    if kind == "real" and expr.dtype != "real":
+    """The expression in a wider dtype: masks as integers, both as real numbers."""
+    if kind == "real":
         return as_real(expr)
-    return expr
+    return as_int(expr) if kind == "int" and expr.dtype == "bool" else expr
 
 
 def stacked(value: Any) -> Any:
