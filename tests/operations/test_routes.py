@@ -209,12 +209,22 @@ def test_routes_of_any_reshape(shapes: tuple[tuple[int, ...], tuple[int, ...]]) 
 
 
 @pytest.mark.parametrize("name", ["take", "take_along"])
-def test_indices_that_are_computed_have_no_route(name: str) -> None:
+def test_indices_that_are_computed_are_the_table(name: str) -> None:
     x, i = variable("x", (3,)), variable("i", (2,), dtype="int")
     primitive = registry[name]
     node = apply(primitive, x, i, **({"rank": 1} if name == "take" else {}))
     assert primitive.route is not None
-    assert primitive.route(node, 0) is None
+    route = primitive.route(node, 0)
+    assert route is not None
+    assert route.operand == (Place((0,), i),)
+    assert route.result == (Place((0,)),)
+
+
+def test_computed_indices_that_are_spread_have_no_route() -> None:
+    x, i = variable("x", (3, 4)), variable("i", (2,), dtype="int")
+    take = registry["take"]
+    assert take.route is not None
+    assert take.route(apply(take, x, i, int_array([[1], [0]]), rank=2), 0) is None
 
 
 def test_sizes_that_are_not_known_have_no_route() -> None:
