@@ -169,7 +169,7 @@ def _eliminations(H: StructuredBlocks) -> list[Any]:
         block = H.grid[k][k].to_dense().reshape((prod(H.row_shapes[k]),) * 2)
         values = np.linalg.svd(block, compute_uv=False)
         if len(H.grid) > 1 and values.size and values[-1] > 1e-6 * values[0] > 0:
-            found.append(Elimination(H.grid, k, H.flat))
+            found.append(Elimination(H.grid, k, lambda x: H.flat @ x))
     return found
 
 

@@ -380,8 +380,12 @@ class StructuredArray:
     def factors(self) -> Factorization:
         """The factorisation that :meth:`solve` and :meth:`logdet` use, made once."""
         self._check_numbers("a factorisation")
-        operator = self.as_linear_operator()
-        return factorize(self.layout, self.values, self.dtype, lambda x: operator @ x)
+        return factorize(self.layout, self.values, self.dtype, self._product)
+
+    def _product(self, x: Any) -> Any:
+        """The matrix times a matrix."""
+        vectors = x.reshape((*self.layout.column_shape, x.shape[1]))
+        return (self @ vectors).reshape(prod(self.layout.row_shape), x.shape[1])
 
     def solve(self, b: Any, *, method: str = "direct", tolerance: float = 1e-10) -> Any:
         """x with ``self @ x = b``.

@@ -16,6 +16,7 @@ from wengert.structured.factorize import (
     SPARSE_SHARE,
     DenseFactors,
     Factorization,
+    Product,
     refined,
 )
 
@@ -50,14 +51,14 @@ def part_to_eliminate(grid: Grid) -> int | None:
 class Elimination(Factorization):
     """A = [[D, B], [C, E]]: x of E's part from S = E − C D⁻¹ B, then that of D's part."""
 
-    def __init__(self, grid: Grid, part: int, flat: StructuredArray) -> None:
+    def __init__(self, grid: Grid, part: int, product: Product) -> None:
         self.method = "Schur complement"
         self.part = part
         self.others = [k for k in range(len(grid)) if k != part]
         self.sizes = [prod(line[0].layout.row_shape) for line in grid]
         own = grid[part][part]
         self.own = own.factors
-        self.flat = flat
+        self.product = product
         above, beside = ([grid[part][k] for k in self.others], [grid[k][part] for k in self.others])
         written = all(_is_sparse(b) or b.size <= _WRITTEN for b in (*above, *beside))
         self.above = [_matrix(b) for b in above] if written else above
@@ -87,8 +88,7 @@ class Elimination(Factorization):
         return not self.lost > LOST
 
     def solve(self, b: Any) -> Any:
-        operator = self.flat.as_linear_operator()
-        return refined(self._solve_once, lambda x: operator @ x, b, self.lost)
+        return refined(self._solve_once, self.product, b, self.lost)
 
     def _solve_once(self, b: Any) -> Any:
         parts = np.split(b, np.cumsum(self.sizes)[:-1])

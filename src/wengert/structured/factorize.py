@@ -24,6 +24,7 @@ from wengert.structured.layout import Layout, Term
 
 SPARSE_SHARE = 8  # a sparse factorisation if fewer than one in so many entries is stored
 _SMALL = 64  # rows up to which everything is dense
+_ALIKE = 1e3  # how many times larger rows may be than others without being scaled
 LOST = 1e-6  # the share of a solution that rounding may take: beyond it, another method
 _LARGEST = 30_000  # rows up to which a matrix is factorised densely
 
@@ -143,7 +144,8 @@ class DenseFactors(Factorization):
                 "solved with; check the values at which it was taken"
             )
         self.rows, self.columns = _scales(matrix)
-        scaled = self.rows[:, None] * matrix * self.columns
+        alike = bool(np.all(self.rows == 1) and np.all(self.columns == 1))
+        scaled = matrix if alike else self.rows[:, None] * matrix * self.columns
         if is_symmetric(scaled):
             try:
                 self.lower = np.linalg.cholesky(scaled)
@@ -189,13 +191,16 @@ def _scales(matrix: Any) -> tuple[Any, Any]:
         return np.ravel(found.toarray() if hasattr(found, "toarray") else found)
 
     def power(size: Any) -> Any:
+        if size.size and np.max(size) <= _ALIKE * np.min(size):
+            return np.ones_like(size)
         exponent = np.where(size > 0, -np.round(np.log2(np.where(size > 0, size, 1))), 0)
         return np.ldexp(np.ones((), matrix.dtype), exponent.astype(int))
 
     diagonal = matrix.diagonal()
-    if matrix.shape[0] and np.all(diagonal > 0) and _nearly_symmetric(matrix):
+    if np.all(diagonal > 0):
         both = power(np.sqrt(diagonal))
-        return both, both
+        if np.all(both == 1) or _nearly_symmetric(matrix):
+            return both, both
     rows = power(largest(matrix, 1))
     scaled = matrix * rows[:, None] if isinstance(matrix, np.ndarray) else (
         diags_array(rows) @ matrix

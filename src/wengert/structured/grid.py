@@ -269,7 +269,7 @@ class StructuredBlocks:
         part = part_to_eliminate(self.grid)
         if part is not None:
             try:
-                found = Elimination(self.grid, part, self.flat)
+                found = Elimination(self.grid, part, lambda x: self.flat @ x)
             except SingularMatrixError:
                 pass  # that part alone may be singular
             else:
