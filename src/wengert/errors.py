@@ -65,7 +65,12 @@ class IndexRangeError(DomainError, IndexError):
 
 
 class SingularMatrixError(DomainError):
-    """A matrix that has to be inverted is singular."""
+    """A matrix that has to be inverted is singular.
+
+    ``index`` is the row on which the null direction is largest, if it is known.
+    """
+
+    index: tuple[int, ...] | None = None
 
 
 class ConvergenceError(WengertError):

@@ -496,3 +496,17 @@ def test_half_of_a_symmetric_product_is_computed() -> None:
     p = 1 / (1 + np.exp(-y * (X @ w)))
     np.testing.assert_allclose(compiled(w), (X.T * (p * (1 - p))) @ X, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(compiled(w), compiled(w).T, rtol=1e-12, atol=1e-13)
+
+
+def test_products_of_several_empty_arrays_have_an_order() -> None:
+    """The exact search finds none in these, as no product costs anything."""
+    for labels, out, sizes in (
+        (((0, 1, 2), (3,), (1,)), (0,), {0: 1, 1: 3, 2: 0, 3: 3}),
+        (((0, 3, 4), (2,), (0, 1, 2)), (0,), {0: 2, 1: 1, 2: 2, 3: 1, 4: 0}),
+        (((), (0, 1), (2, 3, 4), (2, 3)), (0, 1), {0: 1, 1: 0, 2: 1, 3: 3, 4: 1}),
+    ):
+        shapes = [tuple(sizes[x] for x in own) for own in labels]
+        leaves = [variable(f"x{k}", s) for k, s in enumerate(shapes)]
+        values = {f"x{k}": np.ones(s) for k, s in enumerate(shapes)}
+        found = evaluate(contract(leaves, labels, out), values)
+        np.testing.assert_array_equal(found, np.zeros(tuple(sizes[x] for x in out)))

@@ -213,8 +213,8 @@ def _route(node: Expr, k: int) -> Route | None:
         elif not coarser:  # axes of size 1 that come or go
             merged = []
         else:
-            places = np.unravel_index(np.arange(prod(finer)), coarser)
-            merged = [Place(labels, int_array(p.reshape(finer))) for p in places]
+            places = np.indices(coarser).reshape((len(coarser), *finer))
+            merged = [Place(labels, int_array(p)) for p in places]
         before += split if finer is old else merged
         after += merged if finer is old else split
     return Route(tuple(sizes), tuple(after), tuple(before))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
@@ -428,9 +429,12 @@ def _path(
     inputs: Any = [frozenset(axes) for axes in labels]
     output: Any = frozenset(out)
     size: Any = dict(sizes)
+    path: Any = None
     if len(labels) <= _EXACT_CAP:
-        path = opt_einsum.paths.dynamic_programming(inputs, output, size)
-    else:
+        # Its search ends at a bound that pairs of arrays of one entry may exceed.
+        with suppress(RuntimeError):
+            path = opt_einsum.paths.dynamic_programming(inputs, output, size)
+    if path is None:
         path = opt_einsum.paths.greedy(inputs, output, size, None, None, _pair_cost(size))
     return tuple(tuple(step) for step in path)
 

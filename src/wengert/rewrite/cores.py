@@ -26,10 +26,11 @@ from wengert.operations.structure import (
     has_delta,
     is_contraction,
     is_sum,
+    is_zero,
 )
 from wengert.primitive import Place
 from wengert.rewrite.condense import condensed
-from wengert.rewrite.piece import Piece, numbered
+from wengert.rewrite.piece import Piece, numbered, placed_labels
 from wengert.shapes import Shape, concrete
 
 _GAIN = 2  # how many times smaller factors must be than their product to be stored apart
@@ -53,7 +54,8 @@ def with_cores(pieces: Iterable[Piece], shape: Shape) -> list[Piece]:
     """
     found = condensed([part for piece in pieces for part in _opened(piece)], shape)
     cores = [_in_order(_added_up(_with_cores(piece), shape)) for piece in found]
-    return _gathered(cores)
+    gathered = _factored(_gathered(cores))
+    return [p for p in gathered if not any(is_zero(e) for e, _ in p.factors)]
 
 
 # ---------------------------------------------------------------- factors to cores
@@ -62,7 +64,7 @@ def with_cores(pieces: Iterable[Piece], shape: Shape) -> list[Piece]:
 def _opened(piece: Piece) -> list[Piece]:
     """A single factor that is a product, or a sum of such, by its own factors."""
     if len(piece.factors) != 1:
-        return [piece]
+        return [_outer_products_opened(piece)]
     ((node, axes),) = piece.factors
     if is_sum(node):
         parts = zip(node.operands, coefficients_of(node), strict=True)
@@ -75,6 +77,24 @@ def _opened(piece: Piece) -> list[Piece]:
         ]
     if not is_contraction(node) or has_delta(node):
         return [piece]
+    opened = _with_factors_of(piece, 0)
+    return _opened(opened) if len(opened.factors) == 1 else [_outer_products_opened(opened)]
+
+
+def _outer_products_opened(piece: Piece) -> Piece:
+    """Factors that are larger than all that they are products of, by their own factors."""
+    for k, (node, _) in enumerate(piece.factors):
+        if not is_contraction(node) or has_delta(node) or len(node.operands) < 2:
+            continue
+        parts = sum(prod(concrete(o.shape)) for o in node.operands)
+        if prod(concrete(node.shape)) > parts:
+            return _outer_products_opened(_with_factors_of(piece, k))
+    return piece
+
+
+def _with_factors_of(piece: Piece, k: int) -> Piece:
+    """The piece with factor ``k``, a product, replaced by its own factors."""
+    node, axes = piece.factors[k]
     labels, out, coefficient = contraction_params(node)
     fresh = max(piece.sizes, default=-1) + 1
     name = dict(zip(out, axes, strict=True))
@@ -87,7 +107,11 @@ def _opened(piece: Piece) -> list[Piece]:
                 sizes[fresh] = size
                 fresh += 1
         factors.append((operand, tuple(name[x] for x in own)))
-    return [Piece(piece.coefficient * coefficient, tuple(factors), piece.places, sizes)]
+    opened = (*piece.factors[:k], *factors, *piece.factors[k + 1 :])
+    coefficient *= piece.coefficient
+    for x in set(axes) - {x for _, own in opened for x in own} - set(placed_labels(piece)):
+        coefficient *= prod(concrete((sizes.pop(x),)))  # summed over copies of one entry
+    return Piece(coefficient, opened, piece.places, sizes)
 
 
 def _with_cores(piece: Piece) -> Piece:
@@ -120,9 +144,10 @@ def _cores_of(group: Sequence[Factor], placed: Labels, sizes: Any, distinct: Any
     """The product of factors, or the factors where they are smaller."""
     labels = {x for _, axes in group for x in axes}
     out = tuple(x for x in placed if x in labels)
-    apart = _absorbed(list(group), tuple(sorted(labels)))
+    apart = _absorbed(list(group), placed)
     whole = prod(int(distinct[x]) for x in out)
-    if _GAIN * sum(prod(int(sizes[x]) for x in set(axes)) for _, axes in apart) <= whole:
+    stored = sum(prod(int(sizes[x]) for x in set(axes)) for _, axes in apart)
+    if len(apart) > 1 and _GAIN * stored <= whole:
         return apart
     return [(contract([e for e, _ in group], [a for _, a in group], out), out)]
 
@@ -142,8 +167,17 @@ def _tables_of(piece: Piece, label: int) -> list[Any] | None:
 
 
 def _absorbed(factors: list[Factor], order: Labels) -> list[Factor]:
-    """Factors whose labels are all on another one are multiplied into it."""
-    left = sorted(factors, key=lambda f: (-len(set(f[1])), f[0].digest))
+    """Factors whose labels are all on another one are multiplied into it.
+
+    The first that has room by the order of the places, so that equal terms end in equal cores.
+    """
+    rank = {x: k for k, x in enumerate(order)}
+
+    def key(factor: Factor) -> tuple[int, list[int], int]:
+        labels = set(factor[1])
+        return -len(labels), sorted(rank.get(x, len(rank)) for x in labels), factor[0].digest
+
+    left = sorted(factors, key=key)
     found: list[tuple[set[int], list[Factor]]] = []
     for factor in left:
         home = next((g for g in found if set(factor[1]) <= g[0]), None)
@@ -212,6 +246,35 @@ def _gathered(pieces: list[Piece]) -> list[Piece]:
         left = [p for p in others if not any(p is q for q in inside)]
         found.append(_with_terms(piece, inside) if inside else piece)
     return found
+
+
+def _factored(pieces: list[Piece]) -> list[Piece]:
+    """Products at equal places that differ in one core only are one: A ⊗ B + C ⊗ B."""
+    found: list[Piece] = []
+    for piece in pieces:
+        for k, other in enumerate(found):
+            shared = _with_one_core_added(other, piece)
+            if shared is not None:
+                found[k] = shared
+                break
+        else:
+            found.append(piece)
+    return found if len(found) == len(pieces) else _factored(found)
+
+
+def _with_one_core_added(piece: Piece, other: Piece) -> Piece | None:
+    if piece.places != other.places or piece.sizes != other.sizes:
+        return None
+    mine, theirs = list(piece.factors), list(other.factors)
+    for factor in piece.factors:
+        if factor in theirs:
+            mine.remove(factor)
+            theirs.remove(factor)
+    if len(mine) != 1 or len(theirs) != 1 or mine[0][1] != theirs[0][1]:
+        return None
+    ((one, axes),), ((more, _),) = mine, theirs
+    kept = [f for f in piece.factors if f != mine[0]]
+    return Piece(ONE, ((add([one, more]), axes), *kept), piece.places, piece.sizes)
 
 
 def _stored(piece: Piece) -> int:

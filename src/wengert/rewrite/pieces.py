@@ -53,7 +53,7 @@ def pieces_of(root: Expr) -> tuple[Piece, ...]:
     """The pieces of an expression; one dense factor if it has no structure."""
     found: dict[Expr, tuple[Piece, ...]] = {}
     for node in _structured(root):
-        operands = [found.get(o) or (dense_piece(o),) for o in node.operands]
+        operands = [found[o] if o in found else (dense_piece(o),) for o in node.operands]
         try:
             found[node] = _capped(_pieces(node, operands), node.shape)
         except NotInPiecesError:

@@ -36,6 +36,8 @@ from wengert.structured.pytrees import as_pytree
 from wengert.structured.spectra import cholesky, eigenvalues, inverse, mapped
 from wengert.tracing import TracedArray, lift, where
 
+_SMALL = 10**6  # entries up to which a norm is taken of all of them
+
 Shape = tuple[int, ...]
 Labels = tuple[int, ...]
 
@@ -222,7 +224,7 @@ class StructuredArray:
         shape = self.layout.column_shape
         if v.dtype.kind not in "fiub":
             raise ShapeError(f"{name}: an array of dtype {v.dtype} is no vector of real numbers")
-        v = v.astype(self.dtype, copy=False) if v.dtype.kind != "f" else v
+        v = v if v.dtype.kind == "f" else v.astype(self.dtype)
         if v.shape[: len(shape)] == shape:
             return v, False
         if len(shape) != 1 and v.shape == (prod(shape),):
@@ -256,8 +258,15 @@ class StructuredArray:
         return self.contract(axes, [(other, axes)], ()).to_dense()[()]
 
     def norm(self) -> Any:
-        """The Frobenius norm."""
-        return np.sqrt(self.inner(self))
+        """The Frobenius norm.
+
+        Notes
+        -----
+        Where the terms of a large array cancel, half of its digits are lost.
+        """
+        if self.size <= _SMALL and not any(isinstance(v, TracedArray) for v in self.values):
+            return np.linalg.norm(self.to_dense())
+        return np.sqrt(np.maximum(self.inner(self), 0))
 
     def quadratic(self, v: Any) -> Any:
         """vᵀ A v."""
@@ -289,7 +298,11 @@ class StructuredArray:
                 (self.layout, other.layout), (Fraction(1), Fraction(factor)), self.columns
             )
             return computed(found, [self, other])
-        return self.to_dense() + factor * np.asarray(other)
+        try:
+            np.broadcast_shapes(self.shape, np.shape(other))
+        except ValueError:
+            self._same_shape(other, name)
+        return self.to_dense() + factor * _plain(other)
 
     def __add__(self, other: Any) -> Any:
         return self._combined(other, 1, "+")
@@ -347,7 +360,9 @@ class StructuredArray:
         if Ellipsis in [e for e in entries if e is Ellipsis]:
             at = next(k for k, e in enumerate(entries) if e is Ellipsis)
             entries[at : at + 1] = [slice(None)] * (self.ndim - len(entries) + 1)
-        if not all(isinstance(e, slice | int | np.integer) for e in entries):
+        if not all(
+            isinstance(e, slice | int | np.integer) and not isinstance(e, bool) for e in entries
+        ):
             raise IndexError(
                 "a structured array is indexed by integers and slices; "
                 "for other indices take .to_dense() first"
@@ -365,7 +380,12 @@ class StructuredArray:
     def factors(self) -> Factorization:
         """The factorisation that :meth:`solve` and :meth:`logdet` use, made once."""
         self._check_numbers("a factorisation")
-        return factorize(self.layout, self.values, self.dtype)
+        return factorize(self.layout, self.values, self.dtype, self._product)
+
+    def _product(self, x: Any) -> Any:
+        """The matrix times a matrix."""
+        vectors = x.reshape((*self.layout.column_shape, x.shape[1]))
+        return (self @ vectors).reshape(prod(self.layout.row_shape), x.shape[1])
 
     def solve(self, b: Any, *, method: str = "direct", tolerance: float = 1e-10) -> Any:
         """x with ``self @ x = b``.
@@ -396,6 +416,7 @@ class StructuredArray:
         if method not in ("direct", "cg"):
             raise ValueError(f'unknown method {method!r}; the methods are "direct" and "cg"')
         self._square_sizes("solve")
+        self._check_numbers("solve", b)
         right, flat = self.T._as_column(b, "solve")
         n = prod(self.layout.row_shape)
         behind = right.shape[len(self.layout.row_shape) :]
@@ -423,7 +444,15 @@ class StructuredArray:
         return self.factors.logdet()
 
     def inverse(self) -> StructuredArray:
-        """The inverse, with blocks and Kronecker factors of its own."""
+        """The inverse, with blocks and Kronecker factors of its own.
+
+        Raises
+        ------
+        SingularMatrixError
+            Naming where the null direction lies.
+        """
+        self._square("inverse")
+        assert self.factors.method  # an error if there is none
         return self._mapped(inverse, "inverse")
 
     def cholesky(self) -> StructuredArray:
@@ -456,8 +485,8 @@ class StructuredArray:
         if rows != columns:
             raise ShapeError(f"{name} needs a square array; this one is {rows} by {columns}")
 
-    def _check_numbers(self, name: str) -> None:
-        if any(isinstance(v, TracedArray) for v in self.values):
+    def _check_numbers(self, name: str, *given: Any) -> None:
+        if any(isinstance(v, TracedArray) for v in (*self.values, *given)):
             raise TracingError(
                 f"{where()}: {name} of a structured array goes by its numbers, which traced code "
                 "does not have; call it outside of compile and of derivatives, or use to_dense() "
@@ -473,8 +502,8 @@ class StructuredArray:
         inner = self.layout.column_shape
         outer = self.layout.row_shape
 
-        def several(A: StructuredArray, into: Shape) -> Any:
-            return lambda V: (A @ V.reshape(*into, V.shape[-1])).reshape(-1, V.shape[-1])
+        def several(A: StructuredArray, into: Shape, rows: int) -> Any:
+            return lambda V: (A @ V.reshape(*into, V.shape[-1])).reshape(rows, V.shape[-1])
 
         def one(A: StructuredArray, into: Shape) -> Any:
             return lambda v: (A @ v.reshape(into)).reshape(-1)
@@ -484,8 +513,8 @@ class StructuredArray:
             shape,
             matvec=one(self, inner),
             rmatvec=one(back, outer),
-            matmat=several(self, inner),
-            rmatmat=several(back, outer),
+            matmat=several(self, inner, shape[0]),
+            rmatmat=several(back, outer, shape[1]),
             dtype=self.dtype,
         )
 
@@ -499,7 +528,7 @@ def computed(found: tuple[Layout, tuple[Expr, ...]], operands: Sequence[Any]) ->
         named.update((name_of(k, j), v) for j, v in enumerate(stored))
     if any(isinstance(v, TracedArray) for v in named.values()):
         return _traced(layout, cores, named)
-    dtype = common_dtype([np.asarray(v) for v in named.values()])
+    dtype = common_dtype([np.empty(0, operand.dtype) for operand in operands])
     given = {name: _real(v, dtype) for name, v in named.items()}
     arrays = program_of(cores, dtype)(given)
     return StructuredArray(layout, [owned(a, dtype, given.values()) for a in arrays], dtype)
@@ -542,6 +571,13 @@ def _flattened(array: Any) -> Any:
 
 
 def _restored(kept: Any, values: Any) -> Any:
+    for leaf, value in zip(kept[0].leaves, values, strict=True):
+        shape = getattr(value, "shape", leaf.shape)
+        if shape != leaf.shape:
+            raise ShapeError(
+                f"a structured array stores an array of shape {leaf.shape}, not {shape}: vmap "
+                "gives no structured arrays; return .to_dense(), or what is computed from it"
+            )
     return StructuredArray(kept[0], values, kept[1])
 
 

@@ -9,18 +9,23 @@ import numpy as np
 
 from wengert.structured.layout import Layout, Term
 
+_ORDER = ("scaled identity", "diagonal", "block diagonal", "banded", "Kronecker")
 _LETTERS = "ijklmnopqrstuvwxyzabcdefgh"
 
 
 def kind_of(layout: Layout) -> str:
     """The kinds of the terms, each once: "diagonal plus low rank"."""
     cut = len(layout.shape) - layout.columns
-    kinds = list(dict.fromkeys(term_kind(t, cut) for t in layout.terms))
+    kinds = sorted({term_kind(t, cut) for t in layout.terms}, key=_place_in_order)
     if not kinds:
         return "zero"
     if "dense" in kinds:
         return "dense"
     return " plus ".join(kinds)
+
+
+def _place_in_order(kind: str) -> tuple[int, str]:
+    return next((k for k, word in enumerate(_ORDER) if kind.startswith(word)), len(_ORDER)), kind
 
 
 def term_kind(term: Term, cut: int) -> str:

@@ -11,7 +11,14 @@ from scipy import sparse
 
 from wengert.structured.array import StructuredArray
 from wengert.structured.blocks import batched_axes, block_entries
-from wengert.structured.factorize import SPARSE_SHARE, DenseFactors, Factorization
+from wengert.structured.factorize import (
+    LOST,
+    SPARSE_SHARE,
+    DenseFactors,
+    Factorization,
+    Product,
+    refined,
+)
 
 Grid = Sequence[Sequence[StructuredArray]]
 
@@ -44,30 +51,26 @@ def part_to_eliminate(grid: Grid) -> int | None:
 class Elimination(Factorization):
     """A = [[D, B], [C, E]]: x of E's part from S = E − C D⁻¹ B, then that of D's part."""
 
-    def __init__(self, grid: Grid, part: int) -> None:
+    def __init__(self, grid: Grid, part: int, product: Product) -> None:
         self.method = "Schur complement"
         self.part = part
         self.others = [k for k in range(len(grid)) if k != part]
         self.sizes = [prod(line[0].layout.row_shape) for line in grid]
         own = grid[part][part]
         self.own = own.factors
+        self.product = product
         above, beside = ([grid[part][k] for k in self.others], [grid[k][part] for k in self.others])
         written = all(_is_sparse(b) or b.size <= _WRITTEN for b in (*above, *beside))
         self.above = [_matrix(b) for b in above] if written else above
         self.beside = [_matrix(b) for b in beside] if written else beside
         spread = [self._reached(own, block) for block in self.above]
-        lines = [
-            np.concatenate(
-                [
-                    matrix_form(grid[i][j]) - _entries(self.beside[a] @ spread[b])
-                    for b, j in enumerate(self.others)
-                ],
-                axis=1,
-            )
-            for a, i in enumerate(self.others)
-        ]
+        taken = _joined([[_entries(block @ s) for s in spread] for block in self.beside])
+        kept = _joined([[matrix_form(grid[i][j]) for j in self.others] for i in self.others])
+        size = float(np.max(np.abs(taken), initial=0.0))
+        size /= max(float(np.max(np.abs(kept), initial=0.0)), 1e-300)
+        self.lost = float(np.finfo(taken.dtype).eps) * (1 + size)
         self.small = DenseFactors(
-            np.concatenate(lines, axis=0),
+            kept - taken,
             lambda entry=None: "the other parts" if entry is None else f"row {entry} of these",
         )
 
@@ -79,7 +82,15 @@ class Elimination(Factorization):
             return own.inverse().to_scipy_sparse() @ block
         return self.own.solve(block)
 
+    @property
+    def accurate(self) -> bool:
+        """Is what is taken from the other parts not so large that it leaves mere rounding?"""
+        return not self.lost > LOST
+
     def solve(self, b: Any) -> Any:
+        return refined(self._solve_once, self.product, b, self.lost)
+
+    def _solve_once(self, b: Any) -> Any:
         parts = np.split(b, np.cumsum(self.sizes)[:-1])
         first = self.own.solve(parts[self.part])
         ends = np.cumsum([self.sizes[k] for k in self.others])[:-1]
@@ -98,6 +109,10 @@ class Elimination(Factorization):
     def slogdet(self) -> tuple[float, float]:
         (s, one), (t, other) = self.own.slogdet(), self.small.slogdet()
         return s * t, one + other
+
+
+def _joined(lines: list[list[Any]]) -> Any:
+    return np.concatenate([np.concatenate(line, axis=1) for line in lines], axis=0)
 
 
 def _is_sparse(array: StructuredArray) -> bool:
@@ -124,4 +139,4 @@ def _times(block: Any, x: Any) -> Any:
     if not isinstance(block, StructuredArray):
         return block @ x
     vectors = x.reshape((*block.layout.column_shape, x.shape[1]))
-    return (block @ vectors).reshape(-1, x.shape[1])
+    return (block @ vectors).reshape(prod(block.layout.row_shape), x.shape[1])

@@ -7,13 +7,13 @@ by factor; equal or small blocks; a sparse LU; one dense block.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 from scipy import linalg
-from scipy.sparse import eye_array
+from scipy.sparse import diags_array, eye_array
 from scipy.sparse.linalg import cg, splu
 
 from wengert.errors import ConvergenceError, DomainError, ShapeError, SingularMatrixError
@@ -24,7 +24,12 @@ from wengert.structured.layout import Layout, Term
 
 SPARSE_SHARE = 8  # a sparse factorisation if fewer than one in so many entries is stored
 _SMALL = 64  # rows up to which everything is dense
+_ALIKE = 1e3  # how many times larger rows may be than others without being scaled
+LOST = 1e-6  # the share of a solution that rounding may take: beyond it, another method
 _LARGEST = 30_000  # rows up to which a matrix is factorised densely
+
+
+Product = Callable[[Any], Any]
 
 
 class Factorization(ABC):
@@ -57,8 +62,15 @@ class Factorization(ABC):
         return log
 
 
-def factorize(layout: Layout, values: Sequence[Any], dtype: Any) -> Factorization:
+def factorize(layout: Layout, values: Sequence[Any], dtype: Any, product: Product) -> Factorization:
     """The factorisation of a square structured array.
+
+    Parameters
+    ----------
+    layout, values, dtype
+        Of the array.
+    product : callable
+        The array times a matrix of one row for each of its columns.
 
     Raises
     ------
@@ -74,7 +86,9 @@ def factorize(layout: Layout, values: Sequence[Any], dtype: Any) -> Factorizatio
             f"{prod(layout.column_shape)} columns (shape {layout.column_shape})"
         )
     terms = layout.terms
-    if n and not terms:
+    if not n:
+        return DenseFactors(np.zeros((0, 0), dtype), lambda entry=None: "the array")
+    if not terms:
         raise SingularMatrixError("the array is zero, so it has no inverse")
     cut = len(layout.row_shape)
     low = [t for t in terms if is_low_rank(t, cut)]
@@ -82,9 +96,12 @@ def factorize(layout: Layout, values: Sequence[Any], dtype: Any) -> Factorizatio
     if low and rest and 2 * sum(map(term_rank, low)) < n:
         try:
             base = _without_low_rank(layout, rest, values, dtype)
-            return Woodbury(base, layout, low, values)
         except SingularMatrixError:
             pass  # the rest alone may be singular
+        else:
+            found = Woodbury(base, layout, low, values, product)
+            if found.accurate:
+                return found
     return _without_low_rank(layout, terms, values, dtype)
 
 
@@ -113,9 +130,12 @@ def _without_low_rank(
 
 
 class DenseFactors(Factorization):
-    """One matrix: Cholesky if it is symmetric positive definite, else LU."""
+    """One matrix: Cholesky if it is symmetric positive definite, else LU.
 
-    def __init__(self, matrix: Any, where: Any) -> None:
+    Rows and columns are scaled first, so that units do not decide what is singular.
+    """
+
+    def __init__(self, matrix: Any, where: Any, index: Any = None) -> None:
         self.method = "LU"
         self.lower: Any = None
         if not np.all(np.isfinite(matrix)):
@@ -123,36 +143,115 @@ class DenseFactors(Factorization):
                 f"the {_size(matrix)} matrix has entries that are not finite, so that it cannot be "
                 "solved with; check the values at which it was taken"
             )
-        if is_symmetric(matrix):
+        self.rows, self.columns = _scales(matrix)
+        alike = bool(np.all(self.rows == 1) and np.all(self.columns == 1))
+        scaled = matrix if alike else self.rows[:, None] * matrix * self.columns
+        if is_symmetric(scaled):
             try:
-                self.lower = np.linalg.cholesky(matrix)
+                self.lower = np.linalg.cholesky(scaled)
                 self.method = "Cholesky"
             except np.linalg.LinAlgError:
                 self.lower = None
-        pivots = np.diag(self.lower) ** 2 if self.lower is not None else self._lu(matrix)
-        tiny = np.finfo(matrix.dtype).eps * max(len(matrix), 1)
-        if len(matrix) and np.min(np.abs(pivots)) <= tiny * np.max(np.abs(pivots)):
-            raise _singular(matrix, where)
+        if self.lower is None:
+            getrf = linalg.lapack.get_lapack_funcs(("getrf",), (matrix,))[0]
+            self.lu, self.swaps = getrf(scaled)[:2]
+            if np.any(np.diag(self.lu) == 0):
+                raise _singular(matrix, where, index)
+        norm = float(np.max(np.sum(np.abs(scaled), axis=0), initial=0.0))
+        if is_singular(self._solve_scaled, norm, matrix)[0]:
+            raise _singular(matrix, where, index)
 
-    def _lu(self, matrix: Any) -> Any:
-        lu, swaps = linalg.lapack.get_lapack_funcs(("getrf",), (matrix,))[0](matrix)[:2]
-        self.lu, self.swaps = lu, swaps
-        return np.diag(lu)
+    def _solve_scaled(self, b: Any, transposed: int = 0) -> Any:
+        if self.lower is not None:
+            return linalg.cho_solve((self.lower, True), b, check_finite=False)
+        return linalg.lu_solve((self.lu, self.swaps), b, transposed, check_finite=False)
 
     def solve(self, b: Any) -> Any:
         if not b.size:
             return b.copy()
-        if self.lower is not None:
-            return linalg.cho_solve((self.lower, True), b, check_finite=False)
-        return linalg.lu_solve((self.lu, self.swaps), b, check_finite=False)
+        return self.columns[:, None] * self._solve_scaled(self.rows[:, None] * b)
 
     def slogdet(self) -> tuple[float, float]:
+        scales = float(np.sum(np.log(self.rows)) + np.sum(np.log(self.columns)))
         if self.lower is not None:
-            return 1.0, 2 * float(np.sum(np.log(np.diag(self.lower))))
+            return 1.0, 2 * float(np.sum(np.log(np.diag(self.lower)))) - scales
         pivots = np.diag(self.lu)
         swapped = np.count_nonzero(self.swaps != np.arange(len(self.swaps)))
         sign = float(np.prod(np.sign(pivots))) * (-1.0) ** swapped
-        return sign, float(np.sum(np.log(np.abs(pivots))))
+        return sign, float(np.sum(np.log(np.abs(pivots)))) - scales
+
+
+def _scales(matrix: Any) -> tuple[Any, Any]:
+    """Powers of 2 by which the rows and the columns of a matrix, sparse or not, have size 1."""
+
+    def largest(array: Any, axis: int) -> Any:
+        if not array.shape[0]:
+            return np.zeros(0, array.dtype)
+        found = abs(array).max(axis=axis)
+        return np.ravel(found.toarray() if hasattr(found, "toarray") else found)
+
+    def power(size: Any) -> Any:
+        if size.size and np.max(size) <= _ALIKE * np.min(size):
+            return np.ones_like(size)
+        exponent = np.where(size > 0, -np.round(np.log2(np.where(size > 0, size, 1))), 0)
+        return np.ldexp(np.ones((), matrix.dtype), exponent.astype(int))
+
+    diagonal = matrix.diagonal()
+    if np.all(diagonal > 0):
+        both = power(np.sqrt(diagonal))
+        if np.all(both == 1) or _nearly_symmetric(matrix):
+            return both, both
+    rows = power(largest(matrix, 1))
+    scaled = matrix * rows[:, None] if isinstance(matrix, np.ndarray) else (
+        diags_array(rows) @ matrix
+    )  # fmt: skip
+    return rows, power(largest(scaled, 0))
+
+
+def _nearly_symmetric(matrix: Any) -> bool:
+    return abs(matrix - matrix.T).max() <= 1e-10 * abs(matrix).max()
+
+
+def is_singular(solve: Any, norm: float, matrix: Any) -> tuple[bool, Any]:
+    """Is a factorised matrix singular within rounding, and its nearly null direction.
+
+    Parameters
+    ----------
+    solve : callable
+        ``solve(b, transposed)`` of a vector, transposed being 0 or 1.
+    norm : float
+        The 1-norm of the matrix.
+    matrix : array
+        Of its size and dtype.
+
+    Notes
+    -----
+    The 1-norm of the inverse is estimated from a few solutions (Hager, "Condition estimates",
+    1984), as LAPACK's condition numbers are.
+    """
+    n = matrix.shape[0]
+    if not n:
+        return False, None
+    x = np.full(n, 1 / n, matrix.dtype)
+    y = solve(x, 0)
+    for _ in range(4):
+        z = solve(np.where(y < 0, -1, 1).astype(matrix.dtype), 1)
+        at = int(np.argmax(np.abs(z)))
+        if not np.abs(z[at]) > z @ x:
+            break
+        x = np.zeros(n, matrix.dtype)
+        x[at] = 1
+        other = solve(x, 0)
+        if not np.sum(np.abs(other)) > np.sum(np.abs(y)):
+            break
+        y = other
+    inverse = float(np.sum(np.abs(y)))
+    return not inverse * norm * _tiny(matrix) < 1, y
+
+
+def _tiny(matrix: Any) -> float:
+    """The share of a matrix that rounding may be."""
+    return 8 * float(np.finfo(matrix.dtype).eps)
 
 
 def is_symmetric(matrix: Any) -> bool:
@@ -165,17 +264,32 @@ def _size(matrix: Any) -> str:
     return "×".join(map(str, matrix.shape))
 
 
-def _singular(matrix: Any, where: Any) -> SingularMatrixError:
+def _at(index: tuple[int, ...] | None, message: str) -> SingularMatrixError:
+    error = SingularMatrixError(message)
+    error.index = index
+    return error
+
+
+def _singular(matrix: Any, where: Any, index: Any = None) -> SingularMatrixError:
     """Names the entry on which the null direction is largest."""
     _, _, right = np.linalg.svd(matrix)
     direction = right[-1]
     entry = int(np.argmax(np.abs(direction)))
     spread = int(np.sum(np.abs(direction) > 0.1 * np.max(np.abs(direction))))
-    return SingularMatrixError(
+    return _at(
+        index and index(entry),
         f"the array is singular: its null direction lies on {spread} of {len(direction)} entries "
         f"of {where()}, mostly on {where(entry)}; add a multiple of the identity, or fix what the "
-        "function does not depend on"
+        "function does not depend on",
     )
+
+
+def _equilibrated(matrices: Any) -> Any:
+    """Rows, then columns, over their largest entries: units do not make an array singular."""
+    rows = np.max(np.abs(matrices), axis=-1, keepdims=True)
+    scaled = matrices / np.where(rows > 0, rows, 1)
+    columns = np.max(np.abs(scaled), axis=-2, keepdims=True)
+    return scaled / np.where(columns > 0, columns, 1)
 
 
 def _condition(matrices: Any) -> Any:
@@ -184,7 +298,7 @@ def _condition(matrices: Any) -> Any:
         inverses = np.linalg.inv(matrices)
     except np.linalg.LinAlgError:
         values = np.linalg.svd(matrices, compute_uv=False)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(values[..., -1] > 0, values[..., 0] / values[..., -1], np.inf)
     norms = [np.sqrt(np.sum(m * m, axis=(-1, -2))) for m in (matrices, inverses)]
     return norms[0] * norms[1]
@@ -201,7 +315,8 @@ class BlockFactors(Factorization):
         if blocks.size == 1:
             self._check_diagonal(array[..., 0, 0])
         elif prod(array.shape[:-2]) == 1:
-            self.single = DenseFactors(array.reshape(array.shape[-2:]), self._namer(()))
+            matrix = array.reshape(array.shape[-2:])
+            self.single = DenseFactors(matrix, self._namer(()), self._index(()))
             self.method = self.single.method
         else:
             self._check_blocks(array)
@@ -210,30 +325,39 @@ class BlockFactors(Factorization):
         def where(entry: int | None = None) -> str:
             if entry is None:
                 return f"block {tuple(map(int, block))}" if block else "the array"
-            full = block or (0,) * len(self.blocks.batch)
-            return f"index {self.blocks.where(full, entry)}"
+            return f"index {self._index(block)(entry)}"
 
         return where
+
+    def _index(self, block: Sequence[Any]) -> Any:
+        return lambda entry: self.blocks.where(block or (0,) * len(self.blocks.batch), entry)
 
     def _check_diagonal(self, diagonal: Any) -> None:
         bad = ~np.isfinite(diagonal) | (diagonal == 0)
         if np.any(bad):
             first = np.unravel_index(int(np.argmax(bad)), diagonal.shape)
             index = self.blocks.where([int(i) for i in first], 0)
-            raise SingularMatrixError(
+            raise _at(
+                index,
                 f"the array is singular: its diagonal is {float(diagonal[first])} at index {index} "
-                f"({int(np.sum(bad))} such of {bad.size}); add a multiple of the identity"
+                f"({int(np.sum(bad))} such of {bad.size}); add a multiple of the identity",
             )
 
     def _check_blocks(self, array: Any) -> None:
-        bad = ~np.all(np.isfinite(array), axis=(-1, -2))
-        if np.any(bad):
-            block = tuple(int(k) for k in np.unravel_index(int(np.argmax(bad)), bad.shape))
+        if not array.size:
+            return
+        finite = np.all(np.isfinite(array), axis=(-1, -2))
+        if not np.all(finite):
+            block = self._first(~finite)
             raise SingularMatrixError(f"block {block} has entries that are not finite")
-        bad = _condition(array) * np.finfo(array.dtype).eps >= 1
+        bad = ~(_condition(_equilibrated(array)) * _tiny(array) < 1)
         if np.any(bad):
-            block = np.unravel_index(int(np.argmax(bad)), bad.shape)
-            raise _singular(array[block], self._namer(block))
+            block = self._first(bad)
+            raise _singular(array[block], self._namer(block), self._index(block))
+
+    @staticmethod
+    def _first(bad: Any) -> tuple[int, ...]:
+        return tuple(int(k) for k in np.unravel_index(int(np.argmax(bad)), bad.shape))
 
     def solve(self, b: Any) -> Any:
         blocks, m = self.blocks, b.shape[1]
@@ -342,7 +466,7 @@ class Kronecker(Factorization):
             axes = [*columns, *(axes[k] for k in others)]
         axes = [self.paired.get(a, a) for a in axes]
         order = [axes.index(a) for a in (*range(self.cut, len(self.layout.shape)), -1)]
-        return np.transpose(x, order).reshape(-1, m)
+        return np.transpose(x, order).reshape(len(b), m)
 
     def slogdet(self) -> tuple[float, float]:
         n = prod(self.layout.row_shape)
@@ -408,22 +532,66 @@ def _sign_of_permutation(permutation: Any) -> float:
 # ---------------------------------------------------------------- low rank
 
 
+def refined(solve: Product, product: Product, b: Any, lost: float) -> Any:
+    """Solutions corrected by those of their residuals until the share ``lost`` is made good."""
+    x = solve(b)
+    share = lost
+    while share > 10 * np.finfo(b.dtype).eps:
+        x = x + solve(b - product(x))
+        share *= lost
+    return x
+
+
 class Woodbury(Factorization):
     """D + U Vᵀ: (D + UVᵀ)⁻¹ = D⁻¹ − D⁻¹U (I + VᵀD⁻¹U)⁻¹ VᵀD⁻¹, and the determinant lemma."""
 
     def __init__(
-        self, base: Factorization, layout: Layout, terms: Sequence[Term], values: Sequence[Any]
+        self,
+        base: Factorization,
+        layout: Layout,
+        terms: Sequence[Term],
+        values: Sequence[Any],
+        product: Product,
     ) -> None:
         self.method = f"Woodbury on {base.method}"
         self.base = base
+        self.product = product
         pairs = [_sides(layout, t, values) for t in terms]
         self.left = np.concatenate([u for u, _ in pairs], axis=1)
         self.right = np.concatenate([v for _, v in pairs], axis=1)
         self.solved = base.solve(self.left)
-        small = np.eye(self.left.shape[1], dtype=self.left.dtype) + self.right.T @ self.solved
+        added = self.right.T @ self.solved
+        small = np.eye(len(added), dtype=added.dtype) + added
+        size = 1.0 + float(np.max(np.abs(added), initial=0.0))
+        self.lost = float(np.finfo(added.dtype).eps) * size
+        if not self.accurate:
+            return
+        self._check(small, size, layout)
         self.small = DenseFactors(small, lambda entry=None: "the low-rank part")
 
+    @property
+    def accurate(self) -> bool:
+        """Is what the two parts of a solution leave of each other more than rounding?"""
+        return not self.lost > LOST
+
+    def _check(self, small: Any, size: float, layout: Layout) -> None:
+        """If I + VᵀD⁻¹U has the null vector z, the array has D⁻¹Uz."""
+        if not np.all(np.isfinite(small)):
+            return  # DenseFactors says so
+        _, values, right = np.linalg.svd(small)
+        if len(values) and values[-1] <= _tiny(small) * size:
+            entry = int(np.argmax(np.abs(self.solved @ right[-1])))
+            index = tuple(int(i) for i in np.unravel_index(entry, layout.column_shape))
+            raise _at(
+                index,
+                "the array is singular: the low-rank part takes away what the rest has; its null "
+                f"direction is largest at index {index}; add a multiple of the identity",
+            )
+
     def solve(self, b: Any) -> Any:
+        return refined(self._solve_once, self.product, b, self.lost)
+
+    def _solve_once(self, b: Any) -> Any:
         first = self.base.solve(b)
         return first - self.solved @ self.small.solve(self.right.T @ first)
 
@@ -470,40 +638,52 @@ class Sparse(Factorization):
         matrix = assembly.sparse_matrix(layout, terms, values, dtype).tocsc()
         if not np.all(np.isfinite(matrix.data)):
             raise SingularMatrixError("the array has entries that are not finite")
+        self.rows, self.columns = _scales(matrix)
+        scaled = (diags_array(self.rows) @ matrix @ diags_array(self.columns)).tocsc()
         try:
-            self.lu = splu(matrix)
+            self.lu = splu(scaled)
         except RuntimeError:
             raise self._singular(matrix) from None
-        pivots = np.abs(self.lu.U.diagonal())
-        tiny = np.finfo(matrix.dtype).eps * matrix.shape[0]
-        if pivots.size and np.min(pivots) <= tiny * np.max(pivots):
-            raise self._singular(matrix)
+        norm = float(np.max(abs(scaled).sum(axis=0), initial=0.0))
+        singular, direction = is_singular(
+            lambda b, transposed: self.lu.solve(b, "T" if transposed else "N"), norm, matrix
+        )
+        if singular:
+            raise self._singular(matrix, self.columns * direction)
 
-    def _singular(self, matrix: Any) -> SingularMatrixError:
+    def _singular(self, matrix: Any, direction: Any = None) -> SingularMatrixError:
         empty = np.flatnonzero(abs(matrix).sum(axis=0) == 0)
         if len(empty):
-            index = tuple(int(i) for i in np.unravel_index(empty[0], self.layout.column_shape))
+            index = self._index(empty[0])
             where = f"nothing depends on index {index} ({len(empty)} such)"
         else:
-            unit = eye_array(matrix.shape[0], dtype=matrix.dtype)
-            shifted = matrix + 1e-10 * abs(matrix).max() * unit
-            v = splu(shifted.tocsc()).solve(np.ones(matrix.shape[0]))
-            entry = int(np.argmax(np.abs(v)))
-            index = tuple(int(i) for i in np.unravel_index(entry, self.layout.column_shape))
+            if direction is None:
+                unit = eye_array(matrix.shape[0], dtype=matrix.dtype)
+                shifted = matrix + 1e-10 * abs(matrix).max() * unit
+                direction = splu(shifted.tocsc()).solve(np.ones(matrix.shape[0], matrix.dtype))
+            index = self._index(np.argmax(np.abs(direction)))
             where = f"its null direction is largest at index {index}"
-        return SingularMatrixError(
+        return _at(
+            index,
             f"the array is singular: {where}; add a multiple of the identity, or fix what the "
-            "function does not depend on"
+            "function does not depend on",
         )
 
+    def _index(self, flat: Any) -> tuple[int, ...]:
+        return tuple(int(i) for i in np.unravel_index(flat, self.layout.column_shape))
+
     def solve(self, b: Any) -> Any:
-        return self.lu.solve(np.ascontiguousarray(b)) if b.size else b.copy()
+        if not b.size:
+            return b.copy()
+        scaled = np.ascontiguousarray(self.rows[:, None] * b)
+        return self.columns[:, None] * self.lu.solve(scaled)
 
     def slogdet(self) -> tuple[float, float]:
         pivots = self.lu.U.diagonal()
         sign = float(np.prod(np.sign(pivots)))
         sign *= _sign_of_permutation(self.lu.perm_r) * _sign_of_permutation(self.lu.perm_c)
-        return sign, float(np.sum(np.log(np.abs(pivots))))
+        scales = float(np.sum(np.log(self.rows)) + np.sum(np.log(self.columns)))
+        return sign, float(np.sum(np.log(np.abs(pivots)))) - scales
 
 
 # ---------------------------------------------------------------- conjugate gradients
@@ -519,8 +699,9 @@ def conjugate_gradients(operator: Any, b: Any, tolerance: float) -> Any:
     """
     found = np.empty_like(b)
     for k in range(b.shape[1]):
-        found[:, k], steps = cg(operator, b[:, k], rtol=tolerance, atol=0.0)
-        if steps:
+        with np.errstate(all="ignore"):
+            found[:, k], steps = cg(operator, b[:, k], rtol=tolerance, atol=0.0)
+        if steps or not np.all(np.isfinite(found[:, k])):
             raise ConvergenceError(
                 f"conjugate gradients did not reach {tolerance:g} in {steps} steps: the array may "
                 'be indefinite or badly conditioned; use method="direct", or add a multiple of the '

@@ -11,7 +11,7 @@ import numpy as np
 import optree
 from scipy import sparse
 
-from wengert.errors import ShapeError
+from wengert.errors import ShapeError, SingularMatrixError
 from wengert.expr import Expr
 from wengert.operations.discrete import int_array
 from wengert.operations.structure import ONE
@@ -267,7 +267,33 @@ class StructuredBlocks:
         """
         self._check_square("solve")
         part = part_to_eliminate(self.grid)
-        return self.flat.factors if part is None else Elimination(self.grid, part)
+        if part is not None:
+            try:
+                found = Elimination(self.grid, part, lambda x: self.flat @ x)
+            except SingularMatrixError:
+                pass  # that part alone may be singular
+            else:
+                if found.accurate:
+                    return found
+        try:
+            return self.flat.factors
+        except SingularMatrixError as error:
+            raise self._named(error) from None
+
+    def _named(self, error: SingularMatrixError) -> SingularMatrixError:
+        """An error about an index of the whole matrix with the part's name instead."""
+        if error.index is None:
+            return error
+        (entry,) = error.index
+        starts = np.cumsum([0, *map(prod, self.row_shapes)])
+        part = int(np.searchsorted(starts, entry, "right")) - 1
+        inner = np.unravel_index(entry - starts[part], self.row_shapes[part])
+        path = "".join(f"[{key!r}]" for key in self.rows.paths()[part])
+        return SingularMatrixError(
+            f"the array is singular: its null direction is largest in {path or 'the array'} at "
+            f"index {tuple(map(int, inner))}; add a multiple of the identity, or fix what the "
+            "function does not depend on"
+        )
 
     def solve(self, b: Any, *, method: str = "direct", tolerance: float = 1e-10) -> Any:
         """x with ``self @ x = b``, given as b is.
@@ -287,7 +313,8 @@ class StructuredBlocks:
         """
         vector, flat = self._vector(b, self.row_shapes, self.rows, "solve")
         if method == "direct":
-            found = self.factors.solve(vector.reshape(len(vector), -1)).reshape(vector.shape)
+            found = self.factors.solve(vector.reshape(len(vector), prod(vector.shape[1:])))
+            found = found.reshape(vector.shape)
         else:
             found = self.flat.solve(vector, method=method, tolerance=tolerance)
         return found if flat else self._tree(found, self.column_shapes, self.columns)

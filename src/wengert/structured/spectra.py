@@ -41,6 +41,8 @@ def mapped(layout: Layout, values: Any, dtype: Any, function: Matrices) -> Store
         A structured array again.
     """
     cut = len(layout.row_shape)
+    if not prod(layout.row_shape):
+        return layout, tuple(values)
     if len(layout.terms) == 1 and (parts := _own_factors(layout.terms[0], cut)):
         term = layout.terms[0]
         labels_of = dict(term.cores)

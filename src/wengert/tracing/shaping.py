@@ -11,6 +11,7 @@ from wengert.errors import ShapeError, UnsupportedFunctionError
 from wengert.operations import (
     broadcast_to,
     concatenate,
+    diag,
     embed,
     reshape,
     stack,
@@ -414,7 +415,7 @@ def _diag(v: Any, k: int = 0) -> Any:
         numbers = np.full((size, size), x.size)
         numbers[rows, rows + k] = np.arange(x.size)
         return np.concatenate([x, np.zeros(1)])[numbers]
-    return x[:, None] * np.eye(size)
+    return TracedArray(diag(lift(x.run, x, "real")), x.run, np.result_type(x.dtype, 0.0))
 
 
 @implements(np.diagflat)
