@@ -21,7 +21,9 @@ from wengert.operations.rebuild import with_operands
 from wengert.rewrite.pieces import NotInPiecesError
 from wengert.structured import assembly
 from wengert.structured.describe import describe, kind_of
-from wengert.structured.factorize import Factorization, conjugate_gradients, factorize
+from wengert.structured.factorize import factorize
+from wengert.structured.factors.base import Factorization
+from wengert.structured.factors.sparse import conjugate_gradients
 from wengert.structured.layout import (
     Layout,
     closed_layout,

@@ -11,22 +11,16 @@ from scipy import sparse
 
 from wengert.structured.array import StructuredArray
 from wengert.structured.blocks import batched_axes, block_entries
-from wengert.structured.factorize import (
-    LOST,
-    SPARSE_SHARE,
-    DenseFactors,
-    Factorization,
-    Product,
-    refined,
-)
+from wengert.structured.factorize import SPARSE_SHARE
+from wengert.structured.factors.base import Factorization, Product
+from wengert.structured.factors.dense import DenseFactors
+from wengert.structured.factors.low_rank import LOST, refined
 
 Grid = Sequence[Sequence[StructuredArray]]
 
 _BLOCK = 64  # rows of a block that is inverted
 _REST = 6000  # rows of the dense matrix that is left
-_WRITTEN = (
-    2**25
-)  # entries of coupling blocks that are written out; larger ones keep their structure
+_WRITTEN = 2**25  # entries of coupling blocks that are written out; larger ones keep structure
 
 
 def part_to_eliminate(grid: Grid) -> int | None:

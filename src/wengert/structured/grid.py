@@ -20,7 +20,7 @@ from wengert.rewrite.piece import Piece
 from wengert.rewrite.pieces import products_of
 from wengert.structured.array import StructuredArray, computed
 from wengert.structured.elimination import Elimination, matrix_form, part_to_eliminate
-from wengert.structured.factorize import Factorization
+from wengert.structured.factors.base import Factorization
 from wengert.structured.layout import Layout, laid_out, named_pieces
 from wengert.structured.pytrees import as_pytree
 

@@ -15,7 +15,8 @@ from wengert.operations.structure import ONE
 from wengert.primitive import Place
 from wengert.rewrite.piece import Piece
 from wengert.structured.blocks import Blocks, batched_axes, blocks_of
-from wengert.structured.factorize import Part, is_symmetric, kronecker_parts, matrix_of
+from wengert.structured.factors.condition import is_symmetric
+from wengert.structured.factors.kronecker import Part, kronecker_parts, matrix_of
 from wengert.structured.layout import Layout, Term
 
 Matrices = Callable[[Any], Any]

@@ -1,0 +1,1 @@
+"""Factorisations, one file a kind of structure."""
