@@ -19,6 +19,8 @@ def kind_of(layout: Layout) -> str:
     kinds = sorted({term_kind(t, cut) for t in layout.terms}, key=_place_in_order)
     if not kinds:
         return "zero"
+    if not layout.shape:
+        return "a number"
     if "dense" in kinds:
         return "dense"
     return " plus ".join(kinds)
