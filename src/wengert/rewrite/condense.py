@@ -268,9 +268,9 @@ def _within(piece: Piece, box: Piece) -> Piece | None:
                 return None
     if len(set(same.values())) < len(same):
         return None
-    missing = set(stored_labels(piece)) & set(same.values()) - {same.get(x) for x in stored}
-    if missing:
-        return None
+    varied = {*stored_labels(piece), *(x for k in free.values() for x in piece.places[k].labels)}
+    if varied & set(same.values()) - {same.get(x) for x in stored}:
+        return None  # it depends on a place, or is tied to one, along which the other is constant
     places = tuple(piece.places[free[x]] if x in free else Place((same[x],)) for x in stored)
     used = {x for place in places for x in place.labels} | {x for _, a in piece.factors for x in a}
     return Piece(
