@@ -29,8 +29,8 @@ from wengert.operations.structure import (
     is_zero,
 )
 from wengert.primitive import Place
-from wengert.rewrite.condense import condensed
-from wengert.rewrite.piece import Piece, numbered, placed_labels
+from wengert.rewrite.condense import array_of, condensed
+from wengert.rewrite.piece import Piece, dense_piece, numbered, placed_labels
 from wengert.shapes import Shape, concrete
 
 _GAIN = 2  # how many times smaller factors must be than their product to be stored apart
@@ -55,7 +55,20 @@ def with_cores(pieces: Iterable[Piece], shape: Shape) -> list[Piece]:
     found = condensed([part for piece in pieces for part in _opened(piece)], shape)
     cores = [_in_order(_added_up(_with_cores(piece), shape)) for piece in found]
     gathered = _factored(_gathered(cores))
-    return [p for p in gathered if not any(is_zero(e) for e, _ in p.factors)]
+    kept = [p for p in gathered if not any(is_zero(e) for e, _ in p.factors)]
+    return _whole(kept, shape) if _store_more_than(kept, shape) else kept
+
+
+def _store_more_than(pieces: Sequence[Piece], shape: Shape) -> bool:
+    """Do several cores have no fewer entries than the dense array?"""
+    cores = [core for piece in pieces for core, _ in piece.factors]
+    entries = sum(prod(concrete(core.shape)) for core in cores)
+    return len(cores) > 1 and entries >= prod(concrete(shape))
+
+
+def _whole(pieces: Sequence[Piece], shape: Shape) -> list[Piece]:
+    """The dense array as the only core."""
+    return [dense_piece(add([array_of(piece, shape) for piece in pieces]))]
 
 
 # ---------------------------------------------------------------- factors to cores

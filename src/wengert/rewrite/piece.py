@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from wengert.expr import Expr
 from wengert.operations.labelling import Factor, Labels
+from wengert.operations.structure import ONE
 from wengert.primitive import Place
 from wengert.shapes import Size
 
@@ -40,3 +42,10 @@ def numbered(piece: Piece) -> Piece:
         tuple(Place(tuple(name[x] for x in p.labels), p.at) for p in piece.places),
         {name[x]: piece.sizes[x] for x in used},
     )
+
+
+def dense_piece(node: Expr) -> Piece:
+    """An expression as one dense factor."""
+    axes = tuple(range(node.ndim))
+    sizes = dict(enumerate(node.shape))
+    return Piece(ONE, ((node, axes),), tuple(Place((x,)) for x in axes), sizes)

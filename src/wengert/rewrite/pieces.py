@@ -36,7 +36,7 @@ from wengert.operations.tables import agreements, count_matches, counts_up, dist
 from wengert.operations.trailing import move_axis
 from wengert.primitive import Place, Route
 from wengert.rewrite.condense import condensed
-from wengert.rewrite.piece import Piece
+from wengert.rewrite.piece import Piece, dense_piece
 from wengert.shapes import Shape, Size
 
 _FEW = 4  # pieces from which on they are put together where they can be
@@ -95,13 +95,6 @@ def _brings_structure(node: Expr) -> bool:
         return False
     route = node.primitive.route(node, 0)
     return route is not None and any(place.at is not None for place in route.result)
-
-
-def dense_piece(node: Expr) -> Piece:
-    """An expression as one dense factor."""
-    axes = tuple(range(node.ndim))
-    sizes = dict(enumerate(node.shape))
-    return Piece(ONE, ((node, axes),), tuple(Place((x,)) for x in axes), sizes)
 
 
 def _pieces(node: Expr, operands: Sequence[tuple[Piece, ...]]) -> list[Piece]:

@@ -25,8 +25,8 @@ from wengert.operations.structure import ONE
 from wengert.primitive import Place
 from wengert.rewrite.condense import array_of
 from wengert.rewrite.cores import with_cores
-from wengert.rewrite.piece import Piece
-from wengert.rewrite.pieces import dense_piece, pieces_of, products_of, routed
+from wengert.rewrite.piece import Piece, dense_piece
+from wengert.rewrite.pieces import pieces_of, products_of, routed
 
 _CACHED = 512  # layouts that are kept
 _LEAF = "·s"  # no formula or traced program can have such a name
