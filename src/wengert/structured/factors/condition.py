@@ -83,6 +83,14 @@ def tiny(matrix: Any) -> float:
     return 8 * float(np.finfo(matrix.dtype).eps)
 
 
+def is_symmetric_sparse(matrix: Any) -> bool:
+    """Is a sparse matrix symmetric, up to rounding?"""
+    if matrix.shape[0] != matrix.shape[1] or not matrix.nnz:
+        return False
+    limit = 64 * np.finfo(matrix.dtype).eps * abs(matrix).max()
+    return bool(abs(matrix - matrix.T).max() <= limit)
+
+
 def is_symmetric(matrix: Any) -> bool:
     """Is the matrix (are all of several) symmetric, up to rounding?"""
     tiny = 64 * np.finfo(matrix.dtype).eps * np.max(np.abs(matrix), initial=0.0)

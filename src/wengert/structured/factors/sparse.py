@@ -12,18 +12,36 @@ from scipy.sparse.linalg import cg, splu
 from wengert.errors import ConvergenceError, SingularMatrixError
 from wengert.structured import assembly
 from wengert.structured.factors.base import Factorization, singular_at
+from wengert.structured.factors.cholmod import sparse_cholesky
 from wengert.structured.factors.condition import is_singular, scales
 from wengert.structured.factors.kronecker import sign_of_permutation
 from wengert.structured.layout import Layout, Term
 
 
+class _SparseLU:
+    """A sparse LU with a fill-reducing order."""
+
+    method = "sparse LU"
+
+    def __init__(self, matrix: Any) -> None:
+        self.lu = splu(matrix)
+
+    def solve(self, b: Any, transposed: int = 0) -> Any:
+        return self.lu.solve(b, "T" if transposed else "N")
+
+    def slogdet(self) -> tuple[float, float]:
+        pivots = self.lu.U.diagonal()
+        sign = float(np.prod(np.sign(pivots)))
+        sign *= sign_of_permutation(self.lu.perm_r) * sign_of_permutation(self.lu.perm_c)
+        return sign, float(np.sum(np.log(np.abs(pivots))))
+
+
 class Sparse(Factorization):
-    """A sparse LU with a fill-reducing order (SuperLU)."""
+    """A sparse factorisation: Cholesky where CHOLMOD is installed and it exists, else LU."""
 
     def __init__(
         self, layout: Layout, terms: Sequence[Term], values: Sequence[Any], dtype: Any
     ) -> None:
-        self.method = "sparse LU"
         self.layout = layout
         matrix = assembly.sparse_matrix(layout, terms, values, dtype).tocsc()
         if not np.all(np.isfinite(matrix.data)):
@@ -31,13 +49,12 @@ class Sparse(Factorization):
         self.rows, self.columns = scales(matrix)
         scaled = (diags_array(self.rows) @ matrix @ diags_array(self.columns)).tocsc()
         try:
-            self.lu = splu(scaled)
+            self.solver = sparse_cholesky(scaled) or _SparseLU(scaled)
         except RuntimeError:
             raise self._singular(matrix) from None
         norm = float(np.max(abs(scaled).sum(axis=0), initial=0.0))
-        singular, direction = is_singular(
-            lambda b, transposed: self.lu.solve(b, "T" if transposed else "N"), norm, matrix
-        )
+        self.method = self.solver.method
+        singular, direction = is_singular(self.solver.solve, norm, matrix)
         if singular:
             raise self._singular(matrix, self.columns * direction)
 
@@ -66,14 +83,11 @@ class Sparse(Factorization):
         if not b.size:
             return b.copy()
         scaled = np.ascontiguousarray(self.rows[:, None] * b)
-        return self.columns[:, None] * self.lu.solve(scaled)
+        return self.columns[:, None] * self.solver.solve(scaled)
 
     def slogdet(self) -> tuple[float, float]:
-        pivots = self.lu.U.diagonal()
-        sign = float(np.prod(np.sign(pivots)))
-        sign *= sign_of_permutation(self.lu.perm_r) * sign_of_permutation(self.lu.perm_c)
-        scales = float(np.sum(np.log(self.rows)) + np.sum(np.log(self.columns)))
-        return sign, float(np.sum(np.log(np.abs(pivots)))) - scales
+        sign, log = self.solver.slogdet()
+        return sign, log - float(np.sum(np.log(self.rows)) + np.sum(np.log(self.columns)))
 
 
 def conjugate_gradients(operator: Any, b: Any, tolerance: float) -> Any:
