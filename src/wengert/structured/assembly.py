@@ -7,9 +7,9 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from scipy import sparse
 
+from wengert.backends.numpy_views import strided
 from wengert.structured.layout import Layout, Term
 
 
@@ -69,9 +69,8 @@ def _covers(term: Term) -> bool:
 def _view(array: Any, term: Term) -> Any:
     assert term.strides is not None
     offset, steps = term.strides
-    flat = array.reshape(-1)[offset:]
-    bytes_ = tuple(s * array.itemsize for s in steps)
-    return as_strided(flat, term.extent, bytes_, writeable=True)
+    size = array.itemsize
+    return strided(array, term.extent, tuple(s * size for s in steps), offset * size)
 
 
 def _add(array: Any, term: Term, core: Any) -> None:
