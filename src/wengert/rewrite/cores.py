@@ -18,6 +18,7 @@ from wengert.operations.algebra import add, contract, scale
 from wengert.operations.apply import apply
 from wengert.operations.discrete import int_array, known_values
 from wengert.operations.gathering import SCATTER
+from wengert.operations.indexing import embed
 from wengert.operations.labelling import Factor, Labels
 from wengert.operations.structure import (
     ONE,
@@ -230,7 +231,7 @@ def _added_up(piece: Piece, shape: Shape) -> Piece:
         ((core, axes),) = piece.factors
         rest = tuple(x for x in axes if x != label)
         last = contract([core], [axes], (*rest, label), sizes={label: piece.sizes[label]})
-        summed = apply(SCATTER, last, int_array(inverse.ravel()), sizes=(rows.shape[1],))
+        summed = _moved(last, inverse.ravel(), rows.shape[1])
         places = list(piece.places)
         for k, row, full in zip(touched, rows, whole, strict=True):
             places[k] = Place((label,), None if full else int_array(row))
@@ -244,6 +245,13 @@ def _added_up(piece: Piece, shape: Shape) -> Piece:
             shape,
         )
     return piece
+
+
+def _moved(array: Expr, to: Any, size: int) -> Expr:
+    """The entries along the last axis added up at other places."""
+    if len(to) and np.array_equal(to, np.arange(to[0], to[0] + len(to))):
+        return embed(array, [slice(int(to[0]), int(to[0]) + len(to))], (size,))
+    return apply(SCATTER, array, int_array(to), sizes=(size,))
 
 
 # ---------------------------------------------------------------- pieces at equal places

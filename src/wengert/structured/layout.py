@@ -136,7 +136,7 @@ class Term:
             shape,
         )
 
-    @property
+    @cached_property
     def extent(self) -> Shape:
         """The sizes of the placed labels."""
         return tuple(self.sizes[x] for x in self.labels)
