@@ -8,8 +8,8 @@ milliseconds, and ratios above 1 mean that the peer is slower. All results are c
 are timed. Peers that are not installed are left out, and so is one that would need more than
 ``LIMIT`` bytes for its result: the table says so.
 
-``--memory`` runs each package in a process of its own instead, and prints the peak of the resident
-set less that before the first call.
+``--memory`` runs each package in a process of its own instead, and prints how much memory a second
+call takes at its most (Linux only).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_paralleli
 os.environ["JAX_PLATFORMS"] = "cpu"
 
 import argparse
+import gc
 import importlib
 import math
-import resource
 import statistics
 import subprocess
 import sys
@@ -333,14 +333,23 @@ def memory(chosen: str) -> None:
 
 
 def peak(name: str, chosen: str) -> None:
-    """Print the megabytes by which a package's second call raises the peak."""
+    """Print the megabytes that a second call holds at its most, above what is resident before."""
     case = next(c for c in cases(numpy.random.default_rng(0)) if c.name == chosen)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     action = PACKAGES[name](case)
-    result = action()
-    del result
     action()
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3)
+    gc.collect()
+    with open("/proc/self/clear_refs", "w") as file:  # the peak begins anew
+        file.write("5")
+    before = _resident("VmRSS")
+    result = action()
+    print((_resident("VmHWM") - before) / 1e3)
+    del result
+
+
+def _resident(name: str) -> int:
+    """Kilobytes, as Linux counts them."""
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(name))
 
 
 def main() -> None:
