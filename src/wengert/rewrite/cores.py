@@ -249,7 +249,8 @@ def _added_up(piece: Piece, shape: Shape) -> Piece:
 
 def _moved(array: Expr, to: Any, size: int) -> Expr:
     """The entries along the last axis added up at other places."""
-    if len(to) and np.array_equal(to, np.arange(to[0], to[0] + len(to))):
+    run: Any = np.arange(len(to))
+    if len(to) and np.array_equal(to - to[0], run):
         return embed(array, [slice(int(to[0]), int(to[0]) + len(to))], (size,))
     return apply(SCATTER, array, int_array(to), sizes=(size,))
 
