@@ -31,6 +31,7 @@ from wengert.operations.structural import (
 from wengert.operations.structure import (
     coefficients_of,
     contraction_params,
+    has_pattern,
 )
 from wengert.plan.instructions import (
     Apply,
@@ -118,7 +119,7 @@ class _Planner:
                 merged.update(
                     o
                     for o in node.operands
-                    if (self.uses[o] == 1 and _is_spread(o))
+                    if (self.uses[o] == 1 and has_pattern(o))
                     or (self.uses[o] == added[o] and _is_constant(o))
                     or (self.uses[o] == 1 and _is_placed(o))
                 )
@@ -147,7 +148,7 @@ class _Planner:
         if node.primitive is SIZE:
             return self._emit(Fill, shape, float(self.sizes[str(node.params[0])]), ())
         if node.primitive is CONTRACT:
-            if not node.operands or _has_pattern(node):
+            if not node.operands or has_pattern(node):
                 self._check_known(node)
             return self._contraction(node, shape)
         if node.primitive is ADD:
@@ -386,11 +387,6 @@ def _as_float(value: Fraction) -> float:
         return inf if value > 0 else -inf
 
 
-def _is_spread(node: Expr) -> bool:
-    """Does a sum add it through its pattern: one of a value, or of a constant?"""
-    return _has_pattern(node) or (_is_constant(node) and node.ndim > 0)
-
-
 def _is_placed(node: Expr) -> bool:
     """Does an operation add it to a sum, in the places where it is not zero?"""
     return node.primitive.add_into is not None and node.dtype == "real" and node.ndim > 0
@@ -407,14 +403,6 @@ def _without_coefficient(node: Expr) -> Hashable:
 
 def _has_coefficient(node: Expr) -> bool:
     return contraction_params(node)[2] != 1
-
-
-def _has_pattern(node: Expr) -> bool:
-    if node.primitive is not CONTRACT or not node.operands:
-        return False
-    labels, out, _ = contraction_params(node)
-    used = {x for axes in labels for x in axes}
-    return len(set(out)) < len(out) or any(x not in used for x in out)
 
 
 @lru_cache(maxsize=4096)

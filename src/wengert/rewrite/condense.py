@@ -130,13 +130,13 @@ def _put_together(pieces: Sequence[Piece], axis: int, size: Any) -> list[Piece]:
             continue
         rest, stored, sizes = _without(piece, axis)
         groups.setdefault((rest, sizes), []).append(((piece, run), stored))
-    for (rest, _), members in groups.items():
+    for (rest, sizes), members in groups.items():
         for stored, alike in _without_copies(members):
             covered = sum(stop - start for _, (start, stop) in alike)
             if not 1 < len(alike) <= _MANY or _ROOM * covered < size:
                 found += [piece for piece, _ in alike]
                 continue
-            found.append(_one_piece(alike, axis, size, rest, stored))
+            found.append(_one_piece(alike, axis, size, rest, sizes, stored))
     return found
 
 
@@ -160,11 +160,17 @@ def _run_on(piece: Piece, axis: int, size: Any) -> Run | None:
 def _without(piece: Piece, axis: int) -> tuple[tuple[Place, ...], Labels, tuple[Any, ...]]:
     """The other places with their labels numbered, those of them that are stored, the sizes."""
     others = [p for k, p in enumerate(piece.places) if k != axis]
-    labels = tuple(dict.fromkeys(x for p in others for x in p.labels))
+    labels = _labels_beside(piece, axis)
     name = {x: k for k, x in enumerate(labels)}
     rest = tuple(Place(tuple(name[x] for x in p.labels), p.at) for p in others)
     stored = tuple(name[x] for x in stored_labels(piece) if x in name)
     return rest, tuple(sorted(stored)), tuple(piece.sizes[x] for x in labels)
+
+
+def _labels_beside(piece: Piece, axis: int) -> Labels:
+    """The labels on the other axes, in the order of their first place."""
+    others = (p for k, p in enumerate(piece.places) if k != axis)
+    return tuple(dict.fromkeys(x for p in others for x in p.labels))
 
 
 def _one_piece(
@@ -172,12 +178,12 @@ def _one_piece(
     axis: int,
     size: int,
     rest: tuple[Place, ...],
+    sizes: tuple[Any, ...],
     stored: Labels,
 ) -> Piece:
     parts: list[tuple[Expr, Run]] = []
     for piece, run in members:
-        others = [p for k, p in enumerate(piece.places) if k != axis]
-        labels = tuple(dict.fromkeys(x for p in others for x in p.labels))
+        labels = _labels_beside(piece, axis)
         own = piece.places[axis].labels
         out = (*(labels[k] for k in stored), *own)
         core = core_of(piece, out)
@@ -185,15 +191,11 @@ def _one_piece(
             axes = tuple(range(core.ndim))
             core = contract([core], [axes], (*axes, core.ndim), sizes={core.ndim: 1})
         parts.append((core, run))
-    label = max(stored, default=-1) + 1
-    label = max(label, *(x + 1 for p in rest for x in p.labels), 0)
+    label = len(sizes)
     places = (*rest[:axis], Place((label,)), *rest[axis:])
-    first = members[0][0]
-    others = [p for k, p in enumerate(first.places) if k != axis]
-    labels = tuple(dict.fromkeys(x for p in others for x in p.labels))
-    sizes = {k: first.sizes[x] for k, x in enumerate(labels)}
     core = _side_by_side(parts, size)
-    return numbered(Piece(ONE, ((core, (*stored, label)),), places, {**sizes, label: size}))
+    every = dict(enumerate((*sizes, size)))
+    return numbered(Piece(ONE, ((core, (*stored, label)),), places, every))
 
 
 def _side_by_side(parts: Sequence[tuple[Expr, Run]], size: int) -> Expr:

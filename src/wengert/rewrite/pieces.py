@@ -336,13 +336,8 @@ class _Network:
         shape = self._shape(labels)
         _check_table(prod(shape))
         index = tuple(over(self._table(p), p.labels, labels) for p in inner)
-        table = np.broadcast_to(self._table_before(place, places)[index], shape)
+        table = np.broadcast_to(self._table(place)[index], shape)
         return Place(labels, int_array(table))
-
-    def _table_before(self, place: Place, places: Mapping[int, Place]) -> Any:
-        if place.at is not None:
-            return self._table(place)
-        return np.arange(prod(s := self._shape(place.labels))).reshape(s)
 
     def _shape(self, labels: Labels) -> tuple[int, ...]:
         sizes = [self.sizes[x] for x in labels]

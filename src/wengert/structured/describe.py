@@ -82,11 +82,11 @@ def describe(layout: Layout, nbytes: int, dtype: Any) -> str:
     whole = prod(layout.shape) * np.dtype(dtype).itemsize
     share = f", dense {whole:,}" if whole else ""
     lines = [f"{shape} ({kind_of(layout)}), {nbytes:,} bytes{share}"]
-    lines += [f"  {_written(term, k)}" for k, term in enumerate(layout.terms)]
+    lines += [f"  {_written(term)}" for term in layout.terms]
     return "\n".join(lines)
 
 
-def _written(term: Term, number: int) -> str:
+def _written(term: Term) -> str:
     """A term in index notation: deltas, tables of places, and the cores with their sizes."""
     names = _LETTERS[: len(term.places)]
     name_of: dict[int, str] = {}

@@ -22,6 +22,7 @@ from wengert.operations.indexing import route_of_slice
 from wengert.operations.labelling import Labels
 from wengert.operations.places import Specs
 from wengert.operations.structure import ONE
+from wengert.operations.tables import over
 from wengert.primitive import Place
 from wengert.rewrite.condense import array_of
 from wengert.rewrite.cores import with_cores
@@ -165,9 +166,7 @@ class Term:
             arrays = [np.asarray(values[k]) for k, _ in self.cores]
             program = program_of((self._product,), common_dtype(arrays))
             (array,) = program({f"{_LEAF}{k}": a for k, a in enumerate(arrays)})
-        order = tuple(axes.index(x) for x in self.labels if x in axes)
-        index = tuple(slice(None) if x in axes else None for x in self.labels)
-        return np.transpose(array, order)[index]
+        return over(array, axes, self.labels)
 
     @cached_property
     def _product(self) -> Expr:
@@ -184,9 +183,7 @@ class Term:
         if table is None:
             sizes = tuple(self.sizes[x] for x in place.labels)
             table = np.arange(prod(sizes)).reshape(sizes)
-        order = [place.labels.index(x) for x in self.labels if x in place.labels]
-        index = tuple(slice(None) if x in place.labels else None for x in self.labels)
-        return np.transpose(table, order)[index]
+        return over(table, place.labels, self.labels)
 
     def flat_index(self, start: int, stop: int) -> Any:
         """The row-order index over some of the axes, for all values of the labels."""

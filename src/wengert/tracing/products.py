@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import opt_einsum
 
 from wengert.errors import ShapeError
 from wengert.expr import Expr
@@ -129,11 +130,10 @@ def _tensordot(a: Any, b: Any, /, axes: Any = 2) -> Any:
 
 @implements(np.einsum)
 def _einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any) -> Any:
-    import opt_einsum  # noqa: PLC0415  (its parser knows ellipses, lists and implicit outputs)
-
     given = list(operands)
     shapes = [np.broadcast_to(0, np.shape(o)) if not isinstance(o, str | list | tuple) else o
               for o in given]  # fmt: skip
+    # this parser knows ellipses, lists and implicit outputs
     inputs, output, _ = opt_einsum.parser.parse_einsum_input(shapes)
     arrays = given[1:] if isinstance(given[0], str) else given[: 2 * (len(given) // 2) : 2]
     trace, exprs, dtype = _operands(*arrays)
