@@ -1,6 +1,5 @@
 """Multivariate calculus for machine learning: formulas or functions in, derivatives out."""
 
-from wengert.api import Formula, formula, trace
 from wengert.errors import (
     AssumptionError,
     ConvergenceError,
@@ -18,6 +17,7 @@ from wengert.errors import (
     UnsupportedFunctionError,
     WengertError,
 )
+from wengert.formulas import Formula, formula, trace
 from wengert.structured import StructuredArray, StructuredBlocks
 from wengert.tracing import at
 from wengert.transforms import (
@@ -38,6 +38,7 @@ from wengert.transforms import (
     hvp,
     implicit,
     jacobian,
+    jet,
     jvp,
     laplacian,
     linearize,
@@ -90,6 +91,7 @@ __all__ = [
     "hvp",
     "implicit",
     "jacobian",
+    "jet",
     "jvp",
     "laplacian",
     "linearize",

@@ -343,3 +343,30 @@ def test_integers_in_a_loop_within_a_derivative_are_not_known() -> None:
         return wg.fori_loop(0, count, lambda k, u: u * 2.0, x)
 
     assert np.array_equal(wg.jacobian(f)(np.ones(2)), 8 * np.eye(2))
+
+
+def test_formulas_take_traced_arrays() -> None:
+    f = wg.formula("norm2(X*w - y)^2 + sum(A)")
+    w, A = RNG.normal(size=3), np.ones((2, 2))
+    gradient = wg.grad(lambda w: f(X=X, w=w, y=Y, A=A))(w)
+    np.testing.assert_allclose(gradient, f.derivative("w")(X=X, w=w, y=Y), rtol=1e-13)
+    slope = f.derivative("w")
+    jacobian = wg.jacobian(lambda w: slope(X=X, w=w, y=Y))(w)
+    np.testing.assert_allclose(jacobian, 2 * X.T @ X, rtol=1e-12)
+    traced = wg.trace(lambda w: np.sum(np.tanh(X @ w)), w)  # X is captured
+    np.testing.assert_allclose(wg.grad(lambda w: traced(w=w))(w), traced.derivative("w")(w=w))
+    with pytest.raises(wg.ShapeError, match="w"):
+        wg.grad(lambda w: f(X=X, w=w, y=Y, A=A))(np.ones(2))
+    with pytest.raises(wg.NameClashError, match="no value is given for y"):
+        wg.grad(lambda w: f(X=X, w=w, A=A))(w)
+
+
+def test_jet_is_the_series_along_a_line() -> None:
+    x, d = np.array([0.3, -0.7]), np.array([1.0, 2.0])
+    found = wg.jet(lambda x: np.sum(np.exp(x)), x, d, order=4)
+    terms = [np.sum(np.exp(x) * d**k) / f for k, f in enumerate((1, 1, 2, 6, 24))]
+    np.testing.assert_allclose(found, terms, rtol=1e-14)
+    with pytest.raises(wg.ShapeError, match="direction"):
+        wg.jet(np.sum, x, 1.0)
+    with pytest.raises(ValueError, match="order"):
+        wg.jet(np.sum, x, d, order=-1)

@@ -10,8 +10,6 @@ from typing import Annotated
 import typer
 
 from wengert import __version__
-from wengert.api import Formula
-from wengert.api import formula as read_formula
 from wengert.assumptions import Assumption
 from wengert.cli.report import Notation, Report
 from wengert.cli.screen import Screen, prepare, to_ascii
@@ -21,6 +19,8 @@ from wengert.explanation import Row
 from wengert.formula import function_names, lookup
 from wengert.formula.operators import OPERATORS
 from wengert.formula.vocabulary import ALIASES
+from wengert.formulas import Formula
+from wengert.formulas import formula as read_formula
 
 app = typer.Typer(
     name="wengert",

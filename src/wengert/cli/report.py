@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from wengert.api import Formula
 from wengert.cli.screen import Screen
 from wengert.cli.values import Given
 from wengert.errors import ShapeError, WengertError
@@ -21,6 +20,7 @@ from wengert.explanation import (
     function_name,
     function_row,
 )
+from wengert.formulas import Formula
 from wengert.shapes import concrete, format_shape, format_space, substitute
 
 TOLERANCE = 1e-6

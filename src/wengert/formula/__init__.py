@@ -13,6 +13,7 @@ from wengert.formula.declarations import AssumptionLike, ShapeLike, Variable
 from wengert.formula.direct import evaluate_directly
 from wengert.formula.infer import Elaborated, elaborate
 from wengert.formula.lexer import MAX_LENGTH, MAX_NESTING
+from wengert.formula.names import variable_names
 from wengert.formula.parser import parse
 from wengert.formula.types import FormulaShapeError, Orientation, Type
 from wengert.formula.vocabulary import function_names, lookup
@@ -37,4 +38,5 @@ __all__ = [
     "function_names",
     "lookup",
     "parse",
+    "variable_names",
 ]

@@ -23,6 +23,7 @@ from wengert.transforms.differentiate import (
     value_and_grad,
 )
 from wengert.transforms.directional import hvp, jvp, linearize, vjp
+from wengert.transforms.jets import jet
 from wengert.transforms.patterns import sparsity
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "implicit",
     "integrating",
     "jacobian",
+    "jet",
     "jvp",
     "laplacian",
     "linearize",

@@ -29,7 +29,14 @@ def _run(f: Function, primals: Sequence[Any], name: str) -> Recorded:
     return record(f, tuple(primals), {}, tuple(range(len(primals))), name=name)
 
 
-def _matching(given: Tree, structure: Any, leaves: Sequence[Any], what: str) -> list[Any]:
+def matching(given: Tree, structure: Any, leaves: Sequence[Any], what: str) -> list[Any]:
+    """A tangent's or cotangent's arrays, checked against the structure and shapes needed.
+
+    Raises
+    ------
+    ShapeError
+        If they do not fit.
+    """
     flat, own = optree.tree_flatten(given)
     if own != structure:
         raise ShapeError(f"{what} must be nested as {shown(structure)}; got {shown(own)}")
@@ -90,7 +97,7 @@ def jvp(f: Function, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tup
     (0.0, 2.0)
     """
     recorded = _run(f, primals, "jvp")
-    given = _matching(tuple(tangents), recorded.structure, recorded.leaves, "a tangent")
+    given = matching(tuple(tangents), recorded.structure, recorded.leaves, "a tangent")
     seeds = _seeds("tangent", recorded.leaves)
     exprs = [*recorded.roots, *_pushed(recorded.roots, recorded.leaves, seeds)]
     extra = dict(zip(seeds, given, strict=True))
@@ -126,7 +133,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
     exprs = _pulled(recorded.roots, seeds, recorded.leaves)
 
     def pull(cotangent: Any) -> Any:
-        given = _matching(cotangent, recorded.output, recorded.roots, "a cotangent")
+        given = matching(cotangent, recorded.output, recorded.roots, "a cotangent")
         extra = dict(zip(seeds, given, strict=True))
         flat = recorded.finish(exprs, recorded.leaf_dtypes, extra)
         return optree.tree_unflatten(recorded.structure, flat)
@@ -149,7 +156,7 @@ def linearize(f: Function, *primals: Any) -> tuple[Any, Function]:
     exprs = _pushed(recorded.roots, recorded.leaves, seeds)
 
     def linear(*tangents: Any) -> Any:
-        given = _matching(tangents, recorded.structure, recorded.leaves, "a tangent")
+        given = matching(tangents, recorded.structure, recorded.leaves, "a tangent")
         extra = dict(zip(seeds, given, strict=True))
         return recorded.unflatten(recorded.finish(exprs, recorded.dtypes, extra))
 
@@ -178,7 +185,7 @@ def hvp(f: Function, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any
     """
     recorded = _run(f, primals, "hvp")
     check_scalar(recorded, f)
-    given = _matching(tuple(tangents), recorded.structure, recorded.leaves, "a tangent")
+    given = matching(tuple(tangents), recorded.structure, recorded.leaves, "a tangent")
     seeds = _seeds("tangent", recorded.leaves)
     gradient = _pulled(recorded.roots, (ones(()),), recorded.leaves)
     exprs = _pushed(gradient, recorded.leaves, seeds)

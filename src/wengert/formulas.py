@@ -19,7 +19,7 @@ from wengert.backends.numpy_backend import compile_plan
 from wengert.derive import derivative, resolve_mode
 from wengert.errors import NameClashError, ShapeError, WengertError
 from wengert.explanation import explain
-from wengert.expr import Expr, topological
+from wengert.expr import Expr, rebuild, topological
 from wengert.formula import (
     AssumptionLike,
     Elaborated,
@@ -32,6 +32,7 @@ from wengert.formula import (
     evaluate_directly,
 )
 from wengert.operations import variable
+from wengert.operations.rebuild import with_operands
 from wengert.operations.structural import (
     ADD,
     SIZE,
@@ -45,6 +46,7 @@ from wengert.plan import Plan, make_plan
 from wengert.rewrite import display, lower, recognise, with_written_signs, written_signs
 from wengert.shapes import Shape, format_space, substitute, symbols_of
 from wengert.structured import StructuredArray, layout_of
+from wengert.tracing import TracedArray, lift, trace_of
 from wengert.transforms.reading import Traced, trace_function
 
 
@@ -404,7 +406,13 @@ class Formula:
             For values that do not fit.
         SingularMatrixError
             For a singular matrix that has to be inverted.
+
+        Notes
+        -----
+        Within a function that is being differentiated, values may be traced: the result is too.
         """
+        if any(isinstance(v, TracedArray) for v in values.values()):
+            return self._traced(values)
         arguments = self._bind(values)
         program = self._programs.get(arguments.key)
         if program is None:
@@ -412,6 +420,23 @@ class Formula:
             self._programs[arguments.key] = program
         (result,) = program(arguments.arrays)
         return _owned(result, arguments)
+
+    def _traced(self, values: Mapping[str, Any]) -> TracedArray:
+        """The value on arrays of which some are traced, as a traced array."""
+        shapes = {name: np.zeros(np.shape(v)) for name, v in values.items()}
+        free = [Variable(v.name, v.shape, frozenset(), v.orientation) for v in self.variables]
+        known: Mapping[str, Any] = self.traced.captured if self.traced is not None else {}
+        sizes = bind(free, self._needed, {**known, **shapes}).sizes
+        trace = trace_of(*values.values())
+        memo = {
+            leaf_of(variable(v.name, substitute(v.shape, sizes), v.assumptions)): lift(
+                trace, value, "real"
+            )
+            for v in self.variables
+            if (value := values.get(v.name, known.get(v.name))) is not None
+        }
+        placed = rebuild(self._of_sizes(sizes).expr, with_operands, memo)
+        return TracedArray(placed, trace, np.result_type(float))
 
     def structured(self, /, **values: Any) -> StructuredArray:
         """A derivative on arrays, stored as the few arrays that its deltas leave.
