@@ -1,0 +1,337 @@
+"""Distributions as the expectations see them: mean, covariance, central moments, draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from wengert.errors import DomainError, ShapeError
+from wengert.expectation.covariance import (
+    Covariance,
+    DenseCovariance,
+    DiagonalCovariance,
+    covariance_of,
+)
+
+
+@runtime_checkable
+class Distribution(Protocol):
+    """The distribution of one array-valued variable."""
+
+    @property
+    def mean(self) -> Any:
+        """E[X], of the variable's shape."""
+        ...
+
+    @property
+    def covariance(self) -> Covariance:
+        """Cov[X], of the flattened variable."""
+        ...
+
+    @property
+    def independent(self) -> bool:
+        """Are the entries independent of each other?"""
+        ...
+
+    def central_moments(self, order: int) -> Any:
+        """E[(Xᵢ − E Xᵢ)^k] for k = 0, ..., order, of shape ``(order + 1, *shape)``."""
+        ...
+
+    def sample(self, generator: np.random.Generator, size: int) -> Any:
+        """Draws, of shape ``(size, *shape)``."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Normal:
+    """The Gaussian distribution of an array of any shape.
+
+    Parameters
+    ----------
+    mean : array_like or str
+        Of the variable's shape; a name for symbolic expectations of formulas.
+    cov : object or str
+        The covariance, never the standard deviation: a number (times the identity), variances of
+        the mean's shape, the matrix of shape ``(n, n)`` or ``shape + shape``, a tuple of one
+        matrix an axis (``Cov[Xᵢⱼ, Xₖₗ] = Rᵢₖ Cⱼₗ``), a list of diagonal blocks, or a
+        :class:`LowRankCovariance`; a name if the mean is one.
+
+    Raises
+    ------
+    ShapeError
+        If the sizes do not fit.
+    DomainError
+        If the covariance is not symmetric or not positive semidefinite.
+
+    Examples
+    --------
+    >>> Normal([1.0, 2.0], 0.5).covariance.variances()
+    array([0.5, 0.5])
+    >>> Normal(np.zeros((2, 3)), (np.eye(2), np.eye(3))).covariance.size
+    6
+    """
+
+    mean: Any
+    cov: Any = 1.0
+
+    def __post_init__(self) -> None:
+        if self.symbolic:
+            if not (isinstance(self.mean, str) and isinstance(self.cov, str)):
+                raise DomainError(
+                    "a Normal with a name for its mean has a name for its covariance, and the "
+                    f"other way round; got mean {self.mean!r} and cov {self.cov!r}"
+                )
+            return
+        object.__setattr__(self, "mean", _real(self.mean, "the mean"))
+        _ = self.covariance
+
+    @property
+    def symbolic(self) -> bool:
+        """Are mean and covariance names?"""
+        return isinstance(self.mean, str) or isinstance(self.cov, str)
+
+    @property
+    def covariance(self) -> Covariance:
+        """Cov[X], of the flattened variable."""
+        return self._covariance
+
+    @cached_property
+    def _covariance(self) -> Covariance:
+        return covariance_of(self.cov, self.mean.shape)
+
+    @property
+    def independent(self) -> bool:
+        """Uncorrelated Gaussians are independent."""
+        return self.covariance.diagonal
+
+    def central_moments(self, order: int) -> Any:
+        """0 for odd k, (k − 1)!! σᵢ^k for even ones."""
+        variances = self.covariance.variances().reshape(self.mean.shape)
+        moments = np.zeros((order + 1, *self.mean.shape))
+        moments[0] = 1.0
+        for k in range(2, order + 1, 2):
+            moments[k] = (k - 1) * variances * moments[k - 2]
+        return moments
+
+    def sample(self, generator: np.random.Generator, size: int) -> Any:
+        """Draws, of shape ``(size, *shape)``."""
+        directions = self.covariance.directions()
+        normal = generator.standard_normal((size, len(directions)))
+        return self.mean + (normal @ directions).reshape(size, *self.mean.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Independent:
+    """Entries with distributions of their own, independent of each other.
+
+    Parameters
+    ----------
+    components : frozen scipy.stats distribution, or nested lists of them
+        The nesting is the variable's shape; a single one is a scalar. One frozen distribution
+        with array parameters is an array of independent entries.
+
+    Raises
+    ------
+    DomainError
+        If a mean or a variance is not finite.
+
+    Examples
+    --------
+    >>> from scipy import stats
+    >>> X = Independent([stats.uniform(0, 1), stats.expon()])
+    >>> X.mean
+    array([0.5, 1. ])
+    """
+
+    components: Any
+
+    def __post_init__(self) -> None:
+        if not (np.all(np.isfinite(self.mean)) and np.all(np.isfinite(self._variances))):
+            raise DomainError(
+                "a Taylor approximation needs a finite mean and variance; the distribution has "
+                f"mean {self.mean} and variance {self._variances}"
+            )
+
+    @cached_property
+    def _entries(self) -> Any:
+        return np.array(self.components, dtype=object)
+
+    def _each(self, statistic: Any) -> Any:
+        """A statistic of each component, in the variable's shape."""
+        return _stacked(self._entries, lambda c: np.asarray(statistic(c), float))
+
+    @property
+    def mean(self) -> Any:
+        """E[X]."""
+        return self._mean
+
+    @cached_property
+    def _mean(self) -> Any:
+        return self._each(lambda c: c.mean())
+
+    @cached_property
+    def _variances(self) -> Any:
+        return self._each(lambda c: c.var())
+
+    @property
+    def covariance(self) -> Covariance:
+        """The variances on the diagonal."""
+        return DiagonalCovariance(self._variances.reshape(-1))
+
+    @property
+    def independent(self) -> bool:
+        """Always."""
+        return True
+
+    def central_moments(self, order: int) -> Any:
+        """Of each entry, from its raw moments about a shifted origin.
+
+        Raises
+        ------
+        DomainError
+            If a moment of that order does not exist.
+        """
+        return _stacked(self._entries, lambda c: _central_moments(c, order), lead=1)
+
+    def sample(self, generator: np.random.Generator, size: int) -> Any:
+        """Draws, of shape ``(size, *shape)``."""
+
+        def draws(component: Any) -> Any:
+            own = np.shape(component.mean())
+            return component.rvs(size=(size, *own), random_state=generator)
+
+        return _stacked(self._entries, draws, lead=1)
+
+
+def _stacked(entries: Any, statistic: Any, lead: int = 0) -> Any:
+    """A statistic of all entries of an object array: the axes after the statistic's lead ones."""
+    parts = [statistic(c) for c in entries.ravel()]
+    table = np.stack([np.asarray(p, float) for p in parts], axis=lead)
+    return table.reshape((*table.shape[:lead], *entries.shape, *table.shape[lead + 1 :]))
+
+
+def _central_moments(component: Any, order: int) -> Any:
+    """E[(X − E X)^k] by Gauss quadrature of the distribution's own ``expect``."""
+    mean = np.asarray(component.mean(), float)
+    moments = np.zeros((order + 1, *mean.shape))
+    moments[0] = 1.0
+    if order >= 2:
+        moments[2] = component.var()
+    if order >= 3:
+        skew, kurtosis = component.stats(moments="sk")
+        moments[3] = skew * moments[2] ** 1.5
+        if order >= 4:
+            moments[4] = (kurtosis + 3) * moments[2] ** 2
+    for k in range(5, order + 1):
+        if mean.ndim:
+            raise DomainError(
+                "central moments beyond the fourth are of scalar distributions; give a list of "
+                "frozen distributions, one an entry"
+            )
+        moments[k] = component.expect(lambda x, k=k: (x - float(mean)) ** k)
+    if not np.all(np.isfinite(moments)):
+        raise DomainError(f"a central moment up to order {order} of the distribution is infinite")
+    return moments
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """The empirical distribution of a sample.
+
+    Parameters
+    ----------
+    draws : array_like of shape (draws, *shape)
+        One row a draw, as scikit-learn has them; all count the same.
+
+    Examples
+    --------
+    >>> Draws([[0.0, 1.0], [2.0, 3.0]]).mean
+    array([1., 2.])
+    """
+
+    draws: Any
+
+    def __post_init__(self) -> None:
+        array = _real(self.draws, "the draws")
+        if not array.ndim or not len(array):
+            raise ShapeError(f"draws must have at least one row; their shape is {array.shape}")
+        object.__setattr__(self, "draws", array)
+
+    @property
+    def mean(self) -> Any:
+        """The sample's mean."""
+        return self._mean
+
+    @cached_property
+    def _mean(self) -> Any:
+        return self.draws.mean(axis=0)
+
+    @cached_property
+    def deviations(self) -> Any:
+        """The draws minus their mean."""
+        return self.draws - self.mean
+
+    @property
+    def covariance(self) -> Covariance:
+        """The empirical covariance (divided by the number of draws)."""
+        flat = self.deviations.reshape(len(self.draws), -1)
+        return DenseCovariance(flat.T @ flat / len(flat))
+
+    @property
+    def independent(self) -> bool:
+        """A scalar is; entries of a sample are taken as they were drawn, together."""
+        return prod(self.mean.shape) == 1
+
+    def central_moments(self, order: int) -> Any:
+        """Of each entry."""
+        return np.stack([(self.deviations**k).mean(axis=0) for k in range(order + 1)])
+
+    def sample(self, generator: np.random.Generator, size: int) -> Any:
+        """Draws with replacement (bootstrap)."""
+        return self.draws[generator.integers(len(self.draws), size=size)]
+
+
+def as_distribution(given: Any, name: str = "") -> Distribution:
+    """A distribution as users write it: one of ours, or frozen ones of scipy.stats.
+
+    Raises
+    ------
+    TypeError
+        For anything else, saying what is accepted.
+    """
+    if isinstance(given, Distribution):
+        return given
+    if _is_frozen(given) or (isinstance(given, list | tuple) and _all_frozen(given)):
+        return Independent(given)
+    if hasattr(given, "cov") and hasattr(given, "mean") and hasattr(given, "rvs"):
+        return Normal(given.mean, given.cov)  # a frozen multivariate normal
+    what = f"{name}: " if name else ""
+    raise TypeError(
+        f"{what}a distribution is wg.Normal(mean, cov), wg.Draws(array), or a frozen distribution "
+        f"of scipy.stats (or a list of them, independent); got {type(given).__name__}"
+    )
+
+
+def _is_frozen(given: Any) -> bool:
+    return hasattr(given, "dist") and hasattr(given, "expect")
+
+
+def _all_frozen(given: Any) -> bool:
+    if isinstance(given, list | tuple):
+        return bool(given) and all(map(_all_frozen, given))  # pyright: ignore
+    return _is_frozen(given)
+
+
+def _real(value: Any, what: str) -> Any:
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise DomainError(f"{what} must be of real numbers; the dtype is {array.dtype}")
+    if array.dtype.kind != "f":
+        array = array.astype(float)
+    if not np.all(np.isfinite(array)):
+        raise DomainError(f"{what} is not finite")
+    return array
