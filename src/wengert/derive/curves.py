@@ -21,6 +21,7 @@ from wengert.expr import Expr, topological
 from wengert.operations.algebra import add, scale, variable
 from wengert.operations.coefficients import added, entries_product, leading, product_coefficient
 from wengert.operations.curves import Curve, coefficient_of, degree_of, extended, multiply
+from wengert.operations.indexing import slice_
 from wengert.operations.joining import stack
 from wengert.operations.labelling import Labels
 from wengert.operations.structure import coefficients_of, contraction_params, is_contraction, zeros
@@ -318,8 +319,6 @@ def _cut(tail: Expr, order: int) -> Expr | None:
         return None
     if degree_of(tail) <= order:
         return tail
-    from wengert.operations import slice_
-
     return slice_(tail, [slice(0, order), *[None] * (tail.ndim - 1)])
 
 
