@@ -18,13 +18,13 @@ from typing import Any
 from wengert.derive.linearize import SWEEPS, push, push_all, pushforward
 from wengert.errors import MissingRuleError
 from wengert.expr import Expr, topological
-from wengert.operations.algebra import add, scale, variable
+from wengert.operations.algebra import scale, variable
 from wengert.operations.coefficients import added, entries_product, leading, product_coefficient
 from wengert.operations.curves import Curve, coefficient_of, degree_of, extended, multiply
 from wengert.operations.indexing import slice_
 from wengert.operations.joining import stack
 from wengert.operations.labelling import Labels
-from wengert.operations.structure import coefficients_of, contraction_params, is_contraction, zeros
+from wengert.operations.structure import contraction_params, is_contraction, zeros
 from wengert.primitive import (
     ByCoefficient,
     Constant,
@@ -36,9 +36,7 @@ from wengert.primitive import (
 )
 
 
-def tails_along(
-    roots: Sequence[Expr], tails: Mapping[Expr, Expr], order: int
-) -> list[Expr | None]:
+def tails_along(roots: Sequence[Expr], tails: Mapping[Expr, Expr], order: int) -> list[Expr | None]:
     """The coefficients of functions along a curve of their leaves, from order 1 on.
 
     Parameters
@@ -102,9 +100,7 @@ class _Curves:
     def _tail_of(self, node: Expr) -> Expr | None:
         rule = node.primitive.derivative
         series = node.primitive.series
-        given = {
-            k: tail for k, o in enumerate(node.operands) if (tail := self.tail(o)) is not None
-        }
+        given = {k: tail for k, o in enumerate(node.operands) if (tail := self.tail(o)) is not None}
         if not given:
             return None
         if isinstance(series, WholeCurve):
@@ -174,7 +170,9 @@ class _Curves:
         if isinstance(rule, Partials):
             return self._by_partials(node, rule, k)
         return added(
-            None if (part := self.coefficient(pushed, k - 1)) is None else scale(Fraction(1, k), part)
+            None
+            if (part := self.coefficient(pushed, k - 1)) is None
+            else scale(Fraction(1, k), part)
             for pushed in self._pushed_of(node)
         )
 

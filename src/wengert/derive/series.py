@@ -55,9 +55,7 @@ def series_along(roots: Sequence[Expr], directions: Mapping[Expr, Expr], order: 
     return series_of_curves(roots, {x: stack([d]) for x, d in directions.items()}, order)
 
 
-def series_of_curves(
-    roots: Sequence[Expr], tails: Mapping[Expr, Expr], order: int
-) -> list[Expr]:
+def series_of_curves(roots: Sequence[Expr], tails: Mapping[Expr, Expr], order: int) -> list[Expr]:
     """The series of f(x(t)) of each function along a curve x(t) = x + x₁ t + x₂ t² + ...
 
     Parameters

@@ -84,11 +84,18 @@ def _as_wide(x: Expr, other: Expr) -> Expr:
 
 
 def power_coefficient(node: Expr, k: int, of: Of, own: dict[Any, Any]) -> Expr | None:
+    """Coefficient k of y = xᵃ with the exponent as the node's parameter."""
+    return root_coefficient(node, node.params[0], k, of, own)
+
+
+def root_coefficient(
+    node: Expr, exponent: Fraction, k: int, of: Of, own: dict[Any, Any]
+) -> Expr | None:
     """Coefficient k of y = xᵃ: from x y' = a x' y, for a whole a > 0 by products.
 
     Where x₀ = 0 the most singular term C(a, k) x₀ᵃ⁻ᵏ x₁ᵏ is left of the others.
     """
-    x, exponent = node.operands[0], node.params[0]
+    x = node.operands[0]
     if exponent.denominator == 1 and exponent > 0:
         return _whole_power(x, int(exponent), k, of, own)
     own.setdefault(0, safe_power(x, exponent) if exponent < 0 else node)

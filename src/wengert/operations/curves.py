@@ -39,6 +39,7 @@ def _some(tail: Expr, orders: range) -> Expr:
     specs = (spec_for(range(orders.start - 1, orders.stop - 1, orders.step)),)
     return apply(SLICE, tail, slices=(*specs, *(None,) * (tail.ndim - 1)))
 
+
 @dataclass(frozen=True)
 class Curve:
     """A factor of a product: its value, its labels and its tail (None for a constant)."""
@@ -77,7 +78,9 @@ def multiply(
         return None
     while len(moving) > 1:
         a, b, *moving = moving
-        b, constant = _absorb(b, constant, {*out, *a.labels, *(x for f in moving for x in f.labels)})
+        b, constant = _absorb(
+            b, constant, {*out, *a.labels, *(x for f in moving for x in f.labels)}
+        )
         used = {x for f in (*constant, *moving) for x in f.labels} | set(out)
         kept = tuple(x for x in dict.fromkeys((*a.labels, *b.labels)) if x in used)
         moving = [_pair(a, b, kept, order), *moving]
@@ -87,7 +90,10 @@ def multiply(
     shift = 1 + last.lead
     return contract(
         [last.tail, *(f.value for f in constant)],
-        [[x + shift for x in (*lead, *last.labels)], *([x + shift for x in f.labels] for f in constant)],
+        [
+            [x + shift for x in (*lead, *last.labels)],
+            *([x + shift for x in f.labels] for f in constant),
+        ],
         [x + shift for x in (*lead, *out)],
         sizes={x + shift: s for x, s in (sizes or {}).items()},
         coefficient=coefficient,
@@ -113,9 +119,7 @@ def _absorb(b: Curve, constant: list[Curve], needed: set[int]) -> tuple[Curve, l
         b = Curve(
             contract([b.value, f.value], [b.labels, f.labels], kept),
             kept,
-            contract(
-                [b.tail, f.value], [(*lead, *moved[0]), moved[1]], (*lead, *moved[2])
-            ),
+            contract([b.tail, f.value], [(*lead, *moved[0]), moved[1]], (*lead, *moved[2])),
         )
     return b, rest
 

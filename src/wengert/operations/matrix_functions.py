@@ -177,9 +177,7 @@ def _toeplitz(value: Expr, tail: Expr | None, lead: Shape, order: int) -> Expr:
         found = None if tail is None else coefficient_of(tail, k)
         blocks.append(zeros(first.shape) if found is None else found)
     nothing = zeros(first.shape)
-    rows = [
-        concatenate([*[nothing] * i, *blocks[: order + 1 - i]], -1) for i in range(order + 1)
-    ]
+    rows = [concatenate([*[nothing] * i, *blocks[: order + 1 - i]], -1) for i in range(order + 1)]
     return concatenate(rows, -2)
 
 

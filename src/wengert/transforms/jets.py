@@ -113,9 +113,7 @@ def jets_along(recorded: Recorded, directions: tuple[Any, ...], order: int) -> l
     count = np.shape(directions[0])[0]
     moved = [k for k, d in enumerate(directions) if isinstance(d, TracedArray) or np.any(d)] or [0]
     leaves = tuple(recorded.leaves[k] for k in moved)
-    seeds = tuple(
-        variable(f"·direction{k}", (count, *recorded.leaves[k].shape)) for k in moved
-    )
+    seeds = tuple(variable(f"·direction{k}", (count, *recorded.leaves[k].shape)) for k in moved)
     exprs = _series(recorded.roots, leaves, (seeds,), order)
     extra = {seed: directions[k] for seed, k in zip(seeds, moved, strict=True)}
     return recorded.finish(exprs, recorded.dtypes, extra)
