@@ -132,6 +132,33 @@ Derivative = (
     Partials | Multilinear | Linear | Pushforward | PartlyLinear | Joint | Constant | Undefined
 )
 
+# ---------------------------------------------------------------- power series
+
+
+@dataclass(frozen=True)
+class ByCoefficient:
+    """``coefficient(node, k, of, own)``: coefficient k >= 1 of the node along a curve x(t).
+
+    ``of(expression, j)`` is coefficient j of an operand, of the node itself (j < k), or of any
+    expression of these; None for zero. Coefficients of order 1 and more may have extra axes in
+    front. ``own`` is a dict in which the rule may keep what it needs for the next coefficients.
+    """
+
+    coefficient: Callable[
+        [Expr, int, Callable[[Expr, int], Expr | None], dict[Any, Any]], Expr | None
+    ]
+
+
+@dataclass(frozen=True)
+class WholeCurve:
+    """``tail(node, {k: tail}, order)``: all coefficients of the node from order 1 on at once.
+
+    The tails of the operands have the order as their first axis, then any extra axes.
+    """
+
+    tail: Callable[[Expr, dict[int, Expr], int], Expr | None]
+
+
 # ---------------------------------------------------------------- entries that move
 
 
@@ -304,6 +331,10 @@ class Primitive:
         Runs code from outside, which may keep its operands.
     derivative : Derivative
         See above.
+    series : ByCoefficient, WholeCurve or None
+        The power series along a curve, where it does not follow from the derivative: by default
+        the derivative is read as a recurrence, which costs O(order²) if it is an expression of
+        the operation itself and of few others.
     notation : Notation or callable(node) -> Notation
         How it is written.
     parameters : tuple of str
@@ -379,6 +410,7 @@ class Primitive:
     add_into: Callable[..., None] | None = None
     shared: Callable[[Expr], Shared | None] | None = None
     foreign: bool = False
+    series: ByCoefficient | WholeCurve | None = None
     elementwise: bool = False
     zero_at_zero: bool = False
     rewrite: Callable[[tuple[Expr, ...], Params], Expr | None] | None = None

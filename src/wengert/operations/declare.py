@@ -16,6 +16,7 @@ from wengert.operations.apply import same_shape
 from wengert.operations.build import ones_like, sub
 from wengert.operations.structure import constant_like, constant_value
 from wengert.primitive import (
+    ByCoefficient,
     Constant,
     Domain,
     Notation,
@@ -51,6 +52,7 @@ def declare(
     shared: Callable[[Expr], Shared | None] | None = None,
     power_rule: Callable[[Expr, Fraction], Expr | None] | None = None,
     as_power: Callable[[Expr], tuple[Expr, Fraction]] | None = None,
+    series: ByCoefficient | None = None,
     reason: str = "piecewise constant",
     source: str = "",
 ) -> Primitive:
@@ -86,7 +88,7 @@ def declare(
         ``rewrite(*operands)``: a simpler node or None, of a function without parameters.
     into : callable, optional
         ``into(out, *params, *arrays)``: evaluate into an array; by default the ufunc's ``out``.
-    positive, smooth, shared, power_rule, as_power, source
+    positive, smooth, shared, power_rule, as_power, series, source
         As :class:`wengert.primitive.Primitive` has them.
     reason : str
         Why the derivative is zero, if there are no partials.
@@ -125,6 +127,7 @@ def declare(
             if written is None
             else lambda node, out, *arrays: written(out, *node.params, *arrays),
             shared=shared,
+            series=series,
             elementwise=True,
             zero_at_zero=at_zero == 0,
             rewrite=rewriting,

@@ -25,7 +25,10 @@ from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract, is_symmetric
 from wengert.operations.apply import apply
 from wengert.operations.build import broadcast
+from wengert.operations.curves import coefficient_of
 from wengert.operations.factorisations import square
+from wengert.operations.indexing import slice_
+from wengert.operations.joining import concatenate, stack
 from wengert.operations.linalg import INV
 from wengert.operations.matrix_parts import (
     behind_extra_axes,
@@ -49,6 +52,7 @@ from wengert.primitive import (
     Primitive,
     Pushforward,
     Sample,
+    WholeCurve,
     register,
 )
 from wengert.shapes import Shape, format_shape
@@ -141,6 +145,40 @@ def _without_axes(e: Expr, count: int) -> Expr:
     labels, out, coefficient = contraction_params(e)
     sizes = dict(zip(out[count:], e.shape[count:], strict=True))
     return contract(e.operands, labels, out[count:], sizes=sizes, coefficient=coefficient)
+
+
+def _tail_of_frechet(node: Expr, tails: dict[int, Expr], order: int) -> Expr | None:
+    """The first row of blocks of the function at block Toeplitz matrices of coefficients.
+
+    A(t) + O(tᵏ⁺¹) and the block matrices (Aⱼ₋ᵢ) add and multiply alike, so f does too.
+    """
+    a, *directions = node.operands
+    n, rank = a.shape[-1], a.ndim
+    (extra,) = {t.ndim - 1 - node.operands[k].ndim for k, t in tails.items()}
+    own = node.ndim - rank if directions else 0
+    lead = next(iter(tails.values())).shape[1 : 1 + extra]
+    whole = _toeplitz(a, tails.get(0), lead, order)
+    wide = [_toeplitz(e, tails.get(k), lead, order) for k, e in enumerate(directions, 1)]
+    axes = tuple(range(extra + node.ndim))
+    behind = (*axes[extra : extra + own], *axes[:extra], *axes[extra + own :])
+    moved = [contract([e], [axes], behind) for e in wide]
+    found = apply(node.primitive, whole, *moved)
+    back = contract([found], [behind], axes)
+    return stack([
+        slice_(back, [slice(0, n), slice(k * n, (k + 1) * n)]) for k in range(1, order + 1)
+    ])  # fmt: skip
+
+
+def _toeplitz(value: Expr, tail: Expr | None, lead: Shape, order: int) -> Expr:
+    """The block matrix with coefficient j − i in place (i, j)."""
+    first = broadcast(value, (*lead, *value.shape))
+    blocks = [first]
+    for k in range(1, order + 1):
+        found = None if tail is None else coefficient_of(tail, k)
+        blocks.append(zeros(first.shape) if found is None else found)
+    nothing = zeros(first.shape)
+    rows = [concatenate([*[nothing] * i, *blocks[: order + 1 - i]], -1) for i in range(order + 1)]
+    return concatenate(rows, -2)
 
 
 def _shape_of_frechet(operands: tuple[Expr, ...], params: Params) -> Shape:
@@ -274,6 +312,7 @@ def _declare_function(
             _evaluate_frechet(function),
             PartlyLinear(push, pull, lambda k: k > 0),
             notation,
+            series=WholeCurve(_tail_of_frechet),
             rewrite=rewrite,
             symmetric=lambda node: all(map(is_symmetric, node.operands)),
             domains=(Domain(-0.8, 0.8, matrix=matrix), Domain(-1.0, 1.0)),

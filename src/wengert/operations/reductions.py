@@ -11,15 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import DomainError
+from wengert.errors import DomainError, ShapeError
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import (
+    add,
     contract,
     power,
     scale,
 )
 from wengert.operations.apply import apply
 from wengert.operations.build import sub, sum_
+from wengert.operations.curves import Curve, degree_of, extended, multiply
+from wengert.operations.indexing import slice_
+from wengert.operations.joining import concatenate
 from wengert.operations.scalar_functions import SIGN
 from wengert.operations.short_axes import largest_along, sums_along
 from wengert.operations.structural import (
@@ -39,6 +43,7 @@ from wengert.primitive import (
     Primitive,
     Pushforward,
     Shared,
+    WholeCurve,
     register,
     registry,
 )
@@ -395,6 +400,66 @@ def _push_exclusion(y: Expr, k: int, dx: Expr) -> Expr:
     return contract([wider, dx], [(*kept, last), (*lead, *kept[:batch], last)], lead + kept)
 
 
+def _product_tail(node: Expr, tails: dict[int, Expr], order: int) -> Expr | None:
+    """Of the product along the last axis, by halves."""
+    return _product_of_halves(node.operands[0], tails[0], order)
+
+
+def _product_of_halves(x: Expr, tail: Expr, order: int) -> Expr | None:
+    n = x.shape[-1]
+    if not isinstance(n, int):
+        raise ShapeError(f"the power series of a product of {n} factors needs {n} in numbers")
+    if n == 0:
+        return None
+    axes = tuple(range(x.ndim))
+    while n > 1:
+        half = n // 2
+        parts = [slice(0, half), slice(half, 2 * half), slice(2 * half, n)]
+        first, second, rest = ((slice_(x, [p]), slice_(tail, [p])) for p in parts)
+        curves = [Curve(value, axes, own) for value, own in (first, second)]
+        found = multiply(curves, axes, order)
+        assert found is not None
+        x, tail = contract([first[0], second[0]], [axes, axes], axes), found
+        if n % 2:
+            x = concatenate([x, rest[0]], -1)
+            tail = concatenate([tail, extended(rest[1], degree_of(tail))], -1)
+        n = half + n % 2
+    return slice_(tail, [0])
+
+
+def _exclusion_tail(node: Expr, tails: dict[int, Expr], order: int) -> Expr | None:
+    """A product again, with 1 in the place of what is excluded."""
+    x, count = node.operands[0], node.params[0]
+    n = x.shape[-1]
+    excluded = tuple(range(x.ndim - 1, x.ndim - 1 + count))
+    last = excluded[-1] + 1
+    every = (*excluded, last)
+    one = contract([], [], every, sizes=dict.fromkeys(every, n))
+    kept = one
+    for k in excluded:
+        tied = tuple(last if a == k else a for a in every)
+        there = contract([], [], tied, sizes=dict.fromkeys(tied, n))
+        axes = tuple(range(count + 1))
+        kept = contract([kept, sub(one, there)], [axes, axes], axes)
+    batch = tuple(range(x.ndim - 1))
+    wide = (*batch, *every)
+    masked = contract([kept, x], [every, (*batch, last)], wide)
+    sizes = dict(enumerate(x.shape[:-1]))
+    filled = add([masked, contract([sub(one, kept)], [every], wide, sizes=sizes)])
+    lead = tuple(range(last + 1, last + 1 + tails[0].ndim - x.ndim))
+    moved = contract([kept, tails[0]], [every, (*lead, *batch, last)], (*lead, *wide))
+    found = _product_of_halves(filled, moved, order)
+    if found is None:
+        return None
+    for a, b in combinations(excluded, 2):
+        pair = contract([], [], (0, 1), sizes={0: n, 1: n})
+        apart = sub(pair, contract([], [], (0, 0), sizes={0: n}))
+        axes = tuple(range(found.ndim))
+        places = (found.ndim - count + a - excluded[0], found.ndim - count + b - excluded[0])
+        found = contract([found, apart], [axes, places], axes)
+    return found
+
+
 def _notation_exclusion(node: Expr) -> Notation:
     """Its NumPy code multiplies what is left after masking the excluded entries."""
     order = node.params[0]
@@ -422,6 +487,7 @@ PRODEXCEPT = register(
         Pushforward(_push_exclusion),
         _notation_exclusion,
         parameters=("order",),
+        series=WholeCurve(_exclusion_tail),
         symmetric=lambda node: node.params[0] == 2 and node.ndim == 2,
         domains=(Domain(boundary=(0.0,)),),
         source="∂Πx/∂xᵢ = Π_{j≠i} xⱼ, right at zeros too",
@@ -436,6 +502,7 @@ PROD = register(
         lambda node, x: np.prod(x, axis=-1),
         Pushforward(_push_exclusion),
         lambda node: Notation("prod({0})", "prod({0})", r"\prod {0:a}", "np.prod({0}, axis=-1)"),
+        series=WholeCurve(_product_tail),
         domains=(Domain(boundary=(0.0,)),),
         source="product rule",
         rule="product rule: the product of the other factors",

@@ -17,6 +17,7 @@ from wengert.expr import Expr
 from wengert.operations.algebra import add, power, scale
 from wengert.operations.apply import apply
 from wengert.operations.build import mul, neg, ones_like, sub
+from wengert.operations.coefficients import root_coefficient
 from wengert.operations.declare import (
     HALF,
     declare,
@@ -33,7 +34,7 @@ from wengert.operations.structure import (
     is_positive,
     strip_coefficient,
 )
-from wengert.primitive import Domain, Notation, Sample, Shared
+from wengert.primitive import ByCoefficient, Domain, Notation, Sample, Shared
 
 # ---------------------------------------------------------------- exponential and logarithm
 
@@ -91,6 +92,9 @@ EXPM1 = declare(
 CBRT = declare(
     "cbrt", np.cbrt, lambda y, x: scale(Fraction(1, 3), power(y, -2)), at_zero=0,
     values={Fraction(1): Fraction(1)}, ufuncs=(np.cbrt, special.cbrt),
+    series=ByCoefficient(
+        lambda node, k, of, own: root_coefficient(node, Fraction(1, 3), k, of, own)
+    ),
     source="the real cube root, of negative numbers too; its tangent at 0 is vertical",
 )  # fmt: skip
 ABS = declare(

@@ -20,6 +20,7 @@ from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract, power
 from wengert.operations.apply import apply
 from wengert.operations.build import neg
+from wengert.operations.coefficients import Of, added, leading
 from wengert.operations.linalg import INV, PINV
 from wengert.operations.lu import factorise, is_numerically_singular, shared_factors
 from wengert.operations.matrix_parts import (
@@ -33,6 +34,7 @@ from wengert.operations.matrix_parts import (
 )
 from wengert.operations.structure import contraction_params, fits, is_contraction
 from wengert.primitive import (
+    ByCoefficient,
     Domain,
     Notation,
     PartlyLinear,
@@ -156,6 +158,21 @@ def _push_solution(x: Expr, k: int, tangent: Expr) -> Expr:
     if k == 1:
         return solve_vectors(a, tangent, kind)
     return neg(solve_vectors(a, _times_vectors(_read(kind, tangent), x, a.ndim - 2), kind))
+
+
+def _solution_coefficient(x: Expr, k: int, of: Of, own: dict[Any, Any]) -> Expr | None:
+    """xₖ = A₀⁻¹ (bₖ − Σ Aⱼ xₖ₋ⱼ)."""
+    a, b = x.operands
+    kind = x.params[0]
+    n = x.ndim
+    row = tuple(range(n - a.ndim + 1, n))  # the batch's axes and A's rows, behind the extra axes
+    moved = [
+        leading([neg(_read(kind, da)), before], [(*row, n), (*range(n - 1), n)], tuple(range(n)))
+        for j in range(1, k + 1)
+        if (da := of(a, j)) is not None and (before := of(x, k - j)) is not None
+    ]
+    right = added([of(b, k), *moved])
+    return None if right is None else solve_vectors(a, right, kind)
 
 
 def _times_vectors(da: Expr, x: Expr, batch: int) -> Expr:
@@ -369,6 +386,7 @@ SOLVE = register(
         _notation_of_solution,
         parameters=("kind",),
         shared=_shared_factors,
+        series=ByCoefficient(_solution_coefficient),
         rewrite=_rewrite_solution,
         domains=(Domain(matrix="invertible"), Domain()),
         samples=(

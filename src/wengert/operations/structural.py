@@ -11,6 +11,7 @@ import numpy as np
 from wengert.assumptions import Assumption
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract, power, scale
+from wengert.operations.coefficients import power_coefficient
 from wengert.operations.labelling import Labels
 from wengert.operations.structure import (
     coefficients_of,
@@ -18,6 +19,7 @@ from wengert.operations.structure import (
     exponent_of,
 )
 from wengert.primitive import (
+    ByCoefficient,
     Constant,
     Domain,
     Kind,
@@ -178,6 +180,7 @@ POWER = register(
         _plain("power"),
         parameters=("exponent",),
         into=_power_into,
+        series=ByCoefficient(power_coefficient),
         elementwise=True,
         domains=(Domain(0.3, 2.0),),
         source="lecture §1, example f(x) = xⁿ",
@@ -202,6 +205,7 @@ SAFE_POWER = register(
             "power",
         ),
         parameters=("exponent",),
+        series=ByCoefficient(power_coefficient),
         elementwise=True,
         domains=(Domain(0.3, 2.0),),
         source="x ** p for p < 0, and 0 where x = 0: the least subgradient of ‖x‖ at 0",

@@ -12,9 +12,18 @@ from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract
 from wengert.operations.apply import apply
 from wengert.operations.build import broadcast, neg
+from wengert.operations.coefficients import Of, added, leading
 from wengert.operations.matrix_parts import behind_extra_axes, moved_out, swapped
 from wengert.operations.structure import fits
-from wengert.primitive import Domain, Notation, PartlyLinear, Primitive, Sample, register
+from wengert.primitive import (
+    ByCoefficient,
+    Domain,
+    Notation,
+    PartlyLinear,
+    Primitive,
+    Sample,
+    register,
+)
 from wengert.shapes import Shape, format_shape
 
 
@@ -90,6 +99,26 @@ def _push_sylvester(x: Expr, k: int, tangent: Expr) -> Expr:
     return neg(solve_sylvester(a, b, contract([tangent, x], labels, out)))
 
 
+def _sylvester_coefficient(x: Expr, k: int, of: Of, own: dict[Any, Any]) -> Expr | None:
+    """A₀ Xₖ + Xₖ B₀ = Cₖ − Σ (Aⱼ Xₖ₋ⱼ + Xₖ₋ⱼ Bⱼ)."""
+    a, b, c = x.operands
+    *axes, i, j = range(x.ndim)
+    batch, r = axes[len(axes) - a.ndim + 2 :], x.ndim
+    moved: list[Expr] = []
+    for m in range(1, k + 1):
+        da, db, before = of(a, m), of(b, m), of(x, k - m)
+        if before is None:
+            continue
+        if da is not None:
+            labels = [(*batch, i, r), (*axes, r, j)]
+            moved.append(leading([neg(da), before], labels, (*axes, i, j)))
+        if db is not None:
+            labels = [(*axes, i, r), (*batch, r, j)]
+            moved.append(leading([before, neg(db)], labels, (*axes, i, j)))
+    right = added([of(c, k), *moved])
+    return None if right is None else solve_sylvester(a, b, right)
+
+
 def _pull_sylvester(x: Expr, k: int, cotangent: Expr) -> Expr:
     a, b, _ = x.operands
     return solve_sylvester(swapped(a), swapped(b), cotangent)
@@ -127,6 +156,7 @@ SYLVESTER = register(
             "(lambda a, b, c: np.linalg.solve(np.kron(a, np.eye(len(b))) + "
             "np.kron(np.eye(len(a)), b.T), c.ravel()).reshape(c.shape))({0}, {1}, {2})",
         ),
+        series=ByCoefficient(_sylvester_coefficient),
         rewrite=_rewrite_sylvester,
         domains=(Domain(matrix="near the identity"),) * 2 + (Domain(),),
         samples=(

@@ -112,7 +112,7 @@ def _pushed(
         )
         return Program(roots, (*program.leaves, *fresh)), tuple(t is not None for t in pushed)
 
-    return program.memo(("tangents", asked, seeds, lead), compute)
+    return program.memo(("tangents", asked, seeds, lead, sweeps), compute)
 
 
 def _pull(
@@ -154,7 +154,7 @@ def _pulled(
         )
         return Program(roots, (*program.leaves, *fresh)), tuple(t is not None for t in pulled)
 
-    return program.memo(("cotangents", parts, targets, lead), compute)
+    return program.memo(("cotangents", parts, targets, lead, sweeps), compute)
 
 
 # ---------------------------------------------------------------- batches

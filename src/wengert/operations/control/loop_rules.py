@@ -109,7 +109,7 @@ def _roots_behind(run: Run, part: int) -> frozenset[int]:
 def _widened(
     run: Run, seeds: frozenset[int], needed: frozenset[int], lead: Shape, sweeps: Sweeps
 ) -> _Widened:
-    key = ("push", len(run.inits), len(run.sequences), seeds, needed, lead)
+    key = ("push", len(run.inits), len(run.sequences), seeds, needed, lead, sweeps)
     return run.program.memo(key, lambda: _widen(run, seeds, needed, lead, sweeps))
 
 
@@ -202,7 +202,7 @@ def pull_loop(
         frozenset(k - run.first for k in wanted if k >= run.first),
         lead,
     )
-    back = run.program.memo(("pull", n, m, given), lambda: _reverse(run, given, sweeps))
+    back = run.program.memo(("pull", n, m, given, sweeps), lambda: _reverse(run, given, sweeps))
     extra = len(lead)
     reverse = scan_run(
         back.program,
