@@ -107,7 +107,8 @@ def formula(
         columns, ``r = X*w - y; r'*r`` defines a part.
     shapes : mapping, optional
         Shapes by name, as tuples of integers and size symbols: ``{"x": (), "T": ("n", "n", 3)}``.
-        By default the first letter decides: a-g scalars, h-z vectors, A-Z matrices.
+        By default the first letter decides: a-g scalars, h-z vectors, A-Z matrices; a name
+        that is transposed is a vector at least.
     assume : mapping, optional
         ``"symmetric"``, ``"positive definite"``, ``"diagonal"``, ``"orthogonal"``, ``"positive"``.
 

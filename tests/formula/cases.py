@@ -67,7 +67,7 @@ CASES: dict[str, Callable[[], Any]] = {
     "y'*X*w": lambda: V.y @ V.X @ V.w,
     "x'": lambda: V.x,
     "X'": lambda: V.X.T,
-    "a'": lambda: V.a,
+    "(2*a)'": lambda: 2 * V.a,
     "outer(x, y)": lambda: np.outer(V.x, V.y),
     "dot(x, w')": lambda: V.x @ V.w,
     "2.*x - w/a": lambda: 2 * V.x - V.w / V.a,

@@ -61,15 +61,20 @@ class Variable:
 
 
 class Declarations:
-    """The declared shapes and assumptions of one formula, read once."""
+    """The declared shapes and assumptions of one formula, read once.
+
+    A name that is ``transposed`` somewhere is no scalar: nobody transposes a scalar.
+    """
 
     def __init__(
         self,
         solver: Solver,
         shapes: Mapping[str, ShapeLike] | None,
         assume: Mapping[str, AssumptionLike] | None,
+        transposed: frozenset[str] = frozenset(),
     ) -> None:
         self._solver = solver
+        self._transposed = transposed
         self._types = {
             _plain(name): self._type(name, shape) for name, shape in (shapes or {}).items()
         }
@@ -92,6 +97,8 @@ class Declarations:
         if declared is not None:
             return Declared(declared, "declared", assumptions)
         rank = rank_by_letter(name)
+        if rank == 0 and name in self._transposed:
+            return Declared(self._fresh(1), "a vector, since it is transposed", assumptions)
         return Declared(self._fresh(rank), _BY_LETTER[rank], assumptions)
 
     def _fresh(self, rank: int) -> Type:

@@ -22,6 +22,7 @@ from wengert.formula.declarations import (
     Variable,
 )
 from wengert.formula.lexer import clip
+from wengert.formula.names import transposed_names
 from wengert.formula.operators import NUMBER, OPERATORS, SUM, VARIABLE
 from wengert.formula.parser import parse
 from wengert.formula.syntax import Call, Name, Number, Operation, Span, Statement, Sum, Syntax, Text
@@ -91,7 +92,8 @@ def elaborate(
         The formula: definitions, then an expression.
     shapes : mapping, optional
         Shapes of variables: ``()``, ``5``, ``"n"``, ``("m", 3)``, ``"vector"``, ``"tensor3"``.
-        Variables not named go by their first letter. A name used twice is one size.
+        Variables not named go by their first letter, but one that is transposed is no scalar. A
+        name used twice is one size.
     assume : mapping, optional
         Assumptions about variables, such as ``"symmetric"``.
 
@@ -115,7 +117,7 @@ def elaborate(
         For declarations that cannot be read, or are about no variable of the formula.
     """
     program = parse(text)
-    elaborator = _Elaborator(text, shapes, assume)
+    elaborator = _Elaborator(text, shapes, assume, transposed_names(program))
     for statement in program.definitions:
         elaborator.define(statement)
     return elaborator.finish(program.result)
@@ -158,10 +160,11 @@ class _Elaborator:
         text: str,
         shapes: Mapping[str, ShapeLike] | None,
         assume: Mapping[str, AssumptionLike] | None,
+        transposed: frozenset[str],
     ) -> None:
         self.text = text
         self.solver = Solver()
-        self.declarations = Declarations(self.solver, shapes, assume)
+        self.declarations = Declarations(self.solver, shapes, assume, transposed)
         self.drafts: list[_Draft] = []
         self.variables: dict[str, tuple[_Draft, Declared]] = {}
         self.definitions: dict[str, _Definition] = {}
