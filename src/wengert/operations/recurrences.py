@@ -164,48 +164,89 @@ def series_by_recurrence(
 class _Work:
     """The coefficients of all parts for one block of entries."""
 
-    def __init__(self, parts: Sequence[Part], size: int, dtype: Any) -> None:
-        make = lambda p: np.empty((p.rows + 1, size), dtype)  # noqa: E731
-        self.rows: list[Any] = [None if isinstance(p, Fixed) else make(p) for p in parts]
-        self.scaled: list[Any] = [None] * len(parts)  # j times coefficient j
+    def __init__(self, layout: _Layout, size: int, dtype: Any) -> None:
+        parts = layout.parts
+        make = lambda t: np.empty((parts[t].rows + 1, size), dtype)  # noqa: E731
+        self.rows: list[Any] = [make(t) if t in layout.stored else None for t in range(len(parts))]
+        self.scaled: list[Any] = [make(t) if t in layout.scaled else None for t in range(len(parts))]
         self.inverse: list[Any] = [None] * len(parts)  # of a power's source
         self.regular: list[Any] = [None] * len(parts)  # a power without its poles
-        for t in _scaled_parts(parts):
-            self.scaled[t] = make(parts[t])
 
 
 Step = Callable[[_Work], None]
 
 
-def _scaled_parts(parts: Sequence[Part]) -> frozenset[int]:
-    """The parts of which j times coefficient j is needed."""
-    functions = {s.source for p in parts if isinstance(p, Function) for s in p.slopes}
-    powers = {p.sources[0] for p in parts if isinstance(p, Power) and p.exponent != -1}
-    return frozenset(functions | powers)
+@dataclass(frozen=True)
+class _Layout:
+    """What is kept of the parts, and what is done once their values are known.
+
+    Attributes
+    ----------
+    stored : frozenset of int
+        The parts of which the coefficients are needed as they are.
+    scaled : dict
+        The parts of which ``weight · j`` times coefficient j is needed, with that weight.
+    shifted : dict
+        The parts that are needed with a constant added only, with the constant.
+    """
+
+    parts: tuple[Part, ...]
+    stored: frozenset[int]
+    scaled: dict[int, float]
+    shifted: dict[int, float]
 
 
 @lru_cache(maxsize=1024)
-def _steps(parts: tuple[Part, ...]) -> tuple[Step, ...]:
-    """What is done once the values are known."""
-    scaled = _scaled_parts(parts)
+def _layout(parts: tuple[Part, ...], result: int) -> tuple[_Layout, tuple[Step, ...]]:
+    used = _used_as_they_are(parts) | {result}
+    slopes = [s for p in parts if isinstance(p, Function) for s in p.slopes]
+    shifts: dict[int, set[float]] = {}
+    weights: dict[int, set[float]] = {}
+    for slope in slopes:
+        if slope.part >= 0:
+            shifts.setdefault(slope.part, set()).add(slope.constant / slope.weight)
+            weights.setdefault(slope.source, set()).add(slope.weight)
+    powers = {p.sources[0] for p in parts if isinstance(p, Power) and p.exponent != -1}
+    shifted = {
+        t: c
+        for t, found in shifts.items()
+        if len(found) == 1 and t not in used and not isinstance(parts[t], Given)
+        for c in found
+        if c
+    }
+    scaled = {
+        t: (weights[t].copy().pop() if len(weights.get(t, ())) == 1 and t not in powers else 1.0)
+        for t in weights.keys() | powers
+    }
+    linear = {s.source for s in slopes if s.constant and s.part not in shifted}
+    moving = {t for t, p in enumerate(parts) if not isinstance(p, Fixed | Given)}
+    wanted = used | moving | linear | {s.part for s in slopes if s.part >= 0}
+    stored = frozenset(t for t in wanted if not isinstance(parts[t], Fixed))
+    layout = _Layout(parts, stored, scaled, shifted)
     steps: list[Step] = []
     for k in range(1, max(p.rows for p in parts) + 1):
         for t, part in enumerate(parts):
             if k <= part.rows and type(part) in _STEPS:
-                steps.append(_STEPS[type(part)](parts, part, t, k))
+                steps.append(_STEPS[type(part)](layout, part, t, k))
                 if t in scaled:
-                    steps.append(_scaling(t, k))
-    return tuple(steps)
+                    steps.append(_scaling(t, k, k * scaled[t]))
+    return layout, tuple(steps)
 
 
-def _scaling(t: int, k: int) -> Step:
+def _used_as_they_are(parts: Sequence[Part]) -> set[int]:
+    """The parts that are sources of sums, products and powers."""
+    return {s for p in parts if isinstance(p, Sum | Product | Power) for s in p.sources}
+
+
+def _scaling(t: int, k: int, weight: float) -> Step:
     def run(work: _Work) -> None:
-        np.multiply(work.rows[t][k], k, out=work.scaled[t][k])
+        np.multiply(work.rows[t][k], weight, out=work.scaled[t][k])
 
     return run
 
 
-def _sum_step(parts: Sequence[Part], part: Sum, t: int, k: int) -> Step:
+def _sum_step(layout: _Layout, part: Sum, t: int, k: int) -> Step:
+    parts = layout.parts
     weighted = zip(part.sources, part.weights, strict=True)
     (first, weight), *rest = ((s, w) for s, w in weighted if k <= parts[s].degree)
 
@@ -226,7 +267,8 @@ def _products(low: int, high: int, k: int) -> Callable[[Any, Any, Any], Any]:
     return lambda a, b, out: np.einsum("jn,jn->n", a[left], b[right], out=out)
 
 
-def _product_step(parts: Sequence[Part], part: Product, t: int, k: int) -> Step:
+def _product_step(layout: _Layout, part: Product, t: int, k: int) -> Step:
+    parts = layout.parts
     a, b, *fixed = part.sources
     low, high = max(0, k - parts[b].degree), min(k, parts[a].degree)
     products = _products(low, high, k) if a != b else _square(low, k)
@@ -258,9 +300,12 @@ def _square(low: int, k: int) -> Callable[[Any, Any, Any], Any]:
     return run
 
 
-def _function_step(parts: Sequence[Part], part: Function, t: int, k: int) -> Step:
+def _function_step(layout: _Layout, part: Function, t: int, k: int) -> Step:
     """k yₖ = Σ j xⱼ pₖ₋ⱼ over all sources x with partial derivatives p."""
-    terms = [term for slope in part.slopes for term in _terms(parts, slope, k)]
+    terms = [term for slope in part.slopes for term in _terms(layout, slope, k)]
+    if len(terms) == 1:
+        (only,) = terms
+        return lambda work: only(work, work.rows[t][k])
 
     def run(work: _Work) -> None:
         out = work.rows[t][k]
@@ -268,35 +313,47 @@ def _function_step(parts: Sequence[Part], part: Function, t: int, k: int) -> Ste
             out.fill(0)
         for number, term in enumerate(terms):
             if number:
-                out += term(work, np.empty_like(out))
+                part = np.empty_like(out)
+                term(work, part)
+                out += part
             else:
                 term(work, out)
 
     return run
 
 
-def _terms(parts: Sequence[Part], slope: Slope, k: int) -> list[Callable[[_Work, Any], Any]]:
-    x, p, constant, weight = slope.source, slope.part, slope.constant, slope.weight / k
-    found: list[Callable[[_Work, Any], Any]] = []
+def _terms(layout: _Layout, slope: Slope, k: int) -> list[Callable[[_Work, Any], None]]:
+    parts, x, p = layout.parts, slope.source, slope.part
+    found: list[Callable[[_Work, Any], None]] = []
     if p >= 0:
         low, high = max(1, k - parts[p].degree), min(k, parts[x].degree)
         if low <= high:
-            products = _products(low, high, k)
-            fixed = isinstance(parts[p], Fixed)
+            weight = slope.weight / layout.scaled[x] / k
+            found.append(_weighted(x, p, weight, _products(low, high, k), isinstance(parts[p], Fixed)))
+    if slope.constant and p not in layout.shifted and k <= parts[x].degree:
 
-            def weighted(work: _Work, out: Any) -> Any:
-                partial = work.rows[p]
-                products(work.scaled[x], partial[None] if fixed else partial, out)
-                return np.multiply(out, weight, out=out)
+        def linear(work: _Work, out: Any) -> None:
+            np.multiply(work.rows[x][k], slope.constant, out=out)
 
-            found.append(weighted)
-    if constant and k <= parts[x].degree:
-        found.append(lambda work, out: np.multiply(work.rows[x][k], constant, out=out))
+        found.append(linear)
     return found
 
 
-def _power_step(parts: Sequence[Part], part: Power, t: int, k: int) -> Step:
+def _weighted(
+    x: int, p: int, weight: float, products: Any, fixed: bool
+) -> Callable[[_Work, Any], None]:
+    def run(work: _Work, out: Any) -> None:
+        partial = work.rows[p]
+        products(work.scaled[x], partial[None] if fixed else partial, out)
+        if weight != 1:
+            np.multiply(out, weight, out=out)
+
+    return run
+
+
+def _power_step(layout: _Layout, part: Power, t: int, k: int) -> Step:
     """From x y' = a x' y: k x₀ yₖ = Σ ((a + 1) j − k) xⱼ yₖ₋ⱼ."""
+    parts = layout.parts
     (x,) = part.sources
     weight = float(part.exponent + 1) / k
     products = _products(1, min(k, parts[x].degree), k)
@@ -337,14 +394,17 @@ def _evaluate(node: Expr, value: Any, *arrays: Any) -> Any:
     flat = [_spread_flat(x, full) for x in (value, *operands)]
     moved = dict(zip(recurrence.moving, (t.reshape(len(t), size) for t in tails), strict=True))
     found = np.empty((recurrence.order + 1, size), tails[0].dtype)
-    work = _Work(recurrence.parts, min(size, _BLOCK), found.dtype)
+    layout, steps = _layout(recurrence.parts, recurrence.result)
+    work = None
     for start in range(0, size, _BLOCK):
         block = slice(start, min(start + _BLOCK, size))
-        if block.stop - start < len(work.rows[recurrence.result][0]):
-            work = _Work(recurrence.parts, block.stop - start, found.dtype)
+        if work is None or block.stop - start < _BLOCK:
+            work = _Work(layout, block.stop - start, found.dtype)
         work.rows[recurrence.result] = found[:, block]
-        _start(work, recurrence, [x[block] for x in flat], {k: t[:, block] for k, t in moved.items()})
-        for step in _steps(recurrence.parts):
+        _start(work, layout, recurrence, [x[block] for x in flat], {
+            k: t[:, block] for k, t in moved.items()
+        })  # fmt: skip
+        for step in steps:
             step(work)
     return found[1:].reshape(recurrence.order, *full)
 
@@ -353,11 +413,13 @@ def _spread_flat(x: Any, shape: tuple[int, ...]) -> Any:
     return (x if x.shape == shape else np.broadcast_to(x, shape)).reshape(-1)
 
 
-def _start(work: _Work, recurrence: Recurrence, flat: list[Any], moved: dict[int, Any]) -> None:
+def _start(
+    work: _Work, layout: _Layout, recurrence: Recurrence, flat: list[Any], moved: dict[int, Any]
+) -> None:
     """The values of all parts, and the coefficients that are given."""
     value, *operands = flat
     values: list[Any] = []
-    for t, part in enumerate(recurrence.parts):
+    for t, part in enumerate(layout.parts):
         if t == recurrence.result:
             found = value
         elif isinstance(part, Given):
@@ -368,14 +430,23 @@ def _start(work: _Work, recurrence: Recurrence, flat: list[Any], moved: dict[int
         if isinstance(part, Fixed):
             work.rows[t] = found
             continue
-        rows = work.rows[t]
-        rows[0] = found
+        rows, scaled = work.rows[t], work.scaled[t]
+        if rows is not None:
+            shift = layout.shifted.get(t)
+            rows[0] = found if shift is None else found + shift
         if isinstance(part, Given) and part.rows:
-            rows[1:] = moved[part.operand][: part.rows]
-            if work.scaled[t] is not None:
-                np.multiply(rows, np.arange(len(rows), dtype=rows.dtype)[:, None], out=work.scaled[t])
+            tail = moved[part.operand][: part.rows]
+            if rows is not None:
+                rows[1:] = tail
+            if scaled is not None:
+                np.multiply(tail, _weights(part.rows, layout.scaled[t], tail.dtype), out=scaled[1:])
         elif isinstance(part, Power):
             _start_power(work, t, values[part.sources[0]], found)
+
+
+@lru_cache(maxsize=256)
+def _weights(count: int, weight: float, dtype: Any) -> Any:
+    return (weight * np.arange(1, count + 1, dtype=dtype))[:, None]
 
 
 def _start_power(work: _Work, t: int, base: Any, value: Any) -> None:
