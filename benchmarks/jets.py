@@ -125,9 +125,7 @@ def first_time(engine: str, width: int, order: int) -> float:
         f"m['developed']({engine!r}, {width}, {order})()\n"
         "print(time.perf_counter() - start)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
 

@@ -74,9 +74,7 @@ def expanded_tail(root: Expr, tails: Mapping[Expr, Expr], order: int) -> Expr:
 class _Curves:
     """What is known of the curves of nodes, filled as it is asked for."""
 
-    def __init__(
-        self, tails: Mapping[Expr, Expr], order: int, *, expanded: bool = False
-    ) -> None:
+    def __init__(self, tails: Mapping[Expr, Expr], order: int, *, expanded: bool = False) -> None:
         self.order = order
         self.expanded = expanded
         self._tails: dict[Expr, Expr | None] = {

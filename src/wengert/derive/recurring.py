@@ -19,6 +19,7 @@ from wengert.operations.recurrences import (
     Power,
     Product,
     Recurrence,
+    Scaled,
     Slope,
     Sum,
 )
@@ -157,7 +158,9 @@ class _Parts:
         if is_sum(node):
             terms = list(zip(node.operands, coefficients_of(node), strict=True))
             numbers = [(constant_value(o), w) for o, w in terms]
-            others = [(o, w) for (o, w), (value, _) in zip(terms, numbers, strict=True) if value is None]
+            others = [
+                (o, w) for (o, w), (value, _) in zip(terms, numbers, strict=True) if value is None
+            ]
             if len(others) == 1:
                 total = sum(float(value * w) for value, w in numbers if value is not None)
                 return total, float(others[0][1]), others[0][0]
@@ -185,7 +188,7 @@ class _Parts:
             return self._add(Given((), need, min(self.degrees[k], self.order), k))
         if not node.primitive.elementwise and not is_contraction(node) and not is_sum(node):
             raise _NotElementwiseError
-        if is_power(node) and self.moves(node) and _is_whole(node):
+        if self.moves(node) and _is_whole(node):
             return self._whole_power(node.operands[0], int(exponent_of(node)), need)
         sources = tuple(map(self.part, node.operands))
         if not self.moves(node):
@@ -220,11 +223,12 @@ class _Parts:
         moving = [s for s, o in pairs if self.moves(o)]
         fixed = tuple(s for s, o in pairs if not self.moves(o))
         if len(moving) == 1 and not fixed:
-            return self._add(Sum(tuple(moving), need, self._degree(moving[0]), (float(coefficient),)))
+            return self._add(
+                Sum(tuple(moving), need, self._degree(moving[0]), (float(coefficient),))
+            )
         if len(moving) == 1:
-            one = self._one()
             degree = self._degree(moving[0])
-            return self._add(Product((moving[0], one, *fixed), need, degree, float(coefficient)))
+            return self._add(Scaled((moving[0], *fixed), need, degree, float(coefficient)))
         first, *rest = moving
         for s in rest[:-1]:
             first = self._times(first, s, need)
@@ -234,12 +238,6 @@ class _Parts:
     def _times(self, a: int, b: int, need: int) -> int:
         degree = min(self.order, self._degree(a) + self._degree(b))
         return self._add(Product((a, b), need, degree, 1.0))
-
-    def _one(self) -> int:
-        """The constant curve 1, as a curve."""
-        if "one" not in self.known:
-            self.known["one"] = self._add(Sum((), 0, 0, ()))
-        return self.known["one"]
 
     def _whole_power(self, x: Expr, n: int, need: int) -> int:
         key = "power", x, n
@@ -253,6 +251,8 @@ class _Parts:
 
 
 def _is_whole(node: Expr) -> bool:
+    if not is_power(node) and not is_safe_power(node):
+        return False
     exponent: Fraction = exponent_of(node)
     return exponent.denominator == 1 and exponent > 0
 

@@ -84,6 +84,13 @@ class Product(Part):
 
 
 @dataclass(frozen=True)
+class Scaled(Part):
+    """factor · the product of the sources; all but the first are fixed."""
+
+    factor: float
+
+
+@dataclass(frozen=True)
 class Power(Part):
     """The one source to a power that is not a whole number above 0, as ``node`` evaluates it."""
 
@@ -168,7 +175,9 @@ class _Work:
         parts = layout.parts
         make = lambda t: np.empty((parts[t].rows + 1, size), dtype)  # noqa: E731
         self.rows: list[Any] = [make(t) if t in layout.stored else None for t in range(len(parts))]
-        self.scaled: list[Any] = [make(t) if t in layout.scaled else None for t in range(len(parts))]
+        self.scaled: list[Any] = [
+            make(t) if t in layout.scaled else None for t in range(len(parts))
+        ]
         self.inverse: list[Any] = [None] * len(parts)  # of a power's source
         self.regular: list[Any] = [None] * len(parts)  # a power without its poles
 
@@ -210,7 +219,7 @@ def _layout(parts: tuple[Part, ...], result: int) -> tuple[_Layout, tuple[Step, 
     shifted = {
         t: c
         for t, found in shifts.items()
-        if len(found) == 1 and t not in used and not isinstance(parts[t], Given)
+        if len(found) == 1 and t not in used and not isinstance(parts[t], Given | Fixed)
         for c in found
         if c
     }
@@ -235,7 +244,7 @@ def _layout(parts: tuple[Part, ...], result: int) -> tuple[_Layout, tuple[Step, 
 
 def _used_as_they_are(parts: Sequence[Part]) -> set[int]:
     """The parts that are sources of sums, products and powers."""
-    return {s for p in parts if isinstance(p, Sum | Product | Power) for s in p.sources}
+    return {s for p in parts if isinstance(p, Sum | Product | Scaled | Power) for s in p.sources}
 
 
 def _scaling(t: int, k: int, weight: float) -> Step:
@@ -275,12 +284,30 @@ def _product_step(layout: _Layout, part: Product, t: int, k: int) -> Step:
 
     def run(work: _Work) -> None:
         out = products(work.rows[a], work.rows[b], work.rows[t][k])
-        if part.factor != 1:
-            out *= part.factor
-        for s in fixed:
-            out *= work.rows[s] if isinstance(parts[s], Fixed) else work.rows[s][0]
+        _multiply(work, layout, out, part.factor, fixed)
 
     return run
+
+
+def _scaled_step(layout: _Layout, part: Scaled, t: int, k: int) -> Step:
+    moving, first, *rest = part.sources
+
+    def run(work: _Work) -> None:
+        out = np.multiply(work.rows[moving][k], _fixed_value(work, layout, first), work.rows[t][k])
+        _multiply(work, layout, out, part.factor, rest)
+
+    return run
+
+
+def _multiply(work: _Work, layout: _Layout, out: Any, factor: float, fixed: Sequence[int]) -> None:
+    if factor != 1:
+        out *= factor
+    for s in fixed:
+        out *= _fixed_value(work, layout, s)
+
+
+def _fixed_value(work: _Work, layout: _Layout, s: int) -> Any:
+    return work.rows[s] if isinstance(layout.parts[s], Fixed) else work.rows[s][0]
 
 
 def _square(low: int, k: int) -> Callable[[Any, Any, Any], Any]:
@@ -329,7 +356,9 @@ def _terms(layout: _Layout, slope: Slope, k: int) -> list[Callable[[_Work, Any],
         low, high = max(1, k - parts[p].degree), min(k, parts[x].degree)
         if low <= high:
             weight = slope.weight / layout.scaled[x] / k
-            found.append(_weighted(x, p, weight, _products(low, high, k), isinstance(parts[p], Fixed)))
+            found.append(
+                _weighted(x, p, weight, _products(low, high, k), isinstance(parts[p], Fixed))
+            )
     if slope.constant and p not in layout.shifted and k <= parts[x].degree:
 
         def linear(work: _Work, out: Any) -> None:
@@ -379,6 +408,7 @@ def _power_step(layout: _Layout, part: Power, t: int, k: int) -> Step:
 _STEPS: dict[type[Part], Callable[..., Step]] = {
     Sum: _sum_step,
     Product: _product_step,
+    Scaled: _scaled_step,
     Function: _function_step,
     Power: _power_step,
 }
@@ -462,7 +492,7 @@ def _start_power(work: _Work, t: int, base: Any, value: Any) -> None:
 def _value_of(part: Part, values: list[Any]) -> Any:
     if isinstance(part, Sum):
         return sum(w * x for w, x in zip(part.weights, values, strict=True))
-    if isinstance(part, Product):
+    if isinstance(part, Product | Scaled):
         return part.factor * prod(values)
     assert isinstance(part, Fixed | Power | Function)
     node = part.node
