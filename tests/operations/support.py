@@ -34,7 +34,7 @@ from wengert.primitive import Domain, Partials, Primitive, Undefined, registry
 from wengert.rewrite import lower
 
 MODES = ("forward", "reverse", "cross-country")
-PROGRAMS = ("branch", "call", "scan", "while", "stop_gradient")  # tests of their own
+PROGRAMS = ("branch", "call", "recurrence", "scan", "while", "stop_gradient")  # tests of their own
 STRUCTURAL = ("contract", "add", "variable", "size", "constant", "reshape", *PROGRAMS)
 
 # ------------------------------------------------------------------ evaluation

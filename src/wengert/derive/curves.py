@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from wengert.derive.linearize import SWEEPS, push, push_all, pushforward
+from wengert.derive.recurring import recurrence_of
 from wengert.errors import MissingRuleError
 from wengert.expr import Expr, topological
 from wengert.operations.algebra import scale, variable
@@ -24,6 +25,7 @@ from wengert.operations.curves import Curve, coefficient_of, degree_of, extended
 from wengert.operations.indexing import slice_
 from wengert.operations.joining import stack
 from wengert.operations.labelling import Labels
+from wengert.operations.recurrences import series_by_recurrence
 from wengert.operations.structure import contraction_params, is_contraction, zeros
 from wengert.primitive import (
     ByCoefficient,
@@ -59,11 +61,22 @@ def tails_along(roots: Sequence[Expr], tails: Mapping[Expr, Expr], order: int) -
     return [known.tail(root) for root in known.finished(roots)]
 
 
+def expanded_tail(root: Expr, tails: Mapping[Expr, Expr], order: int) -> Expr:
+    """The coefficients from order 1 to ``order``, as expressions that differentiate as usual."""
+    known = _Curves(tails, order, expanded=True)
+    (tail,) = (known.tail(node) for node in known.finished([root]))
+    if tail is None:
+        leaf, first = next(iter(tails.items()))
+        return zeros((order, *first.shape[1 : first.ndim - leaf.ndim], *root.shape))
+    return extended(tail, order)
+
+
 class _Curves:
     """What is known of the curves of nodes, filled as it is asked for."""
 
-    def __init__(self, tails: Mapping[Expr, Expr], order: int) -> None:
+    def __init__(self, tails: Mapping[Expr, Expr], order: int, *, expanded: bool = False) -> None:
         self.order = order
+        self.expanded = expanded
         self._tails: dict[Expr, Expr | None] = {
             leaf: _cut(tail, order) for leaf, tail in tails.items()
         }
@@ -119,7 +132,20 @@ class _Curves:
         if isinstance(rule, Joint):
             full = {k: extended(tail, self.order) for k, tail in given.items()}
             return rule.push(node, full, SeriesSweeps(self.order))
+        found = None if self.expanded else self._by_recurrence(node, given)
+        if found is not None:
+            return found
         return self._joined([self.coefficient(node, k) for k in range(1, self.order + 1)])
+
+    def _by_recurrence(self, node: Expr, given: dict[int, Expr]) -> Expr | None:
+        if not node.primitive.elementwise:
+            return None
+        count = range(len(node.operands))
+        degrees = tuple(degree_of(given[k]) if k in given else 0 for k in count)
+        found = recurrence_of(node.primitive, node.params, degrees, self.order, expanded_tail)
+        if found is None:
+            return None
+        return series_by_recurrence(found, node, node.operands, [given[k] for k in found.moving])
 
     def _joined(self, found: list[Expr | None]) -> Expr | None:
         """Coefficients as one array, up to the last that is not zero."""
