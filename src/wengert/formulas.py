@@ -156,6 +156,13 @@ class Formula:
         The mode of differentiation.
     traced : Traced or None
         The Python function that this was traced from, and the arrays that it captured.
+    form : Expr or None
+        How it is shown, for what was neither read nor derived (terms of a series); by default
+        that is found from the expression.
+    sums : tuple of Expr
+        Sums that were written by a person, of a formula that was not read itself.
+    rows : int or None
+        How many of the axes are the function's own, where that is not known from the source.
     """
 
     expr: Expr
@@ -166,6 +173,9 @@ class Formula:
     wrt: str = ""
     mode: str = "auto"
     traced: Traced | None = None
+    form: Expr | None = None
+    sums: tuple[Expr, ...] = ()
+    rows: int | None = None
     _programs: dict[Any, Callable[[Any], Any]] = field(
         default_factory=dict[Any, Callable[[Any], Any]], repr=False
     )
@@ -213,6 +223,8 @@ class Formula:
     @cached_property
     def shown(self) -> Expr:
         """The expression as a person would write it."""
+        if self.form is not None:
+            return self.form
         if self.source is None:
             return display(self.expr, [self.expr])
         before = self._sources()
@@ -229,10 +241,17 @@ class Formula:
             return {**written_signs([], [self.source.shown]), **self.source._signs}
         if self.source is not None:
             return self.source._signs
+        return written_signs(self.written_sums, [self.shown])
+
+    @cached_property
+    def written_sums(self) -> tuple[Expr, ...]:
+        """The sums that a person wrote, whose signs are kept where they are factors."""
+        if self.source is not None:
+            return self.source.written_sums
         if self.read is None:
-            return {}
+            return self.sums
         sums = [recognise(e) for e in build_all(self.read).values() if e.primitive is ADD]
-        return written_signs([display(e, [e]) for e in sums], [self.shown])
+        return tuple(display(e, [e]) for e in sums)
 
     def _sources(self) -> list[Formula]:
         return [] if self.source is None else [self.source, *self.source._sources()]
@@ -338,7 +357,7 @@ class Formula:
     @property
     def _rows(self) -> int:
         """How many of the axes are the function's own."""
-        return len(self.primal.shape)
+        return len(self.primal.shape) if self.rows is None else self.rows
 
     def latex(self) -> str:
         """LaTeX, in matrix notation if there is one, else with indices."""

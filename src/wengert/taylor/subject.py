@@ -65,7 +65,7 @@ def function_of(
             )
         function: Callable[[Any], Any] = f
         return function, optree.tree_map(_real, x0)
-    point: dict[str, Any] = dict(x0) if _is_named(x0) else {_only_variable(f, held): x0}
+    point: dict[str, Any] = dict(x0) if _is_named(x0) else {only_variable(f, held): x0}
     twice = sorted(set(point) & set(held))
     if twice:
         raise NameClashError(f"{twice[0]} is in the point and among the values that are given")
@@ -82,7 +82,14 @@ def _is_named(x0: Any) -> bool:
     return isinstance(x0, Mapping)
 
 
-def _only_variable(f: str | Formula, held: Mapping[str, Any]) -> str:
+def only_variable(f: str | Formula, held: Mapping[str, Any]) -> str:
+    """The one variable of a formula whose value is not given.
+
+    Raises
+    ------
+    NameClashError
+        If there is none, or more.
+    """
     names = variable_names(f) if isinstance(f, str) else [v.name for v in f.variables]
     free = [name for name in names if name not in held]
     if len(free) != 1:

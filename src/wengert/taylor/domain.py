@@ -1,0 +1,114 @@
+"""Where a value stops being a number: the first operation that is outside of its domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wengert import printing
+from wengert.errors import DomainError
+from wengert.expr import Expr, rebuild, topological
+from wengert.operations import variable
+from wengert.operations.rebuild import with_operands
+from wengert.operations.structure import is_variable
+from wengert.rewrite import recognise
+from wengert.transforms.evaluation import evaluate_known
+
+_LONGEST = 60  # characters of an expression in a message
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The first operation whose operands are finite and whose result is not.
+
+    Attributes
+    ----------
+    node : Expr
+        The operation.
+    operands : tuple of array
+        What it was given.
+    result : array
+        What it gave.
+    """
+
+    node: Expr
+    operands: tuple[Any, ...]
+    result: Any
+
+    def describe(self, names: Mapping[Expr, str]) -> str:
+        """``log(x − 1) is nan where x − 1 = -1``; the leaves by the names that users gave."""
+        memo = {leaf: variable(name, leaf.shape) for leaf, name in names.items()}
+        text = _written(self.node, memo)
+        bad = ~np.isfinite(self.result)
+        place = tuple(int(i) for i in np.argwhere(bad)[0])
+        value = self.result[place]
+        at = f" at index {place}" if place else ""
+        causes = [
+            f"{_written(o, memo)} = {_entry(a, place, np.shape(self.result))}"
+            for o, a in zip(self.node.operands, self.operands, strict=True)
+            if not (o.primitive.kind is not None and not o.operands and not is_variable(o))
+        ]
+        where = f" where {', '.join(causes)}" if causes else ""
+        return f"{text} is {float(value)}{at}{where}"
+
+
+def first_failure(roots: Sequence[Expr], values: Mapping[Expr, Any]) -> Failure | None:
+    """The first node whose operands are all finite and whose value is not; None if there is none.
+
+    Parameters
+    ----------
+    roots : sequence of Expr
+        Expressions.
+    values : mapping of Expr to array
+        Of their variables.
+
+    Examples
+    --------
+    >>> from wengert.operations import variable
+    >>> import wengert as wg
+    >>> f = wg.formula("log(x - 1)", {"x": ()})
+    >>> found = first_failure([f.expr], {variable("x", ()): np.array(0.0)})
+    >>> print(found.describe({}))
+    log(x − 1) is nan where x − 1 = -1
+    """
+    known: dict[Expr, Any] = {}
+    for root in map(recognise, roots):
+        evaluate_known(root, values, known)
+        for node in topological(root):
+            if not _finite(known[node]) and all(_finite(known[o]) for o in node.operands):
+                return Failure(node, tuple(known[o] for o in node.operands), known[node])
+    return None
+
+
+def refuse(failure: Failure | None, what: str, names: Mapping[Expr, str], remedy: str) -> None:
+    """Raise the error that says which operation failed, and on what.
+
+    Raises
+    ------
+    DomainError
+        Always.
+    """
+    why = f": {failure.describe(names)}" if failure else ""
+    raise DomainError(f"{what} is not finite{why}; {remedy}")
+
+
+def _finite(value: Any) -> bool:
+    array = np.asarray(value)
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+
+
+def _written(node: Expr, memo: Mapping[Expr, Expr]) -> str:
+    named = rebuild(node, with_operands, dict(memo))
+    text = printing.matrix_notation(named) or printing.index_notation(named)
+    return text if len(text) <= _LONGEST else f"{named.name}(...)"
+
+
+def _entry(array: Any, place: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """The entry of an operand behind an entry of the result, or what its entries are like."""
+    array = np.asarray(array)
+    if array.ndim == 0 or array.shape == shape:
+        return f"{float(array[place] if array.ndim else array):.6g}"
+    return f"an array of shape {array.shape}"

@@ -1,0 +1,92 @@
+"""The terms of a Taylor polynomial one by one, as a course on multivariate calculus writes them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from wengert.formulas import Formula
+from wengert.printing.names import superscript, unicode_name
+from wengert.shapes import format_space
+
+if TYPE_CHECKING:
+    from wengert.taylor.symbolic import SymbolicPolynomial
+
+_INDICES = "ijklpqrst"
+_SUBSCRIPTS = str.maketrans("ijklprst", "ᵢⱼₖₗₚᵣₛₜ")
+
+
+def explanation(T: SymbolicPolynomial) -> str:
+    """Each D^k with its space, the ways to write its term, and the term itself.
+
+    Parameters
+    ----------
+    T : SymbolicPolynomial
+        The polynomial.
+    """
+    lines = [_heading(T)]
+    for k in range(T.order + 1):
+        lines += ["", *_term(T, k)]
+    return "\n".join(lines)
+
+
+def _heading(T: SymbolicPolynomial) -> str:
+    point = ", ".join(map(unicode_name, T.names))
+    moved = ", ".join(
+        f"{unicode_name(n)} + {unicode_name(d)}" for n, d in zip(T.names, T.increments, strict=True)
+    )
+    spaces = ", ".join(
+        f"{unicode_name(d)} ∈ {format_space(v.shape)}"
+        for n, d in zip(T.names, T.increments, strict=True)
+        for v in T.function.variables
+        if v.name == n
+    )
+    return f"f({moved}) = Σₖ Dᵏf({point}) δᵏ/k!      {spaces}"
+
+
+def _term(T: SymbolicPolynomial, k: int) -> list[str]:
+    point = ", ".join(map(unicode_name, T.names))
+    mark = superscript(k)
+    over = "" if k < 2 else f"/{k}!"
+    ways = [f"D{mark}f({point}) δ{mark}{over}", *_ways(T, k, point, over)]
+    head = f"k = {k}"
+    lines = [f"{head}   {' = '.join(ways)} = {T.term(k)}"]
+    if k and len(T.names) == 1:
+        tensor: Formula = T.tensor(k, Fraction(1))
+        lines.append(f"        {_derivative_name(T, k, point)} = {tensor} ∈ {tensor.space}")
+    return lines
+
+
+def _is_vector(T: SymbolicPolynomial) -> bool:
+    """Is it a function of one vector?"""
+    ranks = [len(v.shape) for v in T.function.variables if v.name in T.names]
+    return ranks == [1]
+
+
+def _ways(T: SymbolicPolynomial, k: int, point: str, over: str) -> list[str]:
+    """Other ways to write a term: tr(Hδδᵀ) = δᵀHδ."""
+    if k == 0:
+        return [f"f({point})"]
+    if not _is_vector(T):
+        return []
+    if k == 1:
+        return [f"∇f({point}) δ"]
+    if k == 2 and not T.function.shape:
+        return [f"tr(H δδᵀ){over}", f"δᵀHδ{over}"]
+    if k > len(_INDICES):
+        return []
+    letters = [a for a in _INDICES if a != "q"][:k]
+    sums = " ".join(f"Σ{a.translate(_SUBSCRIPTS)}" for a in letters)
+    entries = " ".join(f"δ[{a}]" for a in letters)
+    outputs = ":, " * len(T.function.shape)
+    return [f"{sums} D{superscript(k)}f({point})[{outputs}{', '.join(letters)}] {entries}{over}"]
+
+
+def _derivative_name(T: SymbolicPolynomial, k: int, point: str) -> str:
+    if not _is_vector(T):
+        return f"D{superscript(k)}f({point})"
+    if k == 1:
+        return f"∇f({point})"
+    if k == 2 and not T.function.shape:
+        return f"H = ∇²f({point})"
+    return f"D{superscript(k)}f({point})"

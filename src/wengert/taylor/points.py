@@ -1,0 +1,148 @@
+"""The points about which formulas are expanded: numbers, exact ones, names, or a mix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import ShapeError, WengertError
+from wengert.expr import Expr
+from wengert.formula import variable_names
+from wengert.formulas import Formula, formula
+from wengert.operations.build import constant
+from wengert.taylor.subject import Source, as_formula, only_variable
+
+Number = int | float | Fraction
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A formula with the point that it is expanded about, as they were written.
+
+    Attributes
+    ----------
+    formula : Formula
+        What is expanded.
+    values : mapping of str to value
+        Numbers and arrays, by variable; of exact expressions their nearest floats.
+    given : mapping of str to value
+        Of the formula's other variables, likewise.
+    places : mapping of str to (str or Expr)
+        Exact numbers and expressions as expressions, and the names of the points without a value.
+    held : mapping of str to Expr
+        Exact numbers among the given values.
+    centres : mapping of str to (Fraction or str)
+        Exact points as they are written in x − x₀.
+    floats : tuple of str
+        The variables, given ones included, whose values are not exact.
+    is_symbolic : bool
+        Does the point have names in it?
+    """
+
+    formula: Formula
+    values: Mapping[str, Any]
+    given: Mapping[str, Any]
+    places: Mapping[str, str | Expr]
+    held: Mapping[str, Expr]
+    centres: Mapping[str, Fraction | str]
+    floats: tuple[str, ...]
+    is_symbolic: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """One value: an exact expression, a name, or an array."""
+
+    value: Any = None
+    expr: Expr | None = None
+    centre: Fraction | str | None = None
+    name: str | None = None
+
+
+def read_point(f: Source, x0: Any, given: Mapping[str, Any]) -> Point | None:
+    """The point of a formula; None for a Python function.
+
+    Raises
+    ------
+    WengertError
+        For a point that is left out although it is needed, or a text that is no point.
+    """
+    if not isinstance(f, str | Formula):
+        if x0 is None:
+            raise WengertError("a function is expanded about a point: pass x0")
+        return None
+    names = variable_names(f) if isinstance(f, str) else [v.name for v in f.variables]
+    if x0 is None:
+        x0 = {name: name for name in names if name not in given}
+    elif not isinstance(x0, Mapping):
+        x0 = {only_variable(f, dict(given)): x0}
+    places = {name: _place(value) for name, value in x0.items()}
+    others = {name: _place(value) for name, value in given.items()}
+    shapes = {n: _known_shape(p, x) for x, p in (*places.items(), *others.items()) for n in (x,)}
+    read = as_formula(f, {n: np.zeros(s) for n, s in shapes.items() if s is not None})
+    assert read is not None
+    ranks = {v.name: len(v.shape) for v in read.variables}
+    for x, place in places.items():
+        if place.expr is not None and ranks.get(x, 0):
+            raise ShapeError(
+                f"the point of {x} is a number, and {x} has {ranks[x]} axes: declare it a scalar, "
+                "or give an array or a name"
+            )
+    every = [*places.items(), *others.items()]
+    return Point(
+        read,
+        {x: p.value for x, p in places.items()},
+        {x: p.value for x, p in others.items()},
+        {x: p.expr or p.name or x for x, p in places.items()},
+        {x: p.expr for x, p in others.items() if p.expr is not None},
+        {x: p.centre for x, p in every if p.centre is not None},
+        tuple(x for x, p in every if p.expr is None and p.name is None),
+        any(p.name is not None or p.value is None for p in places.values()),
+    )
+
+
+def _known_shape(place: _Place, x: str) -> tuple[int, ...] | None:
+    """The shape that a place gives to its variable; None where the letter decides."""
+    if place.name == x:
+        return None
+    if place.name is not None:
+        rank = len(formula(place.name).shape)
+        return () if rank == 0 else None
+    return () if place.value is None else np.shape(place.value)
+
+
+def _place(value: Any) -> _Place:
+    if isinstance(value, str):
+        return _from_text(value)
+    if isinstance(value, Decimal):
+        value = Fraction(value)
+    if isinstance(value, int | Fraction) or (
+        isinstance(value, float | np.floating | np.integer) and float(value).is_integer()
+    ):
+        exact = Fraction(value if isinstance(value, Fraction) else int(value))
+        kept = value if isinstance(value, np.floating) else float(exact)
+        return _Place(kept, constant(exact), exact)
+    return _Place(value)
+
+
+def _from_text(text: str) -> _Place:
+    """A number, an expression of numbers, a name, or an expression of scalars."""
+    try:
+        exact = Fraction(text.strip())
+    except (ValueError, ZeroDivisionError):
+        pass
+    else:
+        return _Place(float(exact), constant(exact), exact)
+    if text.strip().isidentifier() and variable_names(text):
+        return _Place(name=text.strip())
+    read = formula(text)
+    if read.shape:
+        raise WengertError(
+            f"{text!r} is no point: write a number, a name, or an expression of scalars"
+        )
+    return _Place(None if read.variables else float(read()), read.expr, str(read))

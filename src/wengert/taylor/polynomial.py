@@ -1,0 +1,550 @@
+"""Taylor polynomials of functions and formulas, in any number of variables, as objects."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import comb, factorial, prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import optree
+
+from wengert.derive.series import directional_terms
+from wengert.errors import NameClashError, ShapeError, WengertError
+from wengert.expr import Expr, rebuild
+from wengert.formulas import Formula, trace
+from wengert.operations import variable
+from wengert.operations.rebuild import with_operands
+from wengert.rewrite import recognise
+from wengert.taylor.domain import first_failure, refuse
+from wengert.taylor.exact import Monomial, Polynomial, polynomial_of
+from wengert.taylor.points import Point, read_point
+from wengert.taylor.subject import Source, function_of
+from wengert.taylor.symbolic import SymbolicPolynomial, check_number, symbolic_polynomial
+from wengert.taylor.writing import Increment, Style, polynomial_text
+from wengert.tracing import TracedArray
+from wengert.transforms import derivative, grad, jacobian, jet
+from wengert.transforms.jets import check_order, jets_along
+from wengert.transforms.recording import Recorded, record, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MOST_TERMS = 80  # of a polynomial that is printed entry by entry
+_MOST_RESULTS = 9
+_TINY = 2.0**-12
+
+
+def taylor(
+    f: Source,
+    x0: Any = None,
+    order: int = 2,
+    *,
+    given: Mapping[str, Any] | None = None,
+) -> TaylorPolynomial | SymbolicPolynomial:
+    """The Taylor polynomial Σₖ D^k f(x₀)·δ^k / k! for k = 0, ..., order, with δ = x − x₀.
+
+    Parameters
+    ----------
+    f : str, Formula or callable
+        A formula, its text, or a function of one argument that is written with NumPy. In a text,
+        a variable has the shape of its value in x₀: a number makes it a scalar.
+    x0 : tree of array_like, optional
+        The point. Of a function: its argument, any tree of arrays. Of a formula: values by name,
+        or the one value if there is one variable (and for ``given``). A text is exact (``"1/3"``,
+        ``"pi/4"``), or the name of a point: ``{"x": "u"}`` gives a formula in u and δ. Without
+        it: about the variables themselves, as formulas.
+    order : int
+        The degree.
+    given : mapping of str to array_like, optional
+        Values of a formula's other variables.
+
+    Returns
+    -------
+    TaylorPolynomial or SymbolicPolynomial
+        The second one if the point has names in it.
+
+    Raises
+    ------
+    DomainError
+        If the value or a derivative at the point is not finite; says which operation, on what.
+    NameClashError
+        For names that are not the formula's.
+    ValueError
+        For an order that is no number from 0 on.
+
+    Examples
+    --------
+    >>> T = taylor("exp(x)*cos(y)", {"x": 0, "y": 0}, order=3)
+    >>> print(T)
+    1 + x + (x² − y²)/2 + (x³ − 3xy²)/6
+    >>> round(float(T(x=0.1, y=0.2)), 6)
+    1.083167
+    >>> print(taylor("exp(h'*x)", {"x": "u"}, order=2))
+    exp(hᵀu) (1 + hᵀδ + (hᵀδ)²/2)
+    >>> T = taylor(lambda p: np.sin(p["a"]) @ p["b"], {"a": np.zeros(3), "b": np.ones(3)}, order=3)
+    >>> float(T({"a": np.full(3, 0.5), "b": np.ones(3)}))
+    1.4375
+    """
+    check_order(order)
+    order = int(order)
+    point = read_point(f, x0, given or {})
+    if point is not None and point.is_symbolic:
+        if point.floats:
+            raise WengertError(
+                f"the point has names in it, and {point.floats[0]} is an array or a decimal number: "
+                "give it as an exact number or text, or leave it a variable and pass its value to "
+                "the polynomial"
+            )
+        return symbolic_polynomial(point.formula, order, point.places, point.held)
+    if point is None:
+        function, at = function_of(f, x0)
+        return TaylorPolynomial(function, at, order).checked()
+    function, at = function_of(point.formula, point.values, point.given)
+    return TaylorPolynomial(function, at, order, point).checked()
+
+
+@dataclass(frozen=True, eq=False)
+class TaylorPolynomial:
+    """The Taylor polynomial of a function about a point of numbers.
+
+    Attributes
+    ----------
+    function : callable
+        Of the point.
+    point : tree of array
+        x₀.
+    order : int
+        The degree.
+    origin : Point or None
+        The formula and its point as they were written; None for a Python function.
+    """
+
+    function: Callable[[Any], Any]
+    point: Any
+    order: int
+    origin: Point | None = None
+
+    # ------------------------------------------------------------ evaluating
+
+    def __call__(self, x: Any = None, /, **values: Any) -> Any:
+        """The value at x, of the shape of f, by one sweep along x − x₀: no tensor is formed.
+
+        Parameters
+        ----------
+        x : tree of array_like
+            Nested and shaped as x₀. A formula's may be passed by name: ``T(x=0.1, y=0.2)``.
+        """
+        return optree.tree_map(lambda s: s.sum(axis=0), self._series(x, values))
+
+    def terms(self, x: Any = None, /, **values: Any) -> Any:
+        """All terms D^k f(x₀)·(x − x₀)^k / k! at x: like f's result, with k as the first axis."""
+        return self._series(x, values)
+
+    def partial_sums(self, x: Any = None, /, **values: Any) -> Any:
+        """T₀(x), T₁(x), ..., T of this order: like f's result, with the degree as the first axis."""
+        return optree.tree_map(lambda s: np.cumsum(s, axis=0), self._series(x, values))
+
+    def error(self, x: Any = None, /, **values: Any) -> Any:
+        """f(x) − T(x): how far off the polynomial is at x."""
+        at = self._argument(x, values)
+        actual = self.function(at)
+        return optree.tree_map(lambda f, t: f - t, actual, self(at))
+
+    def term(self, k: int) -> Term:
+        """The k-th term, as a function of x."""
+        return Term(self, check_number(k, self.order))
+
+    def coefficient(self, k: int) -> Any:
+        """D^k f(x₀) / k!, outputs first: an array of shape ``f.shape + x.shape * k``.
+
+        For trees, and formulas in several variables, nested as :func:`wengert.derivative` has it:
+        ``T.coefficient(2)["x"]["y"]``.
+        """
+        factor = 1.0 / factorial(check_number(k, self.order))
+        function, point = self.function, self.point
+        if self.origin and len(point) == 1:
+            ((name, point),) = self.point.items()
+
+            def function(x: Any) -> Any:
+                return self.function({name: x})
+
+        return optree.tree_map(lambda d: d * factor, tensor_at(function, point, k))
+
+    def derivative(self) -> TaylorPolynomial:
+        """The Taylor polynomial of f's derivative, outputs first, of one degree less.
+
+        It is the derivative of this polynomial: D(Tₙ f) = Tₙ₋₁(Df).
+        """
+        if not self.order:
+            raise ValueError("the derivative of a polynomial of order 0 is zero: take a higher one")
+        return TaylorPolynomial(jacobian(self.function), self.point, self.order - 1)
+
+    def _series(self, x: Any, values: Mapping[str, Any]) -> Any:
+        delta = self._difference(self._argument(x, values))
+        flat = optree.tree_leaves(delta)
+        recorded = self._recorded
+        if recorded is None or any(isinstance(d, TracedArray) for d in flat):
+            return jet(self.function, self.point, delta, self.order)
+        found = jets_along(recorded, tuple(np.asarray(d)[None] for d in flat), self.order)
+        return recorded.unflatten([s[:, 0] for s in found])
+
+    def _argument(self, x: Any, values: Mapping[str, Any]) -> Any:
+        """The point that was asked for, nested as x₀."""
+        if self.origin is None:
+            if values:
+                raise NameClashError("values by name are for formulas; pass x, nested as the point")
+            return x
+        own = list(self.point)
+        named: dict[str, Any] = dict(values)
+        if isinstance(x, Mapping):
+            named = {**x, **named}
+        elif x is not None and len(own) == 1:
+            named = {own[0]: x, **named}
+        elif x is not None:
+            raise NameClashError(f"pass values by name: {', '.join(own)}")
+        wrong = sorted(set(own) ^ set(named))
+        if wrong:
+            kind = "missing" if wrong[0] in own else "none of the point's"
+            raise NameClashError(
+                f"{wrong[0]} is {kind}; the polynomial is one in: {', '.join(own)}"
+            )
+        return {name: named[name] for name in own}
+
+    def _difference(self, x: Any) -> Any:
+        flat, structure = optree.tree_flatten(x)
+        centre, own = optree.tree_flatten(self.point)
+        if structure != own:
+            raise ShapeError(f"x must be nested as the point, {shown(own)}; got {shown(structure)}")
+        for value, at in zip(flat, centre, strict=True):
+            if np.shape(value) != np.shape(at):
+                raise ShapeError(
+                    f"x of shape {np.shape(value)} where the point's {np.shape(at)} is needed; for "
+                    "many x at once use wg.vmap(T)"
+                )
+        return optree.tree_unflatten(
+            structure, [np.subtract(v, a) for v, a in zip(flat, centre, strict=True)]
+        )
+
+    @cached_property
+    def _recorded(self) -> Recorded | None:
+        """The function's run at x₀; None within an outer run, where every call has its own."""
+        recorded = record(self.function, (self.point,), {}, 0, name="taylor")
+        return recorded if recorded.trace.parent is None else None
+
+    def checked(self) -> TaylorPolynomial:
+        """The polynomial itself, if its value and derivatives are finite.
+
+        Raises
+        ------
+        DomainError
+            Otherwise.
+        """
+        check_derivatives_at(self._recorded, self.order, self._names)
+        return self
+
+    # ------------------------------------------------------------ reading
+
+    @cached_property
+    def symbolic(self) -> SymbolicPolynomial:
+        """The polynomial as formulas, about a point with a name: w₀ for w.
+
+        For a Python function of arrays, of its trace.
+        """
+        formula = self.origin.formula if self.origin else trace(self.function, self.point)
+        own = {v.name for v in formula.variables}
+        names = list(self.point) if self.origin else [v.name for v in formula.variables]
+        if not self.origin and formula.traced is not None:
+            names = [n for n in names if n not in formula.traced.captured]
+        held: Mapping[str, Expr] = self.origin.held if self.origin else {}
+        return symbolic_polynomial(formula, self.order, {n: _centre(n, own) for n in names}, held)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """A name for every array of the point."""
+        if self.origin:
+            return list(self.point)
+        paths = optree.tree_paths(self.point)
+        if paths == [()]:
+            return [_parameter(self.function)]
+        return ["_".join(str(p) for p in path) for path in paths]
+
+    @cached_property
+    def _increments(self) -> list[Increment]:
+        """x − x₀ for every entry of the point, in order."""
+        exact: Mapping[str, Any] = self.origin.centres if self.origin else {}
+        found: list[Increment] = []
+        for name, value in zip(self._names, optree.tree_leaves(self.point), strict=True):
+            own = name if name[:1].isalpha() else f"x{name}"
+            for entry in np.ndindex(np.shape(value)):
+                number = float(np.asarray(value)[entry])
+                centre = Fraction(number) if number.is_integer() else number
+                found.append(Increment(own, entry, exact.get(name, centre)))
+        return found
+
+    def polynomial(self) -> list[dict[tuple[int, ...], Polynomial]]:
+        """The terms by degree: for each entry of the results, coefficients by exponents.
+
+        Exact rational numbers where the point, the formula and the values of its functions are;
+        else floats.
+        """
+        found = self._exact()
+        return self._from_tensors() if found is None else found
+
+    def _exact(self) -> list[dict[tuple[int, ...], Polynomial]] | None:
+        """From the terms as expressions, if everything is a scalar."""
+        if not self.origin or self.origin.floats or self.origin.formula.shape:
+            return None
+        symbolic = symbolic_polynomial(
+            self.origin.formula, self.order, self.origin.places, self.origin.held
+        )
+        found = symbolic.polynomials()
+        return None if found is None else [{(0,): p} for p in found]
+
+    def _from_tensors(self) -> list[dict[tuple[int, ...], Polynomial]]:
+        shapes = [np.shape(v) for v in optree.tree_leaves(self.point)]
+        found: list[dict[tuple[int, ...], Polynomial]] = []
+        for k in range(self.order + 1):
+            blocks = [np.asarray(b) for b in optree.tree_leaves(self.coefficient(k))]
+            found.append(_gathered(blocks, self._results, shapes, k))
+        return found
+
+    @cached_property
+    def _results(self) -> list[tuple[int, ...]]:
+        return [np.shape(v) for v in optree.tree_leaves(self.function(self.point))]
+
+    @property
+    def _is_small(self) -> bool:
+        entries = sum(np.size(v) for v in optree.tree_leaves(self.point))
+        results = sum(prod(s) for s in self._results)
+        return results <= _MOST_RESULTS and comb(entries + self.order, self.order) <= _MOST_TERMS
+
+    def __str__(self) -> str:
+        return self._written(Style())
+
+    def __repr__(self) -> str:
+        return f"<Taylor polynomial of order {self.order}: {self}>"
+
+    def latex(self) -> str:
+        """LaTeX."""
+        return self._written(Style(latex=True))
+
+    def _written(self, style: Style) -> str:
+        if self.origin and any(np.ndim(v) for v in self.point.values()):
+            return self.symbolic.latex() if style.latex else str(self.symbolic)
+        if not self._is_small and not self._only_numbers:
+            return self.summary()
+        return _entries_text(self.polynomial(), self._increments, self._results, style)
+
+    @property
+    def _only_numbers(self) -> bool:
+        return bool(self.origin) and not any(self._results)
+
+    def summary(self) -> str:
+        """Shapes, and how large the terms are along random directions of length 1."""
+        leaves = zip(self._names, optree.tree_leaves(self.point), strict=True)
+        point = ", ".join(f"{n} {_sizes(np.shape(v))}" for n, v in leaves)
+        results = ", ".join(_sizes(s) for s in self._results)
+        lines = [f"Taylor polynomial of order {self.order} in {point}, with values: {results}"]
+        rng = np.random.default_rng(0)
+        draws = [
+            rng.normal(size=(8, *np.shape(v))) for v in optree.tree_leaves(self.point)
+        ]
+        lengths = np.sqrt(sum((d.reshape(8, -1) ** 2).sum(axis=1) for d in draws))
+        recorded = self._recorded
+        if recorded is None:
+            return lines[0]
+        units = tuple(d / lengths.reshape(8, *[1] * (d.ndim - 1)) for d in draws)
+        series = jets_along(recorded, units, self.order)
+        for k in range(self.order + 1):
+            norms = np.sqrt(sum((s[k].reshape(8, -1) ** 2).sum(axis=1) for s in series))
+            lines.append(f"  term {k}: about {float(np.mean(norms)):.3g} at distance 1 of the point")
+        return "\n".join(lines)
+
+    def explain(self) -> str:
+        """The terms one by one, as a course writes them: what D^k is, its shape, and its term."""
+        return self.symbolic.explain()
+
+    def plot(self, path: str | None = None, **options: Any) -> Any:
+        """A figure: of f and its T₀, ..., Tₙ in one variable, of contours in two.
+
+        Parameters
+        ----------
+        path : str, optional
+            A file to write it to.
+        **options
+            See :func:`wengert.taylor.plots.plot_polynomial`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Needs matplotlib: ``pip install "wengert[plot]"``.
+        """
+        from wengert.taylor.plots import plot_polynomial  # noqa: PLC0415 (an optional package)
+
+        return plot_polynomial(self, path, **options)
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One term of a Taylor polynomial: homogeneous of degree k in x − x₀."""
+
+    polynomial: TaylorPolynomial
+    k: int
+
+    def __call__(self, x: Any = None, /, **values: Any) -> Any:
+        """D^k f(x₀)·(x − x₀)^k / k!."""
+        lower = TaylorPolynomial(
+            self.polynomial.function, self.polynomial.point, self.k, self.polynomial.origin
+        )
+        return optree.tree_map(lambda s: s[-1], lower.terms(x, **values))
+
+    @property
+    def coefficient(self) -> Any:
+        """D^k f(x₀) / k!."""
+        return self.polynomial.coefficient(self.k)
+
+    def __str__(self) -> str:
+        return self._written(Style())
+
+    def latex(self) -> str:
+        """LaTeX."""
+        return self._written(Style(latex=True))
+
+    def _written(self, style: Style) -> str:
+        return self.polynomial.written_term(self.k, style)
+
+
+# ---------------------------------------------------------------- derivatives at a point
+
+
+def tensor_at(f: Callable[[Any], Any], x0: Any, k: int) -> Any:
+    """D^k f(x₀), outputs first: the one place where whole tensors come from."""
+    return derivative(f, order=k)(x0)
+
+
+def check_derivatives_at(recorded: Recorded | None, order: int, names: Sequence[str]) -> None:
+    """An error unless a function's value and derivatives up to an order are finite.
+
+    Parameters
+    ----------
+    recorded : Recorded or None
+        The function's run at the point; within an outer run nothing is checked.
+    order : int
+        The highest order.
+    names : sequence of str
+        Of the point's arrays, for messages.
+
+    Raises
+    ------
+    DomainError
+        Saying which operation failed, and on what.
+    """
+    if recorded is None or any(isinstance(a, TracedArray) for a in recorded.arguments):
+        return
+    # A point of kinks (abs at 0) has finite one-sided derivatives: what knows of them goes here.
+    shapes = [np.shape(a) for a in recorded.arguments]
+    for size in (1.0, _TINY):  # a small step, for series that overflow
+        along = tuple(np.full((1, *s), size) for s in shapes)
+        with np.errstate(all="ignore"):
+            series = jets_along(recorded, along, order)
+        if all(np.isfinite(s).all() for s in series):
+            return
+    failing = min(
+        k for k in range(order + 1) if not all(np.isfinite(s[k]).all() for s in series)
+    )
+    values = dict(zip(recorded.leaves, recorded.arguments, strict=True))
+    values |= {leaf: recorded.trace.values[leaf] for _, leaf in recorded.trace.captured.values()}
+    seeds = {leaf: variable(f"·along{j}", leaf.shape) for j, leaf in enumerate(recorded.leaves)}
+    values |= {seed: np.ones(leaf.shape) for leaf, seed in seeds.items()}
+    roots = [directional_terms(recognise(r), seeds, failing)[failing] for r in recorded.roots]
+    named = dict(zip(recorded.leaves, names, strict=True))
+    named |= {seed: "δ" for seed in seeds.values()}
+    if not failing:
+        refuse(
+            first_failure(roots, values),
+            "the point is outside of the function's domain: its value",
+            named,
+            "choose another point",
+        )
+    refuse(
+        first_failure(roots, values),
+        f"the function has no derivative of order {failing} at the point: it",
+        named,
+        f"take an order of at most {failing - 1}, or another point",
+    )
+
+
+# ---------------------------------------------------------------- entries
+
+
+def _gathered(
+    blocks: Sequence[Any], results: Sequence[tuple[int, ...]], shapes: Sequence[Any], k: int
+) -> dict[tuple[int, ...], Polynomial]:
+    """The entries of coefficient tensors, where the monomials' are added up."""
+    starts = np.cumsum([0, *(prod(s) for s in shapes)])
+    width = int(starts[-1])
+    found: dict[tuple[int, ...], Polynomial] = {}
+    numbers = list(np.ndindex(*[len(shapes)] * k))
+    for r, shape in enumerate(results):
+        for entry in np.ndindex(*shape):
+            found[(r, *entry)] = {}
+        for j, choice in enumerate(numbers):
+            block = blocks[r * len(numbers) + j]
+            block = block.reshape((*shape, *(prod(shapes[c]) for c in choice)))
+            for place in np.ndindex(*block.shape[len(shape) :]):
+                exponents = [0] * width
+                for c, i in zip(choice, place, strict=True):
+                    exponents[int(starts[c]) + i] += 1
+                monomial: Monomial = tuple(exponents)
+                for entry in np.ndindex(*shape):
+                    own = found[(r, *entry)]
+                    own[monomial] = own.get(monomial, 0.0) + float(block[(*entry, *place)])
+    return found
+
+
+def _entries_text(
+    terms: Sequence[dict[tuple[int, ...], Polynomial]],
+    increments: Sequence[Increment],
+    results: Sequence[tuple[int, ...]],
+    style: Style,
+) -> str:
+    texts = {
+        key: polynomial_text([t.get(key, {}) for t in terms], increments, style)
+        for key in terms[0]
+    }
+    written = [_array_text(shape, r, (), texts) for r, shape in enumerate(results)]
+    return written[0] if len(written) == 1 else f"({', '.join(written)})"
+
+
+def _array_text(
+    shape: tuple[int, ...], result: int, entry: tuple[int, ...], texts: Mapping[Any, str]
+) -> str:
+    if len(entry) == len(shape):
+        return texts[(result, *entry)]
+    size = shape[len(entry)]
+    inner = [_array_text(shape, result, (*entry, i), texts) for i in range(size)]
+    return f"[{', '.join(inner)}]"
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return f"({'×'.join(map(str, shape))})" if shape else "(a number)"
+
+
+def _parameter(function: Callable[..., Any]) -> str:
+    """The name of a function's only parameter; x where it has none that can be written."""
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return "x"
+    return names[0] if names and names[0].isidentifier() else "x"
+
+
+def _centre(name: str, taken: set[str]) -> str:
+    """A name for the point of a variable: w0, or the variable's own."""
+    found = f"{name}0"
+    return name if found in taken or name[-1].isdigit() else found
