@@ -14,7 +14,7 @@ import numpy as np
 import optree
 
 from wengert.derive.series import directional_terms
-from wengert.errors import NameClashError, ShapeError, WengertError
+from wengert.errors import NameClashError, ShapeError, TracingError, WengertError
 from wengert.expr import Expr, rebuild
 from wengert.formulas import Formula, trace
 from wengert.operations import variable
@@ -230,6 +230,19 @@ class TaylorPolynomial:
             structure, [np.subtract(v, a) for v, a in zip(flat, centre, strict=True)]
         )
 
+    @property
+    def recorded(self) -> Recorded:
+        """The function's run at x₀, for series along many directions at once.
+
+        Raises
+        ------
+        TracingError
+            Within an outer run.
+        """
+        if self._recorded is None:
+            raise TracingError("within a function that is being traced, call the polynomial itself")
+        return self._recorded
+
     @cached_property
     def _recorded(self) -> Recorded | None:
         """The function's run at x₀; None within an outer run, where every call has its own."""
@@ -317,6 +330,11 @@ class TaylorPolynomial:
     def _results(self) -> list[tuple[int, ...]]:
         return [np.shape(v) for v in optree.tree_leaves(self.function(self.point))]
 
+    def entry_names(self) -> list[str]:
+        """The variables in LaTeX, one an entry of the point."""
+        style = Style(latex=True)
+        return [style.name(i.name, i.entry) for i in self._increments]
+
     @property
     def _is_small(self) -> bool:
         entries = sum(np.size(v) for v in optree.tree_leaves(self.point))
@@ -351,9 +369,7 @@ class TaylorPolynomial:
         results = ", ".join(_sizes(s) for s in self._results)
         lines = [f"Taylor polynomial of order {self.order} in {point}, with values: {results}"]
         rng = np.random.default_rng(0)
-        draws = [
-            rng.normal(size=(8, *np.shape(v))) for v in optree.tree_leaves(self.point)
-        ]
+        draws = [rng.normal(size=(8, *np.shape(v))) for v in optree.tree_leaves(self.point)]
         lengths = np.sqrt(sum((d.reshape(8, -1) ** 2).sum(axis=1) for d in draws))
         recorded = self._recorded
         if recorded is None:
@@ -362,7 +378,9 @@ class TaylorPolynomial:
         series = jets_along(recorded, units, self.order)
         for k in range(self.order + 1):
             norms = np.sqrt(sum((s[k].reshape(8, -1) ** 2).sum(axis=1) for s in series))
-            lines.append(f"  term {k}: about {float(np.mean(norms)):.3g} at distance 1 of the point")
+            lines.append(
+                f"  term {k}: about {float(np.mean(norms)):.3g} at distance 1 of the point"
+            )
         return "\n".join(lines)
 
     def explain(self) -> str:
@@ -454,9 +472,7 @@ def check_derivatives_at(recorded: Recorded | None, order: int, names: Sequence[
             series = jets_along(recorded, along, order)
         if all(np.isfinite(s).all() for s in series):
             return
-    failing = min(
-        k for k in range(order + 1) if not all(np.isfinite(s[k]).all() for s in series)
-    )
+    failing = min(k for k in range(order + 1) if not all(np.isfinite(s[k]).all() for s in series))
     values = dict(zip(recorded.leaves, recorded.arguments, strict=True))
     values |= {leaf: recorded.trace.values[leaf] for _, leaf in recorded.trace.captured.values()}
     seeds = {leaf: variable(f"·along{j}", leaf.shape) for j, leaf in enumerate(recorded.leaves)}
@@ -514,8 +530,7 @@ def _entries_text(
     style: Style,
 ) -> str:
     texts = {
-        key: polynomial_text([t.get(key, {}) for t in terms], increments, style)
-        for key in terms[0]
+        key: polynomial_text([t.get(key, {}) for t in terms], increments, style) for key in terms[0]
     }
     written = [_array_text(shape, r, (), texts) for r, shape in enumerate(results)]
     return written[0] if len(written) == 1 else f"({', '.join(written)})"

@@ -161,5 +161,3 @@ def _side_by_side(factors: Sequence[str], style: Style) -> str:
     if style.latex:
         return " ".join(factors)
     return ("" if plain else " ").join(factors)
-
-
