@@ -9,14 +9,20 @@ from typing import Any
 import numpy as np
 
 from wengert import printing
+from wengert.derive.series import directional_terms
 from wengert.errors import DomainError
 from wengert.expr import Expr, rebuild, topological
 from wengert.operations import variable
 from wengert.operations.rebuild import with_operands
 from wengert.operations.structure import is_variable
 from wengert.rewrite import recognise
+from wengert.shapes import concrete
+from wengert.tracing import TracedArray
 from wengert.transforms.evaluation import evaluate_known
+from wengert.transforms.jets import jets_along
+from wengert.transforms.recording import Recorded
 
+_TINY = 2.0**-12  # a step along which series overflow only where they must
 _LONGEST = 60  # characters of an expression in a message
 
 
@@ -49,7 +55,7 @@ class Failure:
         causes = [
             f"{_written(o, memo)} = {_entry(a, place, np.shape(self.result))}"
             for o, a in zip(self.node.operands, self.operands, strict=True)
-            if not (o.primitive.kind is not None and not o.operands and not is_variable(o))
+            if o.operands or is_variable(o)
         ]
         where = f" where {', '.join(causes)}" if causes else ""
         return f"{text} is {float(value)}{at}{where}"
@@ -112,3 +118,53 @@ def _entry(array: Any, place: tuple[int, ...], shape: tuple[int, ...]) -> str:
     if array.ndim == 0 or array.shape == shape:
         return f"{float(array[place] if array.ndim else array):.6g}"
     return f"an array of shape {array.shape}"
+
+
+def check_point(recorded: Recorded | None, order: int, names: Sequence[str]) -> None:
+    """An error unless a function's value and derivatives up to an order are finite.
+
+    Parameters
+    ----------
+    recorded : Recorded or None
+        The function's run at the point; within an outer run nothing is checked.
+    order : int
+        The highest order.
+    names : sequence of str
+        Of the point's arrays, for messages.
+
+    Raises
+    ------
+    DomainError
+        Saying which operation failed, and on what.
+    """
+    if recorded is None or any(isinstance(a, TracedArray) for a in recorded.arguments):
+        return
+    # A point of kinks (abs at 0) has finite one-sided derivatives: what knows of them goes here.
+    shapes = [np.shape(a) for a in recorded.arguments]
+    for size in (1.0, _TINY):  # a small step, for series that overflow
+        along = tuple(np.full((1, *s), size) for s in shapes)
+        with np.errstate(all="ignore"):
+            series = jets_along(recorded, along, order)
+        if all(np.isfinite(s).all() for s in series):
+            return
+    failing = min(k for k in range(order + 1) if not all(np.isfinite(s[k]).all() for s in series))
+    values = dict(zip(recorded.leaves, recorded.arguments, strict=True))
+    values |= {leaf: recorded.trace.values[leaf] for _, leaf in recorded.trace.captured.values()}
+    seeds = {leaf: variable(f"·along{j}", leaf.shape) for j, leaf in enumerate(recorded.leaves)}
+    values |= {seed: np.ones(concrete(leaf.shape)) for leaf, seed in seeds.items()}
+    roots = [directional_terms(recognise(r), seeds, failing)[failing] for r in recorded.roots]
+    named = dict(zip(recorded.leaves, names, strict=True))
+    named |= dict.fromkeys(seeds.values(), "δ")
+    if not failing:
+        refuse(
+            first_failure(roots, values),
+            "the point is outside of the function's domain: its value",
+            named,
+            "choose another point",
+        )
+    refuse(
+        first_failure(roots, values),
+        f"the function has no derivative of order {failing} at the point: it",
+        named,
+        f"take an order of at most {failing - 1}, or another point",
+    )

@@ -50,7 +50,7 @@ def polynomial_of(
     {(2, 0): Fraction(1, 1), (0, 1): Fraction(3, 1)}
     """
     width = len(increments)
-    unit = (0,) * width
+    unit: Monomial = (0,) * width
     found: dict[Expr, Polynomial] = {
         d: {tuple(int(j == k) for j in range(width)): Fraction(1)} for k, d in enumerate(increments)
     }
@@ -65,7 +65,8 @@ def polynomial_of(
         if moves:
             moving.add(node)
         elif result is None and not node.ndim:
-            result = {unit: float(evaluate_known(node, values or {}, {}))}
+            constant: Polynomial = {unit: float(evaluate_known(node, values or {}, {}))}
+            found[node] = constant
         if result is not None:
             found[node] = result
     return found.get(root)

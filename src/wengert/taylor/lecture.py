@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from itertools import combinations_with_replacement
+from typing import TYPE_CHECKING, Any
 
+from wengert.explanation import Writer
 from wengert.formulas import Formula
 from wengert.printing.names import superscript, unicode_name
 from wengert.shapes import format_space
@@ -12,6 +14,7 @@ from wengert.shapes import format_space
 if TYPE_CHECKING:
     from wengert.taylor.symbolic import SymbolicPolynomial
 
+_MOST_MIXED = 6
 _INDICES = "ijklpqrst"
 _SUBSCRIPTS = str.maketrans("ijklprst", "ᵢⱼₖₗₚᵣₛₜ")
 
@@ -51,10 +54,24 @@ def _term(T: SymbolicPolynomial, k: int) -> list[str]:
     ways = [f"D{mark}f({point}) δ{mark}{over}", *_ways(T, k, point, over)]
     head = f"k = {k}"
     lines = [f"{head}   {' = '.join(ways)} = {T.term(k)}"]
-    if k and len(T.names) == 1:
-        tensor: Formula = T.tensor(k, Fraction(1))
-        lines.append(f"        {_derivative_name(T, k, point)} = {tensor} ∈ {tensor.space}")
+    if k:
+        lines += [f"        {name} = {d} ∈ {d.space}" for name, d in _derivatives(T, k, point)]
     return lines
+
+
+def _derivatives(T: SymbolicPolynomial, k: int, point: str) -> list[tuple[str, Formula]]:
+    """The k-th derivatives with their names: one tensor, or the mixed ones of few variables."""
+    nested: Any = T.tensor(k, Fraction(1))
+    if len(T.names) == 1:
+        return [(_derivative_name(T, k, point), nested)]
+    choices = list(combinations_with_replacement(range(len(T.names)), k))
+    found: list[tuple[str, Formula]] = []
+    for choice in choices if len(choices) <= _MOST_MIXED else []:
+        one = nested
+        for j in choice:
+            one = one[T.sources[j]]
+        found.append((Writer().partial("f", [T.names[j] for j in choice]), one))
+    return found
 
 
 def _is_vector(T: SymbolicPolynomial) -> bool:

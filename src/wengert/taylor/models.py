@@ -20,6 +20,7 @@ import optree
 
 from wengert.errors import ShapeError, WengertError
 from wengert.taylor.subject import Source, function_of
+from wengert.taylor.trees import flattened, leaves_of, unflattened
 from wengert.taylor.trust_region import cauchy_step, exact_step, steihaug_step
 from wengert.transforms import grad, linearize, value_and_grad, vjp
 
@@ -60,7 +61,7 @@ class LinearModel:
 
     def actual_decrease(self, step: Any) -> Any:
         """f(x₀) − f(x₀ + step)."""
-        moved = self._tree(_flattened(self.point) + self._flat(step))
+        moved = self._tree(flattened(self.point) + self._flat(step))
         return self.value - self.function(moved)
 
     def ratio(self, step: Any) -> float:
@@ -83,7 +84,7 @@ class LinearModel:
 
     @cached_property
     def _slope(self) -> Flat:
-        return _flattened(self.gradient)
+        return flattened(self.gradient)
 
     def _multiply(self, v: Flat) -> Flat:
         return np.zeros_like(v)
@@ -97,18 +98,10 @@ class LinearModel:
             raise ShapeError(
                 f"a step must be like the point, of shapes {needed}; got shapes {shapes}"
             )
-        return _flattened(step)
+        return flattened(step)
 
     def _tree(self, flat: Flat) -> Any:
-        leaves, structure = optree.tree_flatten(self.point)
-        found: list[Any] = []
-        start = 0
-        for leaf in leaves:
-            size = int(np.size(leaf))
-            part = flat[start : start + size].reshape(np.shape(leaf))
-            found.append(part if np.ndim(leaf) else part[()])
-            start += size
-        return optree.tree_unflatten(structure, found)
+        return unflattened(flat, self.point)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +127,7 @@ class QuadraticModel(LinearModel):
         return -(self._slope @ flat) - flat @ self._multiply(flat) / 2
 
     def _multiply(self, v: Flat) -> Flat:
-        return _flattened(self.product(self._tree(v)))
+        return flattened(self.product(self._tree(v)))
 
     @cached_property
     def matrix(self) -> Any:
@@ -259,7 +252,7 @@ def _gauss_newton_model(residuals: Callable[[Any], Any], point: Any) -> Quadrati
     """The model of ‖r‖²/2 with the Hessian JᵀJ."""
 
     def halved_square(x: Any) -> Any:
-        leaves = optree.tree_leaves(residuals(x))
+        leaves = leaves_of(residuals(x))
         return sum(np.sum(r * r) for r in leaves) / 2
 
     r, pull = vjp(residuals, point)
@@ -270,10 +263,6 @@ def _gauss_newton_model(residuals: Callable[[Any], Any], point: Any) -> Quadrati
         return pull(push(step))[0]
 
     return QuadraticModel(halved_square, point, halved_square(point), gradient, product)
-
-
-def _flattened(tree: Any) -> Flat:
-    return np.concatenate([np.ravel(a) for a in optree.tree_leaves(tree)])
 
 
 def _checked(radius: float) -> float:

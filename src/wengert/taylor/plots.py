@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
-import optree
 from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
 
 from wengert.errors import ShapeError, WengertError
+from wengert.taylor.trees import flattened, leaves_of, unflattened
 from wengert.transforms import vmap
 from wengert.transforms.jets import jets_along
 
@@ -72,21 +73,23 @@ def plot_polynomial(
     ShapeError
         If there are more variables than two, or the function is no scalar.
     """
-    entries = sum(int(np.size(v)) for v in optree.tree_leaves(T.point))
-    result = optree.tree_leaves(T.function(T.point))
+    entries = flattened(T.point).size
+    result = leaves_of(T.function(T.point))
     if len(result) != 1 or np.size(result[0]) != 1:
         raise ShapeError("a plot shows one number: choose an entry of the function's result")
     if entries not in (1, 2):
         raise ShapeError(f"a plot has one or two variables; the point has {entries} entries")
     reach = width or (1.5 * radius if radius and np.isfinite(radius) else 3.0)
-    with mpl.rc_context(_STYLE), np.errstate(all="ignore"):
-        if entries == 1:
-            figure = _curves(T, reach, degrees, radius)
-        else:
-            figure = _contours(T, reach)
+    with _style(), np.errstate(all="ignore"):
+        one = entries == 1
+        figure: Any = _curves(T, reach, degrees, radius) if one else _contours(T, reach)
         if path is not None:
             figure.savefig(path, dpi=200, bbox_inches="tight")
     return figure
+
+
+def _style() -> AbstractContextManager[None]:
+    return mpl.rc_context(_STYLE)  # pyright: ignore[reportUnknownMemberType, reportArgumentType]
 
 
 # ---------------------------------------------------------------- one variable
@@ -95,14 +98,14 @@ def plot_polynomial(
 def _curves(
     T: TaylorPolynomial, reach: float, degrees: Sequence[int] | None, radius: float | None
 ) -> Figure:
-    centre = float(np.ravel(optree.tree_leaves(T.point)[0])[0])
+    centre = float(flattened(T.point)[0])
     steps = np.linspace(-reach, reach, _POINTS)
     actual = _values(T, steps[:, None])
     sums = np.cumsum(_series(T, steps[:, None]), axis=0)
     chosen = _degrees(_series_differ(sums), degrees)
 
-    figure = Figure(figsize=(6.2, 3.9), layout="constrained")
-    axes = figure.subplots()
+    figure: Any = Figure(figsize=(6.2, 3.9), layout="constrained")
+    axes: Any = figure.subplots()
     low, high = _limits(actual, steps, reach)
     if radius is not None and np.isfinite(radius):
         axes.axvspan(centre - radius, centre + radius, color="#eef2f7", lw=0, zorder=0)
@@ -169,7 +172,7 @@ def _degrees(differ: Sequence[bool], degrees: Sequence[int] | None) -> list[int]
 
 
 def _contours(T: TaylorPolynomial, reach: float) -> Figure:
-    centre = np.concatenate([np.ravel(v) for v in optree.tree_leaves(T.point)])
+    centre = flattened(T.point)
     line = np.linspace(-reach, reach, _CONTOUR_POINTS)
     across, up = np.meshgrid(line, line)
     steps = np.stack([across.ravel(), up.ravel()], axis=1)
@@ -180,12 +183,9 @@ def _contours(T: TaylorPolynomial, reach: float) -> Figure:
     if T.order > 2:
         shown.append((f"$T_{{{T.order}}}$", sums[T.order]))
     known = actual[np.isfinite(actual)]
-    levels = np.unique(np.quantile(known, np.linspace(0.02, 0.98, _LEVELS)))
-    if levels.size < 2:
-        levels = np.linspace(known.min() - 1, known.max() + 1, _LEVELS)
-
+    levels = _contour_levels(known)
     shades = list(mpl.colormaps["Blues"](np.linspace(0.02, 0.6, levels.size + 1)))
-    figure = Figure(figsize=(2.75 * len(shown) + 0.6, 3.1), layout="constrained")
+    figure: Any = Figure(figsize=(2.75 * len(shown) + 0.6, 3.1), layout="constrained")
     grid = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (title, values) in zip(grid, shown, strict=True):
         axes.contourf(
@@ -209,39 +209,33 @@ def _contours(T: TaylorPolynomial, reach: float) -> Figure:
     return figure
 
 
+def _contour_levels(values: Any) -> Any:
+    """Levels with equally many of the values between them."""
+    levels: Any = np.unique(np.quantile(values, np.linspace(0.02, 0.98, _LEVELS)))
+    if len(levels) > 1:
+        return levels
+    return np.linspace(values.min() - 1, values.max() + 1, _LEVELS)
+
+
 # ---------------------------------------------------------------- values
 
 
 def _series(T: TaylorPolynomial, steps: Any, order: int | None = None) -> Any:
     """The terms along many steps, degree first; steps are rows of the point's entries."""
-    recorded = T.recorded
-    directions: list[Any] = []
-    start = 0
-    for leaf in recorded.leaves:
-        size = int(np.prod(leaf.shape))
-        directions.append(steps[:, start : start + size].reshape(len(steps), *leaf.shape))
-        start += size
-    (found,) = jets_along(recorded, tuple(directions), T.order if order is None else order)
+    directions = tuple(leaves_of(unflattened(steps, T.point)))
+    (found,) = jets_along(T.recorded, directions, T.order if order is None else order)
     return found.reshape(found.shape[0], len(steps))
 
 
 def _values(T: TaylorPolynomial, steps: Any) -> Any:
     """The function at many points, all at once where it allows that."""
-    flat, structure = optree.tree_flatten(T.point)
-    moved: list[Any] = []
-    start = 0
-    for leaf in flat:
-        size = int(np.size(leaf))
-        part = steps[:, start : start + size].reshape(len(steps), *np.shape(leaf))
-        moved.append(np.asarray(leaf) + part)
-        start += size
+    moved = flattened(T.point) + steps
     try:
-        result = vmap(T.function)(optree.tree_unflatten(structure, moved))
-        return np.ravel(optree.tree_leaves(result)[0]).astype(float)
+        result = vmap(T.function)(unflattened(moved, T.point))
+        return np.ravel(leaves_of(result)[0]).astype(float)
     except WengertError:  # it branches on values
-        rows = [optree.tree_unflatten(structure, list(row)) for row in zip(*moved, strict=True)]
-        results = [np.ravel(optree.tree_leaves(T.function(row))[0])[0] for row in rows]
-        return np.array(results, dtype=float)
+        results = [leaves_of(T.function(unflattened(row, T.point)))[0] for row in moved]
+        return np.array(results, dtype=float).reshape(len(steps))
 
 
 def _symbol(T: TaylorPolynomial, k: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -77,14 +77,16 @@ def read_point(f: Source, x0: Any, given: Mapping[str, Any]) -> Point | None:
             raise WengertError("a function is expanded about a point: pass x0")
         return None
     names = variable_names(f) if isinstance(f, str) else [v.name for v in f.variables]
-    if x0 is None:
-        x0 = {name: name for name in names if name not in given}
-    elif not isinstance(x0, Mapping):
-        x0 = {only_variable(f, dict(given)): x0}
-    places = {name: _place(value) for name, value in x0.items()}
+    point: Mapping[str, Any] = {name: name for name in names if name not in given}
+    if isinstance(x0, Mapping):
+        point = cast(Mapping[str, Any], x0)
+    elif x0 is not None:
+        point = {only_variable(f, dict(given)): x0}
+    places = {name: _place(value) for name, value in point.items()}
     others = {name: _place(value) for name, value in given.items()}
-    shapes = {n: _known_shape(p, x) for x, p in (*places.items(), *others.items()) for n in (x,)}
-    read = as_formula(f, {n: np.zeros(s) for n, s in shapes.items() if s is not None})
+    every = [*places.items(), *others.items()]
+    shapes = {x: _known_shape(p, x) for x, p in every}
+    read = as_formula(f, {x: np.zeros(s) for x, s in shapes.items() if s is not None})
     assert read is not None
     ranks = {v.name: len(v.shape) for v in read.variables}
     for x, place in places.items():
@@ -93,7 +95,6 @@ def read_point(f: Source, x0: Any, given: Mapping[str, Any]) -> Point | None:
                 f"the point of {x} is a number, and {x} has {ranks[x]} axes: declare it a scalar, "
                 "or give an array or a name"
             )
-    every = [*places.items(), *others.items()]
     return Point(
         read,
         {x: p.value for x, p in places.items()},
@@ -119,15 +120,21 @@ def _known_shape(place: _Place, x: str) -> tuple[int, ...] | None:
 def _place(value: Any) -> _Place:
     if isinstance(value, str):
         return _from_text(value)
-    if isinstance(value, Decimal):
-        value = Fraction(value)
-    if isinstance(value, int | Fraction) or (
-        isinstance(value, float | np.floating | np.integer) and float(value).is_integer()
-    ):
-        exact = Fraction(value if isinstance(value, Fraction) else int(value))
-        kept = value if isinstance(value, np.floating) else float(exact)
-        return _Place(kept, constant(exact), exact)
-    return _Place(value)
+    exact = _exact(value)
+    if exact is None:
+        return _Place(value)
+    narrow = isinstance(value, np.floating)
+    return _Place(value if narrow else float(exact), constant(exact), exact)
+
+
+def _exact(value: Any) -> Fraction | None:
+    """The rational number that was meant: of floats, the whole ones only."""
+    if isinstance(value, int | Fraction | Decimal):
+        return Fraction(value)
+    if isinstance(value, float | np.floating | np.integer):
+        number = float(value)  # pyright: ignore[reportUnknownArgumentType]
+        return Fraction(int(number)) if number.is_integer() else None
+    return None
 
 
 def _from_text(text: str) -> _Place:

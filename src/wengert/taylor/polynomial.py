@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from math import comb, factorial, prod
 from typing import TYPE_CHECKING, Any
@@ -13,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import optree
 
-from wengert.derive.series import directional_terms
 from wengert.errors import NameClashError, ShapeError, TracingError, WengertError
-from wengert.expr import Expr, rebuild
-from wengert.formulas import Formula, trace
-from wengert.operations import variable
-from wengert.operations.rebuild import with_operands
-from wengert.rewrite import recognise
-from wengert.taylor.domain import first_failure, refuse
-from wengert.taylor.exact import Monomial, Polynomial, polynomial_of
+from wengert.expr import Expr
+from wengert.formulas import trace
+from wengert.shapes import format_space
+from wengert.taylor.domain import check_point
+from wengert.taylor.entries import Term as EntriesTerm
+from wengert.taylor.entries import entries_text, increments_of, term_of
+from wengert.taylor.exact import Polynomial
 from wengert.taylor.points import Point, read_point
 from wengert.taylor.subject import Source, function_of
 from wengert.taylor.symbolic import SymbolicPolynomial, check_number, symbolic_polynomial
-from wengert.taylor.writing import Increment, Style, polynomial_text
+from wengert.taylor.trees import flattened, leaves_of, mapped, subtracted, unflattened
+from wengert.taylor.writing import Increment, Style
 from wengert.tracing import TracedArray
-from wengert.transforms import derivative, grad, jacobian, jet
+from wengert.transforms import derivative, jacobian, jet
 from wengert.transforms.jets import check_order, jets_along
 from wengert.transforms.recording import Recorded, record, shown
 
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
 _MOST_TERMS = 80  # of a polynomial that is printed entry by entry
 _MOST_RESULTS = 9
-_TINY = 2.0**-12
+_DRAWS = 8  # of directions, for a summary
 
 
 def taylor(
@@ -96,7 +95,7 @@ def taylor(
     if point is not None and point.is_symbolic:
         if point.floats:
             raise WengertError(
-                f"the point has names in it, and {point.floats[0]} is an array or a decimal number: "
+                f"the point has names in it, and {point.floats[0]} is an array or a float: "
                 "give it as an exact number or text, or leave it a variable and pass its value to "
                 "the polynomial"
             )
@@ -139,21 +138,20 @@ class TaylorPolynomial:
         x : tree of array_like
             Nested and shaped as x₀. A formula's may be passed by name: ``T(x=0.1, y=0.2)``.
         """
-        return optree.tree_map(lambda s: s.sum(axis=0), self._series(x, values))
+        return mapped(lambda s: s.sum(axis=0), self._series(x, values))
 
     def terms(self, x: Any = None, /, **values: Any) -> Any:
         """All terms D^k f(x₀)·(x − x₀)^k / k! at x: like f's result, with k as the first axis."""
         return self._series(x, values)
 
     def partial_sums(self, x: Any = None, /, **values: Any) -> Any:
-        """T₀(x), T₁(x), ..., T of this order: like f's result, with the degree as the first axis."""
-        return optree.tree_map(lambda s: np.cumsum(s, axis=0), self._series(x, values))
+        """T₀(x), T₁(x), ..., Tₙ(x): like f's result, with the degree as the first axis."""
+        return mapped(lambda s: np.cumsum(s, axis=0), self._series(x, values))
 
     def error(self, x: Any = None, /, **values: Any) -> Any:
         """f(x) − T(x): how far off the polynomial is at x."""
         at = self._argument(x, values)
-        actual = self.function(at)
-        return optree.tree_map(lambda f, t: f - t, actual, self(at))
+        return subtracted(self.function(at), self(at))
 
     def term(self, k: int) -> Term:
         """The k-th term, as a function of x."""
@@ -165,15 +163,16 @@ class TaylorPolynomial:
         For trees, and formulas in several variables, nested as :func:`wengert.derivative` has it:
         ``T.coefficient(2)["x"]["y"]``.
         """
-        factor = 1.0 / factorial(check_number(k, self.order))
-        function, point = self.function, self.point
-        if self.origin and len(point) == 1:
-            ((name, point),) = self.point.items()
+        nested = self._nested_coefficient(check_number(k, self.order))
+        if not self.origin or len(self.point) > 1:
+            return nested
+        for _ in range(k):
+            (nested,) = nested.values()
+        return nested
 
-            def function(x: Any) -> Any:
-                return self.function({name: x})
-
-        return optree.tree_map(lambda d: d * factor, tensor_at(function, point, k))
+    def _nested_coefficient(self, k: int) -> Any:
+        factor = 1.0 / factorial(k)
+        return mapped(lambda d: d * factor, tensor_at(self.function, self.point, k))
 
     def derivative(self) -> TaylorPolynomial:
         """The Taylor polynomial of f's derivative, outputs first, of one degree less.
@@ -186,7 +185,7 @@ class TaylorPolynomial:
 
     def _series(self, x: Any, values: Mapping[str, Any]) -> Any:
         delta = self._difference(self._argument(x, values))
-        flat = optree.tree_leaves(delta)
+        flat = leaves_of(delta)
         recorded = self._recorded
         if recorded is None or any(isinstance(d, TracedArray) for d in flat):
             return jet(self.function, self.point, delta, self.order)
@@ -226,9 +225,7 @@ class TaylorPolynomial:
                     f"x of shape {np.shape(value)} where the point's {np.shape(at)} is needed; for "
                     "many x at once use wg.vmap(T)"
                 )
-        return optree.tree_unflatten(
-            structure, [np.subtract(v, a) for v, a in zip(flat, centre, strict=True)]
-        )
+        return subtracted(x, self.point)
 
     @property
     def recorded(self) -> Recorded:
@@ -257,7 +254,7 @@ class TaylorPolynomial:
         DomainError
             Otherwise.
         """
-        check_derivatives_at(self._recorded, self.order, self._names)
+        check_point(self._recorded, self.order, self._names)
         return self
 
     # ------------------------------------------------------------ reading
@@ -281,54 +278,46 @@ class TaylorPolynomial:
         """A name for every array of the point."""
         if self.origin:
             return list(self.point)
-        paths = optree.tree_paths(self.point)
+        paths: list[tuple[Any, ...]] = optree.tree_paths(self.point)
         if paths == [()]:
             return [_parameter(self.function)]
-        return ["_".join(str(p) for p in path) for path in paths]
+        joined = ["_".join(str(p) for p in path) for path in paths]
+        return [name if name[:1].isalpha() else f"x{name}" for name in joined]
 
     @cached_property
     def _increments(self) -> list[Increment]:
-        """x − x₀ for every entry of the point, in order."""
-        exact: Mapping[str, Any] = self.origin.centres if self.origin else {}
-        found: list[Increment] = []
-        for name, value in zip(self._names, optree.tree_leaves(self.point), strict=True):
-            own = name if name[:1].isalpha() else f"x{name}"
-            for entry in np.ndindex(np.shape(value)):
-                number = float(np.asarray(value)[entry])
-                centre = Fraction(number) if number.is_integer() else number
-                found.append(Increment(own, entry, exact.get(name, centre)))
-        return found
+        return increments_of(
+            self._names, leaves_of(self.point), self.origin.centres if self.origin else {}
+        )
 
-    def polynomial(self) -> list[dict[tuple[int, ...], Polynomial]]:
+    @cached_property
+    def polynomials(self) -> list[EntriesTerm]:
         """The terms by degree: for each entry of the results, coefficients by exponents.
 
-        Exact rational numbers where the point, the formula and the values of its functions are;
-        else floats.
+        A key is the number of the result and the entry: ``(0,)`` for the one number of a scalar
+        function. Fractions where the point, the formula and the values of its functions are
+        rational numbers; else floats.
         """
         found = self._exact()
-        return self._from_tensors() if found is None else found
+        if found is not None:
+            return [{(0,): p} for p in found]
+        shapes = [np.shape(v) for v in leaves_of(self.point)]
+        return [
+            term_of(leaves_of(self._nested_coefficient(k)), self._results, shapes, k)
+            for k in range(self.order + 1)
+        ]
 
-    def _exact(self) -> list[dict[tuple[int, ...], Polynomial]] | None:
+    def _exact(self) -> list[Polynomial] | None:
         """From the terms as expressions, if everything is a scalar."""
         if not self.origin or self.origin.floats or self.origin.formula.shape:
             return None
-        symbolic = symbolic_polynomial(
+        return symbolic_polynomial(
             self.origin.formula, self.order, self.origin.places, self.origin.held
-        )
-        found = symbolic.polynomials()
-        return None if found is None else [{(0,): p} for p in found]
-
-    def _from_tensors(self) -> list[dict[tuple[int, ...], Polynomial]]:
-        shapes = [np.shape(v) for v in optree.tree_leaves(self.point)]
-        found: list[dict[tuple[int, ...], Polynomial]] = []
-        for k in range(self.order + 1):
-            blocks = [np.asarray(b) for b in optree.tree_leaves(self.coefficient(k))]
-            found.append(_gathered(blocks, self._results, shapes, k))
-        return found
+        ).polynomials()
 
     @cached_property
     def _results(self) -> list[tuple[int, ...]]:
-        return [np.shape(v) for v in optree.tree_leaves(self.function(self.point))]
+        return [np.shape(v) for v in leaves_of(self.function(self.point))]
 
     def entry_names(self) -> list[str]:
         """The variables in LaTeX, one an entry of the point."""
@@ -337,7 +326,7 @@ class TaylorPolynomial:
 
     @property
     def _is_small(self) -> bool:
-        entries = sum(np.size(v) for v in optree.tree_leaves(self.point))
+        entries = flattened(self.point).size
         results = sum(prod(s) for s in self._results)
         return results <= _MOST_RESULTS and comb(entries + self.order, self.order) <= _MOST_TERMS
 
@@ -352,35 +341,43 @@ class TaylorPolynomial:
         return self._written(Style(latex=True))
 
     def _written(self, style: Style) -> str:
-        if self.origin and any(np.ndim(v) for v in self.point.values()):
+        if self._has_arrays:
             return self.symbolic.latex() if style.latex else str(self.symbolic)
-        if not self._is_small and not self._only_numbers:
+        if not self._is_small:
             return self.summary()
-        return _entries_text(self.polynomial(), self._increments, self._results, style)
+        return entries_text(self.polynomials, self._increments, self._results, style)
+
+    def written_term(self, k: int, style: Style) -> str:
+        """The k-th term alone, as :class:`Term` prints it."""
+        if self._has_arrays:
+            term = self.symbolic.term(k)
+            return term.latex() if style.latex else str(term)
+        if not self._is_small:
+            return f"the term of degree {k} of: {self.summary()}"
+        return entries_text([self.polynomials[k]], self._increments, self._results, style)
 
     @property
-    def _only_numbers(self) -> bool:
-        return bool(self.origin) and not any(self._results)
+    def _has_arrays(self) -> bool:
+        """Is it a formula's, of arrays: to be written in matrix notation?"""
+        return bool(self.origin) and any(np.ndim(v) for v in self.point.values())
 
     def summary(self) -> str:
         """Shapes, and how large the terms are along random directions of length 1."""
-        leaves = zip(self._names, optree.tree_leaves(self.point), strict=True)
-        point = ", ".join(f"{n} {_sizes(np.shape(v))}" for n, v in leaves)
-        results = ", ".join(_sizes(s) for s in self._results)
-        lines = [f"Taylor polynomial of order {self.order} in {point}, with values: {results}"]
-        rng = np.random.default_rng(0)
-        draws = [rng.normal(size=(8, *np.shape(v))) for v in optree.tree_leaves(self.point)]
-        lengths = np.sqrt(sum((d.reshape(8, -1) ** 2).sum(axis=1) for d in draws))
-        recorded = self._recorded
-        if recorded is None:
+        leaves = zip(self._names, leaves_of(self.point), strict=True)
+        point = ", ".join(f"{n} ∈ {format_space(np.shape(v))}" for n, v in leaves)
+        results = ", ".join(format_space(s) for s in self._results)
+        lines = [f"Taylor polynomial of order {self.order} in {point}, with values in {results}"]
+        if self._recorded is None:
             return lines[0]
-        units = tuple(d / lengths.reshape(8, *[1] * (d.ndim - 1)) for d in draws)
-        series = jets_along(recorded, units, self.order)
+        entries = flattened(self.point).size
+        draws = np.random.default_rng(0).normal(size=(_DRAWS, entries))
+        units = draws / np.linalg.norm(draws, axis=1, keepdims=True)
+        along = tuple(leaves_of(unflattened(units, self.point)))
+        series = jets_along(self._recorded, along, self.order)
         for k in range(self.order + 1):
-            norms = np.sqrt(sum((s[k].reshape(8, -1) ** 2).sum(axis=1) for s in series))
-            lines.append(
-                f"  term {k}: about {float(np.mean(norms)):.3g} at distance 1 of the point"
-            )
+            rows = np.concatenate([s[k].reshape(_DRAWS, -1) for s in series], axis=1)
+            size: Any = np.linalg.norm(rows, axis=1).mean()
+            lines.append(f"  term {k}: about {size:.3g} at distance 1 from the point")
         return "\n".join(lines)
 
     def explain(self) -> str:
@@ -419,7 +416,7 @@ class Term:
         lower = TaylorPolynomial(
             self.polynomial.function, self.polynomial.point, self.k, self.polynomial.origin
         )
-        return optree.tree_map(lambda s: s[-1], lower.terms(x, **values))
+        return mapped(lambda s: s[-1], lower.terms(x, **values))
 
     @property
     def coefficient(self) -> Any:
@@ -443,111 +440,6 @@ class Term:
 def tensor_at(f: Callable[[Any], Any], x0: Any, k: int) -> Any:
     """D^k f(x₀), outputs first: the one place where whole tensors come from."""
     return derivative(f, order=k)(x0)
-
-
-def check_derivatives_at(recorded: Recorded | None, order: int, names: Sequence[str]) -> None:
-    """An error unless a function's value and derivatives up to an order are finite.
-
-    Parameters
-    ----------
-    recorded : Recorded or None
-        The function's run at the point; within an outer run nothing is checked.
-    order : int
-        The highest order.
-    names : sequence of str
-        Of the point's arrays, for messages.
-
-    Raises
-    ------
-    DomainError
-        Saying which operation failed, and on what.
-    """
-    if recorded is None or any(isinstance(a, TracedArray) for a in recorded.arguments):
-        return
-    # A point of kinks (abs at 0) has finite one-sided derivatives: what knows of them goes here.
-    shapes = [np.shape(a) for a in recorded.arguments]
-    for size in (1.0, _TINY):  # a small step, for series that overflow
-        along = tuple(np.full((1, *s), size) for s in shapes)
-        with np.errstate(all="ignore"):
-            series = jets_along(recorded, along, order)
-        if all(np.isfinite(s).all() for s in series):
-            return
-    failing = min(k for k in range(order + 1) if not all(np.isfinite(s[k]).all() for s in series))
-    values = dict(zip(recorded.leaves, recorded.arguments, strict=True))
-    values |= {leaf: recorded.trace.values[leaf] for _, leaf in recorded.trace.captured.values()}
-    seeds = {leaf: variable(f"·along{j}", leaf.shape) for j, leaf in enumerate(recorded.leaves)}
-    values |= {seed: np.ones(leaf.shape) for leaf, seed in seeds.items()}
-    roots = [directional_terms(recognise(r), seeds, failing)[failing] for r in recorded.roots]
-    named = dict(zip(recorded.leaves, names, strict=True))
-    named |= {seed: "δ" for seed in seeds.values()}
-    if not failing:
-        refuse(
-            first_failure(roots, values),
-            "the point is outside of the function's domain: its value",
-            named,
-            "choose another point",
-        )
-    refuse(
-        first_failure(roots, values),
-        f"the function has no derivative of order {failing} at the point: it",
-        named,
-        f"take an order of at most {failing - 1}, or another point",
-    )
-
-
-# ---------------------------------------------------------------- entries
-
-
-def _gathered(
-    blocks: Sequence[Any], results: Sequence[tuple[int, ...]], shapes: Sequence[Any], k: int
-) -> dict[tuple[int, ...], Polynomial]:
-    """The entries of coefficient tensors, where the monomials' are added up."""
-    starts = np.cumsum([0, *(prod(s) for s in shapes)])
-    width = int(starts[-1])
-    found: dict[tuple[int, ...], Polynomial] = {}
-    numbers = list(np.ndindex(*[len(shapes)] * k))
-    for r, shape in enumerate(results):
-        for entry in np.ndindex(*shape):
-            found[(r, *entry)] = {}
-        for j, choice in enumerate(numbers):
-            block = blocks[r * len(numbers) + j]
-            block = block.reshape((*shape, *(prod(shapes[c]) for c in choice)))
-            for place in np.ndindex(*block.shape[len(shape) :]):
-                exponents = [0] * width
-                for c, i in zip(choice, place, strict=True):
-                    exponents[int(starts[c]) + i] += 1
-                monomial: Monomial = tuple(exponents)
-                for entry in np.ndindex(*shape):
-                    own = found[(r, *entry)]
-                    own[monomial] = own.get(monomial, 0.0) + float(block[(*entry, *place)])
-    return found
-
-
-def _entries_text(
-    terms: Sequence[dict[tuple[int, ...], Polynomial]],
-    increments: Sequence[Increment],
-    results: Sequence[tuple[int, ...]],
-    style: Style,
-) -> str:
-    texts = {
-        key: polynomial_text([t.get(key, {}) for t in terms], increments, style) for key in terms[0]
-    }
-    written = [_array_text(shape, r, (), texts) for r, shape in enumerate(results)]
-    return written[0] if len(written) == 1 else f"({', '.join(written)})"
-
-
-def _array_text(
-    shape: tuple[int, ...], result: int, entry: tuple[int, ...], texts: Mapping[Any, str]
-) -> str:
-    if len(entry) == len(shape):
-        return texts[(result, *entry)]
-    size = shape[len(entry)]
-    inner = [_array_text(shape, result, (*entry, i), texts) for i in range(size)]
-    return f"[{', '.join(inner)}]"
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return f"({'×'.join(map(str, shape))})" if shape else "(a number)"
 
 
 def _parameter(function: Callable[..., Any]) -> str:

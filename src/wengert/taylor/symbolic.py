@@ -35,6 +35,7 @@ from wengert.operations.structure import (
 from wengert.rewrite import display, recognise
 from wengert.rewrite.collect import as_product
 from wengert.taylor.exact import Polynomial, polynomial_of
+from wengert.taylor.lecture import explanation
 from wengert.taylor.writing import Style, signed_sum
 
 _INCREMENTS = ("δ", "η", "ε", "Δ")
@@ -280,14 +281,14 @@ class SymbolicPolynomial:
         Examples
         --------
         >>> from wengert.taylor import taylor
-        >>> print(taylor("h'*x", order=1).explain())
-        f(x + δ) = f(x) + ∇f(x) δ + ...    δ ∈ ℝⁿ
-        k = 0   D⁰f(x) δ⁰ = f(x)     = hᵀx
-        k = 1   D¹f(x) δ¹ = ∇f(x) δ  = hᵀδ
-                ∇f(x) = hᵀ           ∈ ℝ¹ˣⁿ
+        >>> print(taylor("h'*x", {"x": "x0"}, order=1).explain())
+        f(x₀ + δ) = Σₖ Dᵏf(x₀) δᵏ/k!      δ ∈ ℝⁿ
+        <BLANKLINE>
+        k = 0   D⁰f(x₀) δ⁰ = f(x₀) = hᵀx₀
+        <BLANKLINE>
+        k = 1   D¹f(x₀) δ¹ = ∇f(x₀) δ = hᵀδ
+                ∇f(x₀) = hᵀ ∈ ℝ¹ˣⁿ
         """
-        from wengert.taylor.lecture import explanation  # noqa: PLC0415 (reads polynomials)
-
         return explanation(self)
 
 
@@ -375,7 +376,7 @@ def check_number(k: object, order: int) -> int:
     """
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 0 <= k <= order:
         raise ValueError(f"k must be an integer from 0 to {order}, the order; got {k!r}")
-    return int(k)
+    return int(k)  # pyright: ignore[reportUnknownArgumentType]
 
 
 # ---------------------------------------------------------------- expressions
