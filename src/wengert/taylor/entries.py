@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.expr import Expr
 from wengert.taylor.exact import Polynomial
 from wengert.taylor.writing import Increment, Style, polynomial_text
 
@@ -18,7 +19,7 @@ Term = dict[Place, Polynomial]  # by the number of a result and the entry in it
 
 
 def increments_of(
-    names: Sequence[str], values: Sequence[Any], exact: Mapping[str, Fraction | str]
+    names: Sequence[str], values: Sequence[Any], exact: Mapping[str, Fraction | Expr]
 ) -> list[Increment]:
     """x − x₀ for every entry of a point, in order."""
     found: list[Increment] = []

@@ -212,9 +212,9 @@ def _contours(T: TaylorPolynomial, reach: float) -> Figure:
 def _contour_levels(values: Any) -> Any:
     """Levels with equally many of the values between them."""
     levels: Any = np.unique(np.quantile(values, np.linspace(0.02, 0.98, _LEVELS)))
-    if len(levels) > 1:
-        return levels
-    return np.linspace(values.min() - 1, values.max() + 1, _LEVELS)
+    if len(levels) < 2:
+        levels = float(values.min()) + np.linspace(-1.0, 1.0, _LEVELS)
+    return levels
 
 
 # ---------------------------------------------------------------- values

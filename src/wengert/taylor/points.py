@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from wengert.errors import ShapeError, WengertError
+from wengert.errors import NameClashError, ShapeError, WengertError
 from wengert.expr import Expr
 from wengert.formula import variable_names
 from wengert.formulas import Formula, formula
@@ -36,7 +36,7 @@ class Point:
         Exact numbers and expressions as expressions, and the names of the points without a value.
     held : mapping of str to Expr
         Exact numbers among the given values.
-    centres : mapping of str to (Fraction or str)
+    centres : mapping of str to (Fraction or Expr)
         Exact points as they are written in x − x₀.
     floats : tuple of str
         The variables, given ones included, whose values are not exact.
@@ -49,7 +49,7 @@ class Point:
     given: Mapping[str, Any]
     places: Mapping[str, str | Expr]
     held: Mapping[str, Expr]
-    centres: Mapping[str, Fraction | str]
+    centres: Mapping[str, Fraction | Expr]
     floats: tuple[str, ...]
     is_symbolic: bool
 
@@ -60,7 +60,7 @@ class _Place:
 
     value: Any = None
     expr: Expr | None = None
-    centre: Fraction | str | None = None
+    centre: Fraction | Expr | None = None
     name: str | None = None
 
 
@@ -85,6 +85,12 @@ def read_point(f: Source, x0: Any, given: Mapping[str, Any]) -> Point | None:
     places = {name: _place(value) for name, value in point.items()}
     others = {name: _place(value) for name, value in given.items()}
     every = [*places.items(), *others.items()]
+    floats = tuple(x for x, p in every if p.expr is None and p.name is None)
+    missing = [name for name in names if name not in places and name not in others]
+    if missing and floats:
+        raise NameClashError(
+            f"no value is given for {missing[0]}: pass given={{{missing[0]!r}: ...}}"
+        )
     shapes = {x: _known_shape(p, x) for x, p in every}
     read = as_formula(f, {x: np.zeros(s) for x, s in shapes.items() if s is not None})
     assert read is not None
@@ -102,8 +108,8 @@ def read_point(f: Source, x0: Any, given: Mapping[str, Any]) -> Point | None:
         {x: p.expr or p.name or x for x, p in places.items()},
         {x: p.expr for x, p in others.items() if p.expr is not None},
         {x: p.centre for x, p in every if p.centre is not None},
-        tuple(x for x, p in every if p.expr is None and p.name is None),
-        any(p.name is not None or p.value is None for p in places.values()),
+        floats,
+        any(p.name is not None or p.value is None for p in places.values()) or bool(missing),
     )
 
 
@@ -152,4 +158,4 @@ def _from_text(text: str) -> _Place:
         raise WengertError(
             f"{text!r} is no point: write a number, a name, or an expression of scalars"
         )
-    return _Place(None if read.variables else float(read()), read.expr, str(read))
+    return _Place(None if read.variables else float(read()), read.expr, read.expr)

@@ -261,10 +261,14 @@ class TaylorPolynomial:
 
     @cached_property
     def symbolic(self) -> SymbolicPolynomial:
-        """The polynomial as formulas, about a point with a name: w₀ for w.
+        """The polynomial as formulas, about exact numbers, or a point with a name: w₀ for w.
 
-        For a Python function of arrays, of its trace.
+        Of a Python function: of its trace, where the arrays that it captures are variables.
         """
+        if self.origin and not self.origin.floats:
+            return symbolic_polynomial(
+                self.origin.formula, self.order, self.origin.places, self.origin.held
+            )
         formula = self.origin.formula if self.origin else trace(self.function, self.point)
         own = {v.name for v in formula.variables}
         names = list(self.point) if self.origin else [v.name for v in formula.variables]
@@ -311,9 +315,7 @@ class TaylorPolynomial:
         """From the terms as expressions, if everything is a scalar."""
         if not self.origin or self.origin.floats or self.origin.formula.shape:
             return None
-        return symbolic_polynomial(
-            self.origin.formula, self.order, self.origin.places, self.origin.held
-        ).polynomials()
+        return self.symbolic.polynomials()
 
     @cached_property
     def _results(self) -> list[tuple[int, ...]]:

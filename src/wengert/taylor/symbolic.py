@@ -30,15 +30,17 @@ from wengert.operations.structure import (
     is_contraction,
     is_sum,
     is_variable,
+    is_zero,
     leaf_of,
 )
 from wengert.rewrite import display, recognise
 from wengert.rewrite.collect import as_product
 from wengert.taylor.exact import Polynomial, polynomial_of
 from wengert.taylor.lecture import explanation
-from wengert.taylor.writing import Style, signed_sum
+from wengert.taylor.writing import Increment, Style, signed_sum
 
 _INCREMENTS = ("δ", "η", "ε", "Δ")
+_STAND_INS = "ξζτχψω"
 _OF_DIRECTIONS = frozenset({Assumption.SYMMETRIC, Assumption.DIAGONAL})
 
 
@@ -58,8 +60,11 @@ class SymbolicPolynomial:
         The variables' own names, as in ``T(x=1.1, u=1.0)``.
     order : int
         The degree.
-    exact : mapping of Expr to Expr
-        Variables that are numbers, and those that are expressions of others.
+    points : mapping of str to Expr
+        Of the variables that are expanded about a number or an expression, not about a name.
+        About zero, the terms are formulas of the variable itself, which is its own δ.
+    held : mapping of str to Expr
+        Numbers for variables that are not expanded in.
     """
 
     function: Formula
@@ -67,39 +72,63 @@ class SymbolicPolynomial:
     increments: tuple[str, ...]
     sources: tuple[str, ...]
     order: int
-    exact: Mapping[Expr, Expr]
+    points: Mapping[str, Expr]
+    held: Mapping[str, Expr]
 
     # ------------------------------------------------------------ terms
 
     @cached_property
-    def _variables(self) -> tuple[Variable, ...]:
-        held = {str(leaf.params[0]) for leaf in self.exact}
-        own = {v.name: v for v in self.function.variables}
-        kept = [v for v in own.values() if v.name not in held]
-        free = {n: leaf for e in self.exact.values() for n, leaf in _variables_in(e).items()}
-        kept += [_scalar(n) for n in free if n not in own]
-        return (
-            *kept,
-            *(_increment(own[n], d) for n, d in zip(self.names, self.increments, strict=True)),
-        )
+    def _own(self) -> dict[str, Variable]:
+        return {v.name: v for v in self.function.variables}
 
     @cached_property
-    def _directions(self) -> dict[Expr, Expr]:
-        """δ by leaf."""
-        own = {v.name: v for v in self.function.variables}
-        return {
-            _leaf(own[n]): _placed(_increment(own[n], d))
-            for n, d in zip(self.names, self.increments, strict=True)
-        }
+    def _deltas(self) -> dict[str, Variable]:
+        """δ by the name of its variable."""
+        pairs = zip(self.names, self.increments, strict=True)
+        return {n: _increment(self._own[n], d) for n, d in pairs}
+
+    @cached_property
+    def _variables(self) -> tuple[Variable, ...]:
+        """What the terms are formulas of."""
+        fixed = {**self.points, **self.held}
+        kept = [v for v in self._own.values() if v.name not in fixed]
+        inside = {n for p in fixed.values() for n in variables_in(p)} - set(self._own)
+        moved = [self._own[n] for n in self._at_zero]
+        deltas = [d for n, d in self._deltas.items() if n not in self._at_zero]
+        return (*kept, *map(_scalar, sorted(inside)), *moved, *deltas)
+
+    @cached_property
+    def _fixed(self) -> dict[Expr, Expr]:
+        """Numbers and expressions by the leaf that they stand for."""
+        return {_leaf(self._own[n]): p for n, p in {**self.points, **self.held}.items()}
+
+    @cached_property
+    def _at_zero(self) -> list[str]:
+        return [n for n, p in self.points.items() if is_zero(p)]
+
+    @cached_property
+    def _moved(self) -> dict[Expr, Expr]:
+        """x by the leaf of its δ, about zero."""
+        return {_leaf(self._deltas[n]): _placed(self._own[n]) for n in self._at_zero}
 
     @cached_property
     def _raw(self) -> tuple[Expr, ...]:
-        terms = directional_terms(self.function.expr, self._directions, self.order)
+        """The terms in δ."""
+        directions = {_leaf(self._own[n]): _placed(d) for n, d in self._deltas.items()}
+        terms = directional_terms(self.function.expr, directions, self.order)
         return tuple(map(self._at_point, terms))
+
+    def _at_point(self, expr: Expr) -> Expr:
+        return rebuild(expr, with_operands, dict(self._fixed)) if self._fixed else expr
 
     @cached_property
     def _terms(self) -> tuple[Expr, ...]:
-        return tuple(map(recognise, self._raw))
+        return tuple(recognise(rebuild(t, with_operands, dict(self._moved))) for t in self._raw)
+
+    @cached_property
+    def _shown(self) -> tuple[Expr, ...]:
+        written = self._at_point(self.function.expr)
+        return tuple(display(t, [written]) for t in self._terms)
 
     def polynomials(self) -> list[Polynomial] | None:
         """The terms' coefficients by exponents of the increments, by degree.
@@ -107,21 +136,13 @@ class SymbolicPolynomial:
         Exact where the point and the values of functions there are. None if that is not so simple:
         with arrays, or names left in the terms.
         """
-        left = {v.name for v in self._variables} - set(self.increments)
-        if left or self.function.shape:
+        deltas = {_placed(d): None for d in self._deltas.values()}
+        left = {n for t in self._raw for n in variables_in(t)} - set(self.increments)
+        if left or self.function.shape or any(d.ndim for d in deltas):
             return None
-        increments = list(self._directions.values())
-        found = [polynomial_of(t, increments) for t in self._raw]
+        found = [polynomial_of(t, list(deltas)) for t in self._raw]
         terms = [p for p in found if p is not None]
         return terms if len(terms) == len(found) else None
-
-    def _at_point(self, expr: Expr) -> Expr:
-        return rebuild(expr, with_operands, dict(self.exact)) if self.exact else expr
-
-    @cached_property
-    def _shown(self) -> tuple[Expr, ...]:
-        written = self._at_point(self.function.expr)
-        return tuple(display(t, [written]) for t in self._terms)
 
     def _formula(self, expr: Expr, form: Expr, orientation: Orientation | None = None) -> Formula:
         return Formula(
@@ -130,7 +151,7 @@ class SymbolicPolynomial:
             orientation or self.function.orientation,
             None,
             form=form,
-            sums=tuple(self._at_point(s) for s in self.function.written_sums),
+            sums=tuple(map(self._at_point, self.function.written_sums)),
         )
 
     def term(self, k: int) -> Formula:
@@ -190,7 +211,7 @@ class SymbolicPolynomial:
 
     def _at(self, found: Formula, factor: Fraction) -> Formula:
         """A derivative at the point, times a number."""
-        if not self.exact and factor == 1:
+        if not self._fixed and factor == 1:
             return found
         form = scale(factor, self._at_point(found.shown))
         expr = scale(factor, self._at_point(found.expr))
@@ -211,24 +232,25 @@ class SymbolicPolynomial:
         """
         given = dict(values)
         for x, name, d in zip(self.sources, self.names, self.increments, strict=True):
-            if d in given:
+            if d in given or name in self._at_zero:
                 continue
-            moved = x in given and x != name
-            if not moved:
-                remedy = f"{d}, or {x}" if x != name else d
-                raise NameClashError(f"a value is missing: pass {remedy}")
-            given[d] = given.pop(x) - self._centre(name, given)
+            own = name in self.points
+            if x not in given or (not own and (x == name or name not in given)):
+                needed = f"{x}, or {d}" if own else f"{name} and {x}, or {name} and {d}"
+                raise NameClashError(
+                    f"the polynomial needs a value of {d if x == name and not own else needed}"
+                )
+            given[d] = np.subtract(given.pop(x), self._centre(name, given))
         return self.formula(**given)
 
     def _centre(self, name: str, given: Mapping[str, Any]) -> Any:
-        for leaf, expr in self.exact.items():
-            if leaf.params[0] == name:
-                inside = _variables_in(expr)
-                point = Formula(expr, tuple(_scalar(n) for n in inside), "scalar", None)
-                return point(**{n: given[n] for n in inside if n in given})
-        if name not in given:
-            raise NameClashError(f"a value is missing: pass {name}, the point")
-        return np.asarray(given[name])
+        """The value of a variable's point."""
+        if name not in self.points:
+            return given[name]
+        expr = self.points[name]
+        inside = variables_in(expr)
+        point = Formula(expr, tuple(map(_scalar, inside)), "scalar", None)
+        return point(**{n: given[n] for n in inside if n in given})
 
     # ------------------------------------------------------------ reading
 
@@ -251,11 +273,25 @@ class SymbolicPolynomial:
         if not found:
             return "0"
         whole = all(t.has_matrix_notation for t in found)
-        if whole and self.function.expr.ndim == 0:
-            factored = self._factored(style, [t.printed for t in found])
-            if factored is not None:
-                return factored
-        return signed_sum([self._text(t, style, whole) for t in found], style)
+        if not whole:
+            return signed_sum([self._text(t, style, whole) for t in found], style)
+        letters = self._letters
+        if letters:
+            memo = {_leaf(self._deltas[n]): variable(a, ()) for n, a in letters.items()}
+            found = [replace(t, form=rebuild(t.shown, with_operands, dict(memo))) for t in found]
+        factored = self._factored(style, [t.printed for t in found])
+        text = factored or signed_sum([self._text(t, style, whole) for t in found], style)
+        for name, letter in letters.items():
+            moved = Increment(name, (), self.points[name])
+            text = text.replace(style.name(letter), moved.text(style))
+        return text
+
+    @property
+    def _letters(self) -> dict[str, str]:
+        """A letter for each δ = x − x₀ that is written out, about numbers other than zero."""
+        taken = {v.name for v in self._variables}
+        free = [a for a in _STAND_INS if a not in taken]
+        return dict(zip([n for n in self.points if n not in self._at_zero], free, strict=False))
 
     def _text(self, term: Formula, style: Style, whole: bool) -> str:
         if whole:
@@ -264,7 +300,7 @@ class SymbolicPolynomial:
 
     def _factored(self, style: Style, terms: Sequence[Expr]) -> str | None:
         """The common factor and the sum of what it leaves: exp(u) (1 + δ + δ²/2)."""
-        common = _common_factor(terms)
+        common = _common_factor(terms) if not self.function.shape else None
         if common is None:
             return None
         write = printing.matrix_latex if style.latex else printing.matrix_notation
@@ -282,7 +318,7 @@ class SymbolicPolynomial:
         --------
         >>> from wengert.taylor import taylor
         >>> print(taylor("h'*x", {"x": "x0"}, order=1).explain())
-        f(x₀ + δ) = Σₖ Dᵏf(x₀) δᵏ/k!      δ ∈ ℝⁿ
+        f(x) = Σₖ Dᵏf(x₀) δᵏ/k!      δ = x − x₀ ∈ ℝⁿ
         <BLANKLINE>
         k = 0   D⁰f(x₀) δ⁰ = f(x₀) = hᵀx₀
         <BLANKLINE>
@@ -331,12 +367,10 @@ def symbolic_polynomial(
             )
     renamed = renamed_formula(formula, new_names)
     names = tuple(new_names.get(x, x) for x in points)
-    exact = {_leaf(own[x]): p for x, p in points.items() if isinstance(p, Expr)}
-    exact |= {_leaf(own[x]): e for x, e in (held or {}).items()}
+    fixed = {x: p for x, p in points.items() if isinstance(p, Expr)}
     sources = tuple(points)
-    return SymbolicPolynomial(
-        renamed, names, _increment_names(sources, renamed, own), sources, order, exact
-    )
+    increments = _increment_names(sources, renamed, own)
+    return SymbolicPolynomial(renamed, names, increments, sources, order, fixed, held or {})
 
 
 def renamed_formula(formula: Formula, names: Mapping[str, str]) -> Formula:
@@ -399,7 +433,8 @@ def _scalar(name: str) -> Variable:
     return Variable(name, (), frozenset(), "scalar")
 
 
-def _variables_in(expr: Expr) -> dict[str, Expr]:
+def variables_in(expr: Expr) -> dict[str, Expr]:
+    """The variables of an expression by name."""
     return {str(n.params[0]): n for n in topological(expr) if is_variable(n)}
 
 

@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
 
+from wengert.expr import Expr
+from wengert.operations import sub, variable
+from wengert.operations.structure import constant_value
+from wengert.printing import matrix_latex, matrix_notation
 from wengert.printing.names import latex_name, superscript, unicode_name
 from wengert.taylor.exact import Monomial, Number, Polynomial
 
 _DIGITS = 6
+_PLACEHOLDER = "ξ"
 _NOISE = 1e-14  # of the largest coefficient: what is left of a zero that was not computed exactly
 _SUBSCRIPTS = str.maketrans("0123456789,", "₀₁₂₃₄₅₆₇₈₉‚")
 
@@ -96,17 +101,23 @@ class Increment:
 
     name: str
     entry: tuple[int, ...] = ()
-    centre: Number | str = Fraction(0)
+    centre: Number | Expr = Fraction(0)
 
     def text(self, style: Style) -> str:
         """``x``, or ``(x − 1)``."""
         name = style.name(self.name, self.entry)
-        if isinstance(self.centre, str):
-            return style.bracketed(signed_sum([name, style.minus + self.centre], style))
-        if self.centre == 0:
+        centre = self.centre
+        if isinstance(centre, Expr):
+            exact = constant_value(centre)
+            centre = centre if exact is None else exact
+        if isinstance(centre, Expr):
+            write = matrix_latex if style.latex else matrix_notation
+            moved = sub(variable(_PLACEHOLDER, ()), centre)
+            return style.bracketed((write(moved) or "").replace(style.name(_PLACEHOLDER), name))
+        if centre == 0:
             return name
-        sign = style.minus if self.centre > 0 else ""
-        return style.bracketed(signed_sum([name, sign + style.number(abs(self.centre))], style))
+        sign = style.minus if centre > 0 else ""
+        return style.bracketed(signed_sum([name, sign + style.number(abs(centre))], style))
 
 
 def polynomial_text(
