@@ -79,6 +79,8 @@ def plot_polynomial(
         raise ShapeError("a plot shows one number: choose an entry of the function's result")
     if entries not in (1, 2):
         raise ShapeError(f"a plot has one or two variables; the point has {entries} entries")
+    if width is not None and not width > 0:
+        raise ValueError(f"width must be positive; got {width!r}")
     reach = width or (1.5 * radius if radius and np.isfinite(radius) else 3.0)
     with _style(), np.errstate(all="ignore"):
         one = entries == 1

@@ -101,7 +101,7 @@ def taylor(
             )
         return symbolic_polynomial(point.formula, order, point.places, point.held)
     if point is None:
-        function, at = function_of(f, x0)
+        function, at = function_of(f, x0, given)
         return TaylorPolynomial(function, at, order).checked()
     function, at = function_of(point.formula, point.values, point.given)
     return TaylorPolynomial(function, at, order, point).checked()

@@ -67,7 +67,7 @@ def _to_boundary(step: Flat, direction: Flat, radius: float) -> float:
     a = float(direction @ direction)
     b = float(step @ direction)
     c = float(step @ step) - radius**2
-    root = np.sqrt(max(b * b - a * c, 0.0))
+    root = float(np.sqrt(max(b * b - a * c, 0.0)))
     return -c / (b + root) if b > 0 else (root - b) / a
 
 
