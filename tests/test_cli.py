@@ -463,7 +463,7 @@ def test_a_taylor_polynomial_with_its_terms_and_error(run) -> None:
         "",
         "at x = 0.1, y = 0.2",
         "T₃ = 1.083166667",
-        "f = 1.083141082",
+        "f = 1.08314108",
         "error = 2.56e-05",
     ]
 

@@ -44,9 +44,13 @@ _CASES: list[tuple[str, dict[str, str], dict[str, Any]]] = [
     ("inv(X)*y", {"X": "U"}, {"U": np.eye(3) + 0.1 * RNG.normal(size=(3, 3)), "y": np.ones(3)}),
     ("log(x'*x + 1)", {"x": "u"}, {"u": RNG.normal(size=4)}),
     ("x*exp(x*y)", {"x": "a", "y": "b"}, {"a": 0.3, "b": 0.2}),
-    ("norm2(X*w - y)^3", {"w": "u", "y": "v"}, {"X": np.ones((3, 2)), "u": np.ones(2), "v": np.zeros(3)}),
+    (
+        "norm2(X*w - y)^3",
+        {"w": "u", "y": "v"},
+        {"X": np.ones((3, 2)), "u": np.ones(2), "v": np.zeros(3)},
+    ),
     ("softmax(x)", {"x": "u"}, {"u": RNG.normal(size=3)}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "x0", "values"), _CASES)

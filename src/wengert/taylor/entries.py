@@ -12,7 +12,7 @@ import numpy as np
 
 from wengert.expr import Expr
 from wengert.taylor.exact import Polynomial
-from wengert.taylor.writing import Increment, Style, polynomial_text
+from wengert.taylor.writing import Increment, Style, largest_of, polynomial_text
 
 Place = tuple[int, ...]
 Term = dict[Place, Polynomial]  # by the number of a result and the entry in it
@@ -68,9 +68,17 @@ def entries_text(
     increments: Sequence[Increment],
     results: Sequence[Place],
     style: Style,
+    degree: int | None = None,
 ) -> str:
-    """The polynomial of every entry of the results; arrays in square brackets."""
-    texts = {key: polynomial_text([t[key] for t in terms], increments, style) for key in terms[0]}
+    """The polynomial of every entry of the results; arrays in square brackets.
+
+    ``degree`` is the one term that is written; all by default.
+    """
+    texts: dict[Place, str] = {}
+    for key in terms[0]:
+        own = [t[key] for t in terms]
+        chosen = own if degree is None else [own[degree]]
+        texts[key] = polynomial_text(chosen, increments, style, largest_of(own))
     written = [_array_text(shape, (r,), texts) for r, shape in enumerate(results)]
     return written[0] if len(written) == 1 else f"({', '.join(written)})"
 

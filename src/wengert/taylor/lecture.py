@@ -100,8 +100,8 @@ def _is_vector(T: SymbolicPolynomial) -> bool:
 
 
 def _primes(k: int) -> str:
-    """A derivative of a function of one number: f′, f″, f⁽³⁾."""
-    return {1: "′", 2: "″"}.get(k, f"⁽{superscript(k)}⁾")
+    """A derivative of a function of one number: f′, f′′, f⁽³⁾."""
+    return {1: "′", 2: "′′"}.get(k, f"⁽{superscript(k)}⁾")
 
 
 def _ways(T: SymbolicPolynomial, k: int, point: str, over: str) -> list[str]:

@@ -356,7 +356,7 @@ class TaylorPolynomial:
             return term.latex() if style.latex else str(term)
         if not self._is_small:
             return f"the term of degree {k} of: {self.summary()}"
-        return entries_text([self.polynomials[k]], self._increments, self._results, style)
+        return entries_text(self.polynomials, self._increments, self._results, style, k)
 
     @property
     def _has_arrays(self) -> bool:

@@ -121,16 +121,28 @@ class Increment:
 
 
 def polynomial_text(
-    terms: Sequence[Polynomial], increments: Sequence[Increment], style: Style
+    terms: Sequence[Polynomial],
+    increments: Sequence[Increment],
+    style: Style,
+    largest: Number | None = None,
 ) -> str:
-    """A polynomial, from its homogeneous terms in ascending degree."""
+    """A polynomial, from its homogeneous terms in ascending degree.
+
+    Beside ``largest``, by default the largest coefficient, rounding is not written.
+    """
     bases = [i.text(style) for i in increments]
-    largest = max((abs(c) for t in terms for c in t.values()), default=0)
+    if largest is None:
+        largest = largest_of(terms)
     parts: list[str] = []
     for term in terms:
         kept = {m: c for m, c in term.items() if _counts(c, largest)}
         parts += _term_texts(kept, bases, style)
     return signed_sum(parts, style)
+
+
+def largest_of(terms: Sequence[Polynomial]) -> Number:
+    """The size of the largest coefficient."""
+    return max((abs(c) for t in terms for c in t.values()), default=0.0)
 
 
 def _counts(value: Number, largest: Number) -> bool:
