@@ -147,9 +147,9 @@ def _limits(actual: Any, steps: Any, reach: float) -> tuple[float, float]:
     near = actual[(np.abs(steps) < reach / 2) & np.isfinite(actual)]
     low, high = float(near.min()), float(near.max())
     spread = max(high - low, 1e-9, 1e-3 * abs(high))
-    low = max(low - 2 * spread, float(known.min()))
-    high = min(high + 2 * spread, float(known.max()))
-    room = 0.35 * max(high - low, spread)
+    low = max(low - spread, float(known.min()))
+    high = min(high + spread, float(known.max()))
+    room = 0.25 * max(high - low, spread)
     return low - room, high + room
 
 
