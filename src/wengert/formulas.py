@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
@@ -32,7 +32,7 @@ from wengert.formula import (
     evaluate_directly,
 )
 from wengert.operations import variable
-from wengert.operations.rebuild import with_operands
+from wengert.operations.rebuild import of_sizes, with_operands
 from wengert.operations.structural import (
     ADD,
     SIZE,
@@ -189,12 +189,13 @@ class Formula:
         Raises
         ------
         WengertError
-            For a traced function: it was never read.
+            For what was never read: a traced function, a term of a series.
         """
         if self.read is None:
             raise WengertError(
-                "derivation steps follow the parts of a formula's text; this was traced from a "
-                "Python function: write it with wg.formula to have them"
+                "derivation steps and checks follow the parts of a formula's text; this one was "
+                "traced from a Python function, or is a part of a polynomial: write it with "
+                "wg.formula to have them"
             )
         return self.read
 
@@ -496,8 +497,12 @@ class Formula:
         """The same formula for arrays of one size."""
         if self.source is not None:
             return self.source._of_sizes(sizes).derivative(self.wrt, mode=self.mode)
-        if self.read is None:
+        if self.read is None and not sizes:
             return self
+        if self.read is None:
+            variables = tuple(replace(v, shape=substitute(v.shape, sizes)) for v in self.variables)
+            expr = of_sizes(self.expr, sizes)
+            return replace(self, expr=expr, variables=variables, form=None, _programs={})
         shapes = {v.name: substitute(v.shape, sizes) for v in self.variables}
         assume = {v.name: [a.value for a in v.assumptions] for v in self.variables}
         return formula(self.read.text, shapes, assume)

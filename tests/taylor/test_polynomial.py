@@ -248,6 +248,12 @@ def test_single_precision_stays() -> None:
     assert float(value) == pytest.approx(3 * np.exp(0.1), rel=1e-5)
 
 
+def test_lists_are_arrays_in_formulas_and_trees_in_functions() -> None:
+    T = wg.taylor("x'*A*x", {"x": [1.0, 2.0]}, given={"A": [[1, 2], [3, 4]]}, order=2)
+    assert float(T([1.0, 1.0])) == float(T({"x": [1, 1]})) == 10.0
+    assert str(wg.taylor(lambda p: p[0] * p[1], (0.0, 2.0))) == "2 p₁ + p₁(p₂ − 2)"
+
+
 def test_integers_are_made_real() -> None:
     T = wg.taylor(lambda x: np.sum(x**3), np.array([1, 2]), order=3)
     assert float(T(np.array([2, 3]))) == pytest.approx(35.0)
@@ -345,6 +351,18 @@ def test_outer_powers() -> None:
         (lambda: wg.taylor("x'*x", {"x": 0, "y": "u"}), wg.WengertError, "y"),
         (lambda: wg.taylor("sin(x)", {"x": "u+"}), wg.FormulaError, "u"),
         (lambda: wg.taylor("sin(x)*y", {"x": 0.5, "y": "b"}), wg.WengertError, "exact number"),
+        (lambda: wg.taylor("2 + 3"), wg.NameClashError, "no variable to expand"),
+        (lambda: wg.taylor("sin(x)", "nan"), wg.WengertError, "no point"),
+        (lambda: wg.taylor("sin(x)", "1e400"), wg.WengertError, "too large"),
+        (lambda: wg.taylor("sin(x)", np.nan), wg.DomainError, "x is nan"),
+        (lambda: wg.taylor("sin(x)", {"x": None}), wg.WengertError, "None"),
+        (lambda: wg.taylor("a*x", {"x": 0}, given={"a": "b"}), wg.WengertError, "stays a variable"),
+        (lambda: wg.taylor("a*x", {"x": 0}, given={"x": 1}), wg.NameClashError, "x"),
+        (lambda: wg.taylor("a*x", {"x": 0}, given={"z": 1}), wg.NameClashError, "z"),
+        (lambda: wg.taylor(3, 1.0), TypeError, "takes a function"),
+        (lambda: wg.taylor(lambda x: None, 1.0), wg.WengertError, "no array"),
+        (lambda: wg.taylor(np.sin, 1j), wg.UnsupportedFunctionError, "complex"),
+        (lambda: wg.taylor(wg.formula("x'*x"), {"x": 0}), wg.ShapeError, "rank 1"),
     ],
 )
 def test_mistakes_are_explained(call: Any, error: type[Exception], words: str) -> None:

@@ -120,6 +120,22 @@ def test_points_that_are_expressions() -> None:
     assert float(T(x=1.3, y=2.0, a=0.4, b=1.0)) == pytest.approx(1.3**2 * 2)
 
 
+def test_formulas_of_named_sizes_are_differentiated_by_tracing() -> None:
+    """Sizes that are symbols get their numbers, in shapes, identities and SIZE nodes."""
+    U = np.eye(3) + 0.1 * RNG.normal(size=(3, 3))
+    T = wg.taylor("logdet(X) + tr(X)*norm2(X)^2 + sum(X)", {"X": "U"}, order=2)
+    wg.check_derivatives(lambda U: np.sum(T.coefficient(2)(U=U) ** 2), (U,))
+    wg.check_derivatives(lambda U: np.sum(T.coefficient(1)(U=U) ** 2), (U,))
+    D = RNG.normal(size=(3, 3))
+    wg.check_derivatives(lambda U: T.formula(U=U, δ=D), (U,))
+    wg.check_derivatives(lambda D: T(U=U, δ=D), (D,))
+
+
+def test_terms_of_derivatives_print_as_derivatives() -> None:
+    row = wg.formula("exp(h'*x)").derivative("x")
+    assert str(wg.taylor(row, {"x": "u"}, order=1)) == "exp(hᵀu) hᵀ + exp(hᵀu) (hᵀδ)hᵀ"
+
+
 def test_traced_functions_have_symbolic_polynomials() -> None:
     X, y = RNG.normal(size=(5, 2)), RNG.normal(size=5)
     T = wg.taylor(lambda w: np.sum((X @ w - y) ** 2), np.zeros(2), order=2)

@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert import printing
 from wengert.derive.series import directional_terms
-from wengert.errors import DomainError
+from wengert.errors import DomainError, WengertError
 from wengert.expr import Expr, rebuild, topological
 from wengert.operations import variable
 from wengert.operations.rebuild import with_operands
@@ -139,6 +139,8 @@ def check_point(recorded: Recorded | None, order: int, names: Sequence[str]) -> 
     """
     if recorded is None or any(isinstance(a, TracedArray) for a in recorded.arguments):
         return
+    if not recorded.roots:
+        raise WengertError("the function gives no array: return what is to be expanded")
     # A point of kinks (abs at 0) has finite one-sided derivatives: what knows of them goes here.
     shapes = [np.shape(a) for a in recorded.arguments]
     for size in (1.0, _TINY):  # a small step, for series that overflow

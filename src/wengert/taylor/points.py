@@ -15,7 +15,8 @@ from wengert.expr import Expr
 from wengert.formula import variable_names
 from wengert.formulas import Formula, formula
 from wengert.operations.build import constant
-from wengert.taylor.subject import Source, as_formula, only_variable
+from wengert.taylor.subject import Source, as_formula, only_variable, refuse_doubled
+from wengert.tracing import TracedArray
 
 Number = int | float | Fraction
 
@@ -82,9 +83,18 @@ def read_point(f: Source, x0: Any, given: Mapping[str, Any]) -> Point | None:
         point = cast(Mapping[str, Any], x0)
     elif x0 is not None:
         point = {only_variable(f, dict(given)): x0}
+    refuse_doubled(point, given)
     places = {name: _place(value) for name, value in point.items()}
     others = {name: _place(value) for name, value in given.items()}
+    for name, place in others.items():
+        if place.value is None:
+            raise WengertError(
+                f"the value of {name} in given must be a number or an array, not {given[name]!r}; "
+                "without a value it stays a variable"
+            )
     every = [*places.items(), *others.items()]
+    if not places:
+        raise NameClashError("the formula has no variable to expand it in")
     floats = tuple(x for x, p in every if p.expr is None and p.name is None)
     missing = [name for name in names if name not in places and name not in others]
     if missing and floats:
@@ -98,7 +108,7 @@ def read_point(f: Source, x0: Any, given: Mapping[str, Any]) -> Point | None:
     for x, place in places.items():
         if place.expr is not None and ranks.get(x, 0):
             raise ShapeError(
-                f"the point of {x} is a number, and {x} has {ranks[x]} axes: declare it a scalar, "
+                f"the point of {x} is a number, and {x} has rank {ranks[x]}: declare it a scalar, "
                 "or give an array or a name"
             )
     return Point(
@@ -126,9 +136,11 @@ def _known_shape(place: _Place, x: str) -> tuple[int, ...] | None:
 def _place(value: Any) -> _Place:
     if isinstance(value, str):
         return _from_text(value)
+    if value is None:
+        raise WengertError("a point must have a value or a name for every variable; got None")
     exact = _exact(value)
     if exact is None:
-        return _Place(value)
+        return _Place(value if isinstance(value, TracedArray) else np.asarray(value))
     narrow = isinstance(value, np.floating)
     return _Place(value if narrow else float(exact), constant(exact), exact)
 
@@ -143,6 +155,13 @@ def _exact(value: Any) -> Fraction | None:
     return None
 
 
+def _exact_place(text: str, exact: Fraction) -> _Place:
+    try:
+        return _Place(float(exact), constant(exact), exact)
+    except OverflowError:
+        raise WengertError(f"{text!r} is too large a number") from None
+
+
 def _from_text(text: str) -> _Place:
     """A number, an expression of numbers, a name, or an expression of scalars."""
     try:
@@ -150,7 +169,9 @@ def _from_text(text: str) -> _Place:
     except (ValueError, ZeroDivisionError):
         pass
     else:
-        return _Place(float(exact), constant(exact), exact)
+        return _exact_place(text, exact)
+    if text.strip().lower().lstrip("+-") in ("nan", "inf", "infinity"):
+        raise WengertError(f"{text!r} is no point: a series is about a finite number")
     if text.strip().isidentifier() and variable_names(text):
         return _Place(name=text.strip())
     read = formula(text)

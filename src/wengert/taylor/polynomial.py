@@ -28,7 +28,7 @@ from wengert.taylor.writing import Increment, Style
 from wengert.tracing import TracedArray
 from wengert.transforms import derivative, jacobian, jet
 from wengert.transforms.jets import check_order, jets_along
-from wengert.transforms.recording import Recorded, record, shown
+from wengert.transforms.recording import Recorded, check_callable, record, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +101,7 @@ def taylor(
             )
         return symbolic_polynomial(point.formula, order, point.places, point.held)
     if point is None:
+        check_callable(f, "taylor")
         function, at = function_of(f, x0, given)
         return TaylorPolynomial(function, at, order).checked()
     function, at = function_of(point.formula, point.values, point.given)
@@ -212,7 +213,7 @@ class TaylorPolynomial:
             raise NameClashError(
                 f"{wrong[0]} is {kind}; the polynomial is one in: {', '.join(own)}"
             )
-        return {name: named[name] for name in own}
+        return {name: _as_array(named[name]) for name in own}
 
     def _difference(self, x: Any) -> Any:
         flat, structure = optree.tree_flatten(x)
@@ -285,8 +286,8 @@ class TaylorPolynomial:
         paths: list[tuple[Any, ...]] = optree.tree_paths(self.point)
         if paths == [()]:
             return [_parameter(self.function)]
-        joined = ["_".join(str(p) for p in path) for path in paths]
-        return [name if name[:1].isalpha() else f"x{name}" for name in joined]
+        own = _parameter(self.function)
+        return [_entry_name(own, path) for path in paths]
 
     @cached_property
     def _increments(self) -> list[Increment]:
@@ -442,6 +443,16 @@ class Term:
 def tensor_at(f: Callable[[Any], Any], x0: Any, k: int) -> Any:
     """D^k f(x₀), outputs first: the one place where whole tensors come from."""
     return derivative(f, order=k)(x0)
+
+
+def _as_array(value: Any) -> Any:
+    return value if isinstance(value, TracedArray | np.ndarray) else np.asarray(value)[()]
+
+
+def _entry_name(parameter: str, path: tuple[Any, ...]) -> str:
+    """The name of an array in a tree: its keys, or the parameter's name and a number from 1 on."""
+    keys = "_".join(str(p + 1) if isinstance(p, int) else str(p) for p in path)
+    return keys if keys[:1].isalpha() else parameter + keys
 
 
 def _parameter(function: Callable[..., Any]) -> str:

@@ -152,6 +152,7 @@ class SymbolicPolynomial:
             None,
             form=form,
             sums=tuple(map(self._at_point, self.function.written_sums)),
+            rows=_rows(self.function),
         )
 
     def term(self, k: int) -> Formula:
@@ -386,7 +387,12 @@ def renamed_formula(formula: Formula, names: Mapping[str, str]) -> Formula:
     variables = tuple(replace(v, name=changed.get(v.name, v.name)) for v in formula.variables)
     sums = tuple(rebuild(s, with_operands, dict(memo)) for s in formula.written_sums)
     expr = rebuild(formula.expr, with_operands, dict(memo))
-    return Formula(expr, variables, formula.orientation, None, sums=sums)
+    return Formula(expr, variables, formula.orientation, None, sums=sums, rows=_rows(formula))
+
+
+def _rows(formula: Formula) -> int:
+    """How many of the axes are the function's own: of a derivative, those of what was derived."""
+    return len(formula.primal.shape) if formula.rows is None else formula.rows
 
 
 def _increment_names(
