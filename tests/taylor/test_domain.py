@@ -51,6 +51,14 @@ def test_large_series_that_are_finite_are_no_errors() -> None:
     assert float(single(np.float32(0.01))) == pytest.approx(np.e, rel=1e-5)
 
 
+def test_numbers_among_names_are_checked() -> None:
+    with pytest.raises(wg.DomainError, match="is inf"):
+        wg.taylor("a/b", {"b": 0})
+    with pytest.raises(wg.DomainError, match="nan"):
+        wg.taylor("a*log(b)", {"b": -1}, order=1)
+    assert str(wg.taylor("a/b", {"b": 2}, order=1)) == "a/2 − a(b − 2)/4"
+
+
 def test_the_first_failure_is_the_first() -> None:
     f = wg.formula("exp(log(x) - log(1 - x)) + sqrt(-x)", {"x": ()})
     found = first_failure([f.expr], {variable("x", ()): np.array(0.0)})

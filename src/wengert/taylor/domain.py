@@ -23,6 +23,7 @@ from wengert.transforms.jets import jets_along
 from wengert.transforms.recording import Recorded
 
 _TINY = 2.0**-12  # a step along which series overflow only where they must
+_MOST_DERIVED = 8  # order up to which a failure is looked for in the derivative's expression
 _LONGEST = 60  # characters of an expression in a message
 
 
@@ -108,7 +109,10 @@ def _finite(value: Any) -> bool:
 
 def _written(node: Expr, memo: Mapping[Expr, Expr]) -> str:
     named = rebuild(node, with_operands, dict(memo))
-    text = printing.matrix_notation(named) or printing.index_notation(named)
+    try:
+        text = printing.matrix_notation(named) or printing.index_notation(named)
+    except ZeroDivisionError:  # 1/0 has no notation
+        text = f"{named.name} of {', '.join(_written(o, memo) for o in node.operands)}"
     return text if len(text) <= _LONGEST else f"{named.name}(...)"
 
 
@@ -142,31 +146,60 @@ def check_point(recorded: Recorded | None, order: int, names: Sequence[str]) -> 
     if not recorded.roots:
         raise WengertError("the function gives no array: return what is to be expanded")
     # A point of kinks (abs at 0) has finite one-sided derivatives: what knows of them goes here.
-    shapes = [np.shape(a) for a in recorded.arguments]
+    failing = _first_infinite(recorded, order)
+    if failing is None:
+        return
+    named = dict(zip(recorded.leaves, names, strict=True))
+    if failing == 0:
+        what = "the point is outside of the function's domain: its value"
+        remedy = "choose another point"
+    else:
+        what = f"the function has no derivative of order {failing} at the point: it"
+        remedy = f"take an order of at most {failing - 1}, or another point"
+    refuse(_failure_of_order(recorded, failing, named), what, named, remedy)
+
+
+def check_constants(roots: Sequence[Expr]) -> None:
+    """An error unless what expressions have without variables is finite: 1/0 is not.
+
+    Raises
+    ------
+    DomainError
+        Saying which operation failed, and on what.
+    """
+    order = topological(*roots)
+    varying: set[Expr] = set()
+    for node in order:
+        if is_variable(node) or any(o in varying for o in node.operands):
+            varying.add(node)
+    constants = [n for n in order if n not in varying and n.ndim == 0 and n.operands]
+    with np.errstate(all="ignore"):
+        failure = first_failure(constants, {})
+    if failure is not None:
+        refuse(failure, "the point is outside of the domain: a term", {}, "choose another point")
+
+
+def _first_infinite(recorded: Recorded, order: int) -> int | None:
+    """The lowest order in which the series along (1, ..., 1) is not finite."""
+    series: list[Any] = []
     for size in (1.0, _TINY):  # a small step, for series that overflow
-        along = tuple(np.full((1, *s), size) for s in shapes)
+        along = tuple(np.full((1, *np.shape(a)), size) for a in recorded.arguments)
         with np.errstate(all="ignore"):
             series = jets_along(recorded, along, order)
         if all(np.isfinite(s).all() for s in series):
-            return
-    failing = min(k for k in range(order + 1) if not all(np.isfinite(s[k]).all() for s in series))
+            return None
+    return min(k for k in range(order + 1) if not all(np.isfinite(s[k]).all() for s in series))
+
+
+def _failure_of_order(recorded: Recorded, k: int, named: dict[Expr, str]) -> Failure | None:
+    """The first failure in the k-th term along (1, ..., 1), whose name is δ."""
+    if k > _MOST_DERIVED:
+        return None
+    seeds = {leaf: variable(f"·along{j}", leaf.shape) for j, leaf in enumerate(recorded.leaves)}
+    named |= dict.fromkeys(seeds.values(), "δ")
     values = dict(zip(recorded.leaves, recorded.arguments, strict=True))
     values |= {leaf: recorded.trace.values[leaf] for _, leaf in recorded.trace.captured.values()}
-    seeds = {leaf: variable(f"·along{j}", leaf.shape) for j, leaf in enumerate(recorded.leaves)}
     values |= {seed: np.ones(concrete(leaf.shape)) for leaf, seed in seeds.items()}
-    roots = [directional_terms(recognise(r), seeds, failing)[failing] for r in recorded.roots]
-    named = dict(zip(recorded.leaves, names, strict=True))
-    named |= dict.fromkeys(seeds.values(), "δ")
-    if not failing:
-        refuse(
-            first_failure(roots, values),
-            "the point is outside of the function's domain: its value",
-            named,
-            "choose another point",
-        )
-    refuse(
-        first_failure(roots, values),
-        f"the function has no derivative of order {failing} at the point: it",
-        named,
-        f"take an order of at most {failing - 1}, or another point",
+    return first_failure(
+        [directional_terms(recognise(r), seeds, k)[k] for r in recorded.roots], values
     )

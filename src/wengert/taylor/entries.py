@@ -15,7 +15,7 @@ from wengert.taylor.exact import Polynomial
 from wengert.taylor.writing import Increment, Style, largest_of, polynomial_text
 
 Place = tuple[int, ...]
-Term = dict[Place, Polynomial]  # by the number of a result and the entry in it
+Entries = dict[Place, Polynomial]  # by the number of a result and the entry in it
 
 
 def increments_of(
@@ -33,7 +33,7 @@ def increments_of(
 
 def term_of(
     blocks: Sequence[Any], results: Sequence[Place], shapes: Sequence[Place], k: int
-) -> Term:
+) -> Entries:
     """The terms of degree k from coefficient tensors; equal monomials are added up.
 
     Parameters
@@ -49,7 +49,7 @@ def term_of(
     numbers = iter(range(width))
     entries = [[next(numbers) for _ in range(prod(s))] for s in shapes]
     choices = list(product(range(len(shapes)), repeat=k))
-    found: Term = {}
+    found: Entries = {}
     for r, shape in enumerate(results):
         for entry in np.ndindex(*shape):
             own: Polynomial = {}
@@ -64,7 +64,7 @@ def term_of(
 
 
 def entries_text(
-    terms: Sequence[Term],
+    terms: Sequence[Entries],
     increments: Sequence[Increment],
     results: Sequence[Place],
     style: Style,

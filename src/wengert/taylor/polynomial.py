@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import comb, factorial, prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import optree
@@ -17,21 +17,17 @@ from wengert.expr import Expr
 from wengert.formulas import trace
 from wengert.shapes import format_space
 from wengert.taylor.domain import check_point
-from wengert.taylor.entries import Term as EntriesTerm
-from wengert.taylor.entries import entries_text, increments_of, term_of
+from wengert.taylor.entries import Entries, entries_text, increments_of, term_of
 from wengert.taylor.exact import Polynomial
 from wengert.taylor.points import Point, read_point
 from wengert.taylor.subject import Source, function_of
 from wengert.taylor.symbolic import SymbolicPolynomial, check_number, symbolic_polynomial
 from wengert.taylor.trees import flattened, leaves_of, mapped, subtracted, unflattened
-from wengert.taylor.writing import Increment, Style
+from wengert.taylor.writing import Increment, Printed, Style
 from wengert.tracing import TracedArray
 from wengert.transforms import derivative, jacobian, jet
 from wengert.transforms.jets import check_order, jets_along
 from wengert.transforms.recording import Recorded, check_callable, record, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _MOST_TERMS = 80  # of a polynomial that is printed entry by entry
 _MOST_RESULTS = 9
@@ -99,7 +95,7 @@ def taylor(
                 "give it as an exact number or text, or leave it a variable and pass its value to "
                 "the polynomial"
             )
-        return symbolic_polynomial(point.formula, order, point.places, point.held)
+        return symbolic_polynomial(point.formula, order, point.places, point.held).checked()
     if point is None:
         check_callable(f, "taylor")
         function, at = function_of(f, x0, given)
@@ -109,7 +105,7 @@ def taylor(
 
 
 @dataclass(frozen=True, eq=False)
-class TaylorPolynomial:
+class TaylorPolynomial(Printed):
     """The Taylor polynomial of a function about a point of numbers.
 
     Attributes
@@ -296,7 +292,7 @@ class TaylorPolynomial:
         )
 
     @cached_property
-    def polynomials(self) -> list[EntriesTerm]:
+    def polynomials(self) -> list[Entries]:
         """The terms by degree: for each entry of the results, coefficients by exponents.
 
         A key is the number of the result and the entry: ``(0,)`` for the one number of a scalar
@@ -333,17 +329,11 @@ class TaylorPolynomial:
         results = sum(prod(s) for s in self._results)
         return results <= _MOST_RESULTS and comb(entries + self.order, self.order) <= _MOST_TERMS
 
-    def __str__(self) -> str:
-        return self._written(Style())
-
     def __repr__(self) -> str:
         return f"<Taylor polynomial of order {self.order}: {self}>"
 
-    def latex(self) -> str:
-        """LaTeX."""
-        return self._written(Style(latex=True))
-
-    def _written(self, style: Style) -> str:
+    def written(self, style: Style) -> str:
+        """The polynomial in a style; a summary of a function of many entries."""
         if self._has_arrays:
             return self.symbolic.latex() if style.latex else str(self.symbolic)
         if not self._is_small:
@@ -408,7 +398,7 @@ class TaylorPolynomial:
 
 
 @dataclass(frozen=True, eq=False)
-class Term:
+class Term(Printed):
     """One term of a Taylor polynomial: homogeneous of degree k in x − x₀."""
 
     polynomial: TaylorPolynomial
@@ -426,14 +416,8 @@ class Term:
         """D^k f(x₀) / k!."""
         return self.polynomial.coefficient(self.k)
 
-    def __str__(self) -> str:
-        return self._written(Style())
-
-    def latex(self) -> str:
-        """LaTeX."""
-        return self._written(Style(latex=True))
-
-    def _written(self, style: Style) -> str:
+    def written(self, style: Style) -> str:
+        """The term in a style."""
         return self.polynomial.written_term(self.k, style)
 
 
@@ -446,7 +430,7 @@ def tensor_at(f: Callable[[Any], Any], x0: Any, k: int) -> Any:
 
 
 def _as_array(value: Any) -> Any:
-    return value if isinstance(value, TracedArray | np.ndarray) else np.asarray(value)[()]
+    return value if isinstance(value, TracedArray) else np.asarray(value)
 
 
 def _entry_name(parameter: str, path: tuple[Any, ...]) -> str:

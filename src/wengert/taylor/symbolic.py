@@ -35,9 +35,10 @@ from wengert.operations.structure import (
 )
 from wengert.rewrite import display, recognise
 from wengert.rewrite.collect import as_product
+from wengert.taylor.domain import check_constants
 from wengert.taylor.exact import Polynomial, polynomial_of
 from wengert.taylor.lecture import explanation
-from wengert.taylor.writing import Increment, Style, signed_sum
+from wengert.taylor.writing import Increment, Printed, Style, signed_sum
 
 _INCREMENTS = ("δ", "η", "ε", "Δ")
 _STAND_INS = "ξζτχψω"
@@ -45,7 +46,7 @@ _OF_DIRECTIONS = frozenset({Assumption.SYMMETRIC, Assumption.DIAGONAL})
 
 
 @dataclass(frozen=True, eq=False)
-class SymbolicPolynomial:
+class SymbolicPolynomial(Printed):
     """The Taylor polynomial of a formula about a point with a name.
 
     Attributes
@@ -219,6 +220,18 @@ class SymbolicPolynomial:
         form = display(form, [form])
         return replace(self._formula(expr, form, found.orientation), rows=len(self.function.shape))
 
+    def checked(self) -> SymbolicPolynomial:
+        """The polynomial itself, if the numbers in it are finite.
+
+        Raises
+        ------
+        DomainError
+            Otherwise: a number of the point is outside of a function's domain.
+        """
+        if self._fixed:
+            check_constants(self._raw)
+        return self
+
     # ------------------------------------------------------------ evaluating
 
     def __call__(self, /, **values: Any) -> Any:
@@ -255,21 +268,15 @@ class SymbolicPolynomial:
 
     # ------------------------------------------------------------ reading
 
-    def __str__(self) -> str:
-        return self._written(Style())
-
     def __repr__(self) -> str:
         return f"<Taylor polynomial of order {self.order}: {self}>"
-
-    def latex(self) -> str:
-        """LaTeX, in matrix notation if there is one, else with indices."""
-        return self._written(Style(latex=True))
 
     def index(self) -> str:
         """Index notation."""
         return signed_sum([t.index() for t in self.terms if not t.is_zero], Style())
 
-    def _written(self, style: Style) -> str:
+    def written(self, style: Style) -> str:
+        """The polynomial in a style: in matrix notation if there is one, else with indices."""
         found = [t for t in self.terms if not t.is_zero]
         if not found:
             return "0"
@@ -358,8 +365,11 @@ def symbolic_polynomial(
         For a name that is no variable, or a point's name that is another variable.
     """
     own = {v.name: v for v in formula.variables}
-    for name in (*points, *(held or {})):
-        formula.derivative(name)  # an error for what is no variable
+    for name in points:
+        formula.derivative(name)  # an error for what is no variable, or cannot be derived by
+    wrong = sorted(set(held or {}) - set(own))
+    if wrong:
+        raise NameClashError(f"there is no variable {wrong[0]!r} to give a value")
     new_names = {x: p for x, p in points.items() if isinstance(p, str)}
     for x, p in new_names.items():
         if p != x and (p in own or list(new_names.values()).count(p) > 1):

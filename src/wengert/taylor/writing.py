@@ -80,6 +80,21 @@ class Style:
         return f"({above})/{below}" if long else f"{above}/{below}"
 
 
+class Printed:
+    """What is written in Unicode and in LaTeX by one method."""
+
+    def written(self, style: Style) -> str:
+        """The text in a style."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.written(Style())
+
+    def latex(self) -> str:
+        """LaTeX, in matrix notation if there is one, else with indices."""
+        return self.written(Style(latex=True))
+
+
 def signed_sum(parts: Sequence[str], style: Style) -> str:
     """Texts added up: a sign in front of one is the sum's."""
     total = ""
