@@ -443,6 +443,84 @@ def test_mathematics_in_ascii(text: str, plain: str) -> None:
     assert to_ascii(text) == plain
 
 
+# ---------------------------------------------------------------- Taylor polynomials
+
+
+def test_a_taylor_polynomial_with_its_terms_and_error(run) -> None:
+    outcome = run(
+        "taylor", "exp(x)*cos(y)", "--at", "x=0", "--at", "y=0", "--order", "3",
+        "--x", "x=0.1", "--x", "y=0.2",
+    )  # fmt: skip
+    assert outcome.code == 0
+    assert outcome.lines == [
+        "f = cos(y) exp(x)      x ∈ ℝ, y ∈ ℝ",
+        "T₃ = 1 + x + (x² − y²)/2 + (x³ − 3xy²)/6",
+        "",
+        "D⁰f δ⁰ = 1",
+        "D¹f δ¹ = x",
+        "D²f δ²/2! = (x² − y²)/2",
+        "D³f δ³/3! = (x³ − 3xy²)/6",
+        "",
+        "at x = 0.1, y = 0.2",
+        "T₃ = 1.083166667",
+        "f = 1.08314108",
+        "error = 2.56e-05",
+    ]
+
+
+def test_taylor_polynomials_about_names_and_in_latex(run) -> None:
+    outcome = run("taylor", SQUARES, "--at", "w=w0", "--order", "2")
+    assert outcome.lines[1] == "T₂ = ‖Xw₀ − y‖² + 2(Xw₀ − y)ᵀXδ + ‖Xδ‖²"
+    outcome = run("taylor", "sin(x)", "--at", "x=0", "--order", "3", "--latex")
+    assert outcome.lines == [r"x-\frac{x^{3}}{6}"]
+    outcome = run("taylor", "exp(a*x)", "--at", "x=0", "--order", "2")
+    assert outcome.lines[1] == "T₂ = 1 + ax + a²x²/2"
+
+
+def test_taylor_polynomials_of_data(run) -> None:
+    data = with_values(f"X={DIABETES / 'X.csv'}", f"y={DIABETES / 'y.csv'}")
+    outcome = run("taylor", SQUARES, "--at", "w=zeros", *data, "--order", "2", "--steps")
+    assert outcome.code == 0
+    assert outcome.lines[1] == "T₂ = ‖Xw₀ − y‖² + 2(Xw₀ − y)ᵀXδ + ‖Xδ‖²"
+    assert "        H = ∇²f(w₀) = 2XᵀX ∈ ℝⁿˣⁿ" in outcome.lines
+
+
+def test_a_figure_of_a_taylor_polynomial(run, tmp_path: Path) -> None:
+    path = tmp_path / "figure.png"
+    outcome = run("taylor", "sin(x)", "--at", "x=0", "--plot", str(path))
+    assert outcome.lines[-1] == f"figure written to {path}"
+    assert path.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["log(x)", "--at", "x=-1"], "log(x) is nan where x = -1"),
+        (["sin(x)", "--at", "x=0", "--order", "-1"], "order must be"),
+        (["sin(x)", "--at", "z=0"], "z"),
+        (["sin(x)", "--at", "x"], "write NAME=..., as in --at x=0"),
+        (["sin(x)", "--at", "x=a", "--x", "x=1"], "--at numbers"),
+        (["sin(x)", "--at", "x=a", "--plot", "a.png"], "--at numbers"),
+        (["sin(x)", "--at", "x=0", "--plot", "a.unknown"], "--plot a.unknown"),
+        (["x*y", "--at", "x=0", "--at", "y=0", "--x", "x=1"], "no value for y; add --x y=..."),
+        (["x'*x", "--at", "x=missing.csv"], "missing.csv"),
+    ],
+)
+def test_mistakes_with_taylor_polynomials(run, arguments: list[str], words: str) -> None:
+    outcome = run("taylor", *arguments)
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: ")
+    assert words in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_taylor_polynomials_in_ascii() -> None:
+    outcome = process(["taylor", "cos(x)", "--at", "x=pi/2", "--order", "3", "--steps"], "ascii")
+    assert outcome.code == 0
+    assert outcome.out.isascii()
+    assert "?" not in outcome.out
+
+
 def test_a_closed_pipe_is_no_error() -> None:
     command = "from wengert.cli import main; main(['functions'])"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}

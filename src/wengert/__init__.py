@@ -19,6 +19,16 @@ from wengert.errors import (
 )
 from wengert.formulas import Formula, formula, trace
 from wengert.structured import StructuredArray, StructuredBlocks
+from wengert.taylor import (
+    LinearModel,
+    QuadraticModel,
+    SymbolicPolynomial,
+    TaylorPolynomial,
+    linear_model,
+    outer_power,
+    quadratic_model,
+    taylor,
+)
 from wengert.tracing import at
 from wengert.transforms import (
     check_derivatives,
@@ -62,12 +72,16 @@ __all__ = [
     "Formula",
     "FormulaError",
     "InPlaceWriteError",
+    "LinearModel",
     "MissingRuleError",
     "NameClashError",
+    "QuadraticModel",
     "ShapeError",
     "SingularMatrixError",
     "StructuredArray",
     "StructuredBlocks",
+    "SymbolicPolynomial",
+    "TaylorPolynomial",
     "TracingError",
     "UnknownValueError",
     "UnsupportedFunctionError",
@@ -94,10 +108,14 @@ __all__ = [
     "jet",
     "jvp",
     "laplacian",
+    "linear_model",
     "linearize",
+    "outer_power",
+    "quadratic_model",
     "scan",
     "sparsity",
     "stop_gradient",
+    "taylor",
     "trace",
     "value_and_grad",
     "vjp",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
@@ -32,7 +32,7 @@ from wengert.formula import (
     evaluate_directly,
 )
 from wengert.operations import variable
-from wengert.operations.rebuild import with_operands
+from wengert.operations.rebuild import of_sizes, with_operands
 from wengert.operations.structural import (
     ADD,
     SIZE,
@@ -156,6 +156,13 @@ class Formula:
         The mode of differentiation.
     traced : Traced or None
         The Python function that this was traced from, and the arrays that it captured.
+    form : Expr or None
+        How it is shown, for what was neither read nor derived (terms of a series); by default
+        that is found from the expression.
+    sums : tuple of Expr
+        Sums that were written by a person, of a formula that was not read itself.
+    rows : int or None
+        How many of the axes are the function's own, where that is not known from the source.
     """
 
     expr: Expr
@@ -166,6 +173,9 @@ class Formula:
     wrt: str = ""
     mode: str = "auto"
     traced: Traced | None = None
+    form: Expr | None = None
+    sums: tuple[Expr, ...] = ()
+    rows: int | None = None
     _programs: dict[Any, Callable[[Any], Any]] = field(
         default_factory=dict[Any, Callable[[Any], Any]], repr=False
     )
@@ -179,12 +189,13 @@ class Formula:
         Raises
         ------
         WengertError
-            For a traced function: it was never read.
+            For what was never read: a traced function, a term of a series.
         """
         if self.read is None:
             raise WengertError(
-                "derivation steps follow the parts of a formula's text; this was traced from a "
-                "Python function: write it with wg.formula to have them"
+                "derivation steps and checks follow the parts of a formula's text; this one was "
+                "traced from a Python function, or is a part of a polynomial: write it with "
+                "wg.formula to have them"
             )
         return self.read
 
@@ -213,6 +224,8 @@ class Formula:
     @cached_property
     def shown(self) -> Expr:
         """The expression as a person would write it."""
+        if self.form is not None:
+            return self.form
         if self.source is None:
             return display(self.expr, [self.expr])
         before = self._sources()
@@ -229,10 +242,17 @@ class Formula:
             return {**written_signs([], [self.source.shown]), **self.source._signs}
         if self.source is not None:
             return self.source._signs
+        return written_signs(self.written_sums, [self.shown])
+
+    @cached_property
+    def written_sums(self) -> tuple[Expr, ...]:
+        """The sums that a person wrote, whose signs are kept where they are factors."""
+        if self.source is not None:
+            return self.source.written_sums
         if self.read is None:
-            return {}
+            return self.sums
         sums = [recognise(e) for e in build_all(self.read).values() if e.primitive is ADD]
-        return written_signs([display(e, [e]) for e in sums], [self.shown])
+        return tuple(display(e, [e]) for e in sums)
 
     def _sources(self) -> list[Formula]:
         return [] if self.source is None else [self.source, *self.source._sources()]
@@ -338,7 +358,7 @@ class Formula:
     @property
     def _rows(self) -> int:
         """How many of the axes are the function's own."""
-        return len(self.primal.shape)
+        return len(self.primal.shape) if self.rows is None else self.rows
 
     def latex(self) -> str:
         """LaTeX, in matrix notation if there is one, else with indices."""
@@ -477,8 +497,12 @@ class Formula:
         """The same formula for arrays of one size."""
         if self.source is not None:
             return self.source._of_sizes(sizes).derivative(self.wrt, mode=self.mode)
-        if self.read is None:
+        if self.read is None and not sizes:
             return self
+        if self.read is None:
+            variables = tuple(replace(v, shape=substitute(v.shape, sizes)) for v in self.variables)
+            expr = of_sizes(self.expr, sizes)
+            return replace(self, expr=expr, variables=variables, form=None, _programs={})
         shapes = {v.name: substitute(v.shape, sizes) for v in self.variables}
         assume = {v.name: [a.value for a in v.assumptions] for v in self.variables}
         return formula(self.read.text, shapes, assume)

@@ -97,14 +97,14 @@ def read_values(specs: Mapping[str, str], variables: Sequence[Variable]) -> Give
     arrays = {
         name: _fitted(declared[name], _read(name, specs[name]), specs[name])
         for name in declared
-        if specs[name] not in _MADE
+        if specs[name] not in MADE
     }
     sizes = _sizes(arrays, declared)
     for name, variable in declared.items():
         if specs[name] == "eye" and len(variable.shape) == 2:
             _make_square(variable.shape, sizes)
     for name, variable in declared.items():
-        if specs[name] in _MADE:
+        if specs[name] in MADE:
             arrays[name] = _make(variable, specs[name], sizes, declared)
     return Given({name: arrays[name] for name in declared}, dict(specs))
 
@@ -268,7 +268,7 @@ def _make(
         )
     if _entries(shape) > _MOST_ENTRIES:
         raise ShapeError(f"--value {name}={word}: {format_shape(shape)} is too large")
-    return _MADE[word](variable, concrete(shape))
+    return MADE[word](variable, concrete(shape))
 
 
 def _entries(shape: Shape) -> int:
@@ -301,7 +301,7 @@ def _eye(variable: Variable, shape: tuple[int, ...]) -> Any:
     return np.eye(*shape)
 
 
-_MADE: dict[str, Callable[[Variable, tuple[int, ...]], Any]] = {
+MADE: dict[str, Callable[[Variable, tuple[int, ...]], Any]] = {
     "zeros": lambda variable, shape: np.zeros(shape),
     "ones": lambda variable, shape: np.ones(shape),
     "random": _random,

@@ -65,10 +65,8 @@ def function_of(
             )
         function: Callable[[Any], Any] = f
         return function, optree.tree_map(_real, x0)
-    point: dict[str, Any] = dict(x0) if _is_named(x0) else {_only_variable(f, held): x0}
-    twice = sorted(set(point) & set(held))
-    if twice:
-        raise NameClashError(f"{twice[0]} is in the point and among the values that are given")
+    point: dict[str, Any] = dict(x0) if _is_named(x0) else {only_variable(f, held): x0}
+    refuse_doubled(point, held)
     read = as_formula(f, {**held, **point})
     assert read is not None
 
@@ -78,11 +76,31 @@ def function_of(
     return evaluated, {name: _real(value) for name, value in point.items()}
 
 
+def refuse_doubled(point: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """An error if a variable has a value in the point and another one.
+
+    Raises
+    ------
+    NameClashError
+        With its name.
+    """
+    twice = sorted(set(point) & set(given))
+    if twice:
+        raise NameClashError(f"{twice[0]} is in the point and among the values that are given")
+
+
 def _is_named(x0: Any) -> bool:
     return isinstance(x0, Mapping)
 
 
-def _only_variable(f: str | Formula, held: Mapping[str, Any]) -> str:
+def only_variable(f: str | Formula, held: Mapping[str, Any]) -> str:
+    """The one variable of a formula whose value is not given.
+
+    Raises
+    ------
+    NameClashError
+        If there is none, or more.
+    """
     names = variable_names(f) if isinstance(f, str) else [v.name for v in f.variables]
     free = [name for name in names if name not in held]
     if len(free) != 1:
