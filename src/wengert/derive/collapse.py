@@ -17,15 +17,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
+from itertools import product
 from math import factorial, prod
 
 from wengert.derive.linearize import accumulate, pullback_through, push_all, pushforward
 from wengert.derive.modes import deltas
 from wengert.expr import Expr, depending, make, rebuild, topological
-from wengert.operations import contract, scale, variable, zeros
+from wengert.operations import contract, ones, scale, variable, zeros
 from wengert.operations.batching import batch_dependent
 from wengert.operations.rebuild import with_operands
-from wengert.primitive import Linear
+from wengert.primitive import Linear, Partials
 
 Coefficients = dict[int, Expr]  # by their power of t, from 1 on; what is missing is zero
 Slot = Mapping[int, Expr]  # what stands in one argument of D^m φ: tangents by operand
@@ -216,17 +217,12 @@ def _form(
         for s, slot in enumerate(shapes)
         for k, shape in slot
     }
-    current: Expr | None = None
-    for s, slot in enumerate(shapes):
-        own = {k: marks[s, k] for k, _ in slot}
-        if current is None:
-            current = push_all(node, own)
-        else:
-            tangents = {node.operands[k]: mark for k, mark in own.items()}
-            (current,) = pushforward([current], tangents)
-        if current is None:
-            return None
-    assert current is not None
+    if isinstance(node.primitive.derivative, Partials):
+        current = _of_entries(node, [[(k, marks[s, k]) for k, _ in slot] for s, slot in enumerate(shapes)])
+    else:
+        current = _of_operation(node, [{k: marks[s, k] for k, _ in slot} for s, slot in enumerate(shapes)])
+    if current is None:
+        return None
     for n in range(cut):  # the last of the shared axes first
         wider = {
             (s, k): variable(f"·slot{s}.{k}", shape[cut - 1 - n :])
@@ -237,6 +233,51 @@ def _form(
         assert current is not None
         marks = wider
     return current, marks
+
+
+def _of_operation(node: Expr, slots: Sequence[Slot]) -> Expr | None:
+    """By pushing forward again and again."""
+    current = push_all(node, dict(slots[0]))
+    for slot in slots[1:]:
+        if current is None:
+            return None
+        (current,) = pushforward([current], {node.operands[k]: a for k, a in slot.items()})
+    return current
+
+
+def _of_entries(node: Expr, slots: Sequence[Sequence[tuple[int, Expr]]]) -> Expr | None:
+    """Entry by entry: mixed partial derivatives times the slots, not expanded."""
+    terms: list[Expr] = []
+    for chosen in product(*slots):
+        partial = _partial(node, tuple(sorted(k for k, _ in chosen)))
+        if partial is not None:
+            terms.append(_scaled(partial, [a for _, a in chosen]))
+    return accumulate(terms) if terms else None
+
+
+@lru_cache(maxsize=_CACHED)
+def _partial(node: Expr, by: tuple[int, ...]) -> Expr | None:
+    """The mixed partial derivative of an elementwise operation, of its shape; None for zero."""
+    *rest, last = by
+    inner = _partial(node, tuple(rest)) if rest else node
+    one = ones(node.shape)
+    if inner is None:
+        return None
+    if inner is node:
+        return push_all(node, {last: one})
+    return pushforward([inner], {node.operands[last]: one})[0]
+
+
+def _scaled(partial: Expr, slots: Sequence[Expr]) -> Expr:
+    """Times slots that have leading axes of their own; those of the last slot first."""
+    entries = tuple(range(partial.ndim))
+    labels, out, fresh = [entries], entries, partial.ndim
+    for slot in slots:
+        own = tuple(range(fresh, fresh + slot.ndim - partial.ndim))
+        fresh += len(own)
+        labels.append((*own, *entries))
+        out = (*own, *out)
+    return contract([partial, *slots], labels, out)
 
 
 def _lead(directions: Mapping[Expr, Expr]) -> int:
