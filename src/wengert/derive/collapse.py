@@ -14,7 +14,7 @@ the node's cotangent.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import product
@@ -58,18 +58,63 @@ def collapsed(
         Of the functions' shapes.
     """
     lead = _lead(directions)
-    order_ = topological(*roots)
-    active = depending(order_, set(directions))
+
+    def collapse(x: Expr) -> Expr:
+        axes = tuple(range(x.ndim))
+        if weights is None:
+            return contract([x], [axes], axes[lead:])
+        return contract([weights, x], [axes[:lead], axes], axes[lead:])
+
+    return _propagated(roots, directions, order, lead, collapse)
+
+
+def contracted(roots: Sequence[Expr], leaf: Expr, weight: Expr, order: int) -> list[Expr]:
+    """The contraction of D^k f with a symmetric tensor, of each function.
+
+    Parameters
+    ----------
+    roots : sequence of Expr
+        The functions.
+    leaf : Expr
+        Their argument.
+    weight : Expr
+        The tensor, of shape ``leaf.shape * k``: the deltas in it are not written out.
+    order : int
+        k, from 1 on.
+
+    Returns
+    -------
+    list of Expr
+        Of the functions' shapes.
+    """
+
+    def collapse(x: Expr) -> Expr:
+        axes = tuple(range(x.ndim))
+        return contract([weight, x], [axes[: weight.ndim], axes], axes[weight.ndim :])
+
+    return _propagated(roots, {leaf: deltas(leaf)}, order, None, collapse)
+
+
+def _propagated(
+    roots: Sequence[Expr],
+    directions: Mapping[Expr, Expr],
+    order: int,
+    lead: int | None,
+    collapse: Callable[[Expr], Expr],
+) -> list[Expr]:
+    """k! times the collapsed highest coefficients."""
+    nodes = topological(*roots)
+    active = depending(nodes, set(directions))
     found: dict[Expr, Coefficients] = {leaf: {1: d} for leaf, d in directions.items()}
     tops: dict[Expr, Expr] = {}
     if order == 1:
-        tops.update({leaf: _summed(d, weights, lead) for leaf, d in directions.items()})
-    for node in order_:
+        tops.update({leaf: collapse(d) for leaf, d in directions.items()})
+    for node in nodes:
         if node not in active or node in directions:
             continue
         arriving = {k: found[o] for k, o in enumerate(node.operands) if o in found}
         found[node] = _lower(node, arriving, order, lead)
-        terms = [_summed(t, weights, lead) for t in _arising(node, arriving, order, lead)]
+        terms = [collapse(t) for t in _arising(node, arriving, order, lead)]
         above = {k: tops[o] for k, o in enumerate(node.operands) if o in tops}
         pushed = push_all(node, above) if above else None
         terms += [] if pushed is None else [pushed]
@@ -77,6 +122,22 @@ def collapsed(
             tops[node] = accumulate(terms)
     factor = Fraction(factorial(order))
     return [scale(factor, tops[r]) if r in tops else zeros(r.shape) for r in roots]
+
+
+def highest(roots: Sequence[Expr], directions: Mapping[Expr, Expr], order: int) -> list[Expr]:
+    """The derivatives D^k f[δᵣ, ..., δᵣ] / k! along many directions, behind the axes of r."""
+    lead = _lead(directions)
+    nodes = topological(*roots)
+    active = depending(nodes, set(directions))
+    found: dict[Expr, Coefficients] = {leaf: {1: d} for leaf, d in directions.items()}
+    for node in nodes:
+        if node in active and node not in directions:
+            arriving = {k: found[o] for k, o in enumerate(node.operands) if o in found}
+            found[node] = _lower(node, arriving, order + 1, lead)
+    over = next((d.shape[:lead] for d in directions.values()), ())
+    return [
+        found[r][order] if order in found.get(r, {}) else zeros((*over, *r.shape)) for r in roots
+    ]
 
 
 def representatives(root: Expr, leaf: Expr, order: int) -> Expr:
@@ -218,9 +279,13 @@ def _form(
         for k, shape in slot
     }
     if isinstance(node.primitive.derivative, Partials):
-        current = _of_entries(node, [[(k, marks[s, k]) for k, _ in slot] for s, slot in enumerate(shapes)])
+        current = _of_entries(
+            node, [[(k, marks[s, k]) for k, _ in slot] for s, slot in enumerate(shapes)]
+        )
     else:
-        current = _of_operation(node, [{k: marks[s, k] for k, _ in slot} for s, slot in enumerate(shapes)])
+        current = _of_operation(
+            node, [{k: marks[s, k] for k, _ in slot} for s, slot in enumerate(shapes)]
+        )
     if current is None:
         return None
     for n in range(cut):  # the last of the shared axes first
@@ -282,11 +347,3 @@ def _scaled(partial: Expr, slots: Sequence[Expr]) -> Expr:
 
 def _lead(directions: Mapping[Expr, Expr]) -> int:
     return next(d.ndim - leaf.ndim for leaf, d in directions.items())
-
-
-def _summed(x: Expr, weights: Expr | None, lead: int) -> Expr:
-    """The weighted sum over the leading axes."""
-    axes = tuple(range(x.ndim))
-    if weights is None:
-        return contract([x], [axes], axes[lead:])
-    return contract([weights, x], [axes[:lead], axes], axes[lead:])
