@@ -19,6 +19,14 @@ from wengert.errors import (
 )
 from wengert.formulas import Formula, formula, trace
 from wengert.structured import StructuredArray, StructuredBlocks
+from wengert.taylor import (
+    RankOneTerms,
+    SymmetricTensor,
+    biharmonic,
+    contract_derivative,
+    derivative_tensor,
+    rank_one_terms,
+)
 from wengert.tracing import at
 from wengert.transforms import (
     check_derivatives,
@@ -64,20 +72,25 @@ __all__ = [
     "InPlaceWriteError",
     "MissingRuleError",
     "NameClashError",
+    "RankOneTerms",
     "ShapeError",
     "SingularMatrixError",
     "StructuredArray",
     "StructuredBlocks",
+    "SymmetricTensor",
     "TracingError",
     "UnknownValueError",
     "UnsupportedFunctionError",
     "WengertError",
     "at",
+    "biharmonic",
     "check_derivatives",
     "compile",
     "cond",
+    "contract_derivative",
     "custom_derivative",
     "derivative",
+    "derivative_tensor",
     "divergence",
     "fisher",
     "fori_loop",
@@ -95,6 +108,7 @@ __all__ = [
     "jvp",
     "laplacian",
     "linearize",
+    "rank_one_terms",
     "scan",
     "sparsity",
     "stop_gradient",

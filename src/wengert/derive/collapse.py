@@ -21,7 +21,7 @@ from itertools import product
 from math import factorial, prod
 
 from wengert.derive.linearize import accumulate, pullback_through, push_all, pushforward
-from wengert.derive.modes import deltas
+from wengert.derive.modes import deltas, derivative
 from wengert.expr import Expr, depending, make, rebuild, topological
 from wengert.operations import contract, ones, scale, variable, zeros
 from wengert.operations.batching import batch_dependent
@@ -151,13 +151,15 @@ def representatives(root: Expr, leaf: Expr, order: int) -> Expr:
     root, leaf : Expr
         f and its argument.
     order : int
-        k, from 2 on.
+        k, from 1 on.
 
     Returns
     -------
     Expr
         Of shape ``root.shape + leaf.shape * k``.
     """
+    if order == 1:
+        return derivative(root, [leaf])
     order_ = topological(root)
     active = depending(order_, {leaf})
     shape = root.shape + leaf.shape * order

@@ -52,13 +52,13 @@ def weights(d: int, k: int) -> Any:
     rows: list[Any] = []
     columns: list[Any] = []
     values: list[Any] = []
-    starts = np.ones((n, k), bool)
+    starts: Any = np.ones((n, k), bool)
     starts[:, 1:] = table[:, 1:] != table[:, :-1]
     codes = starts @ (1 << np.arange(k))  # equal exponents have equal codes
     for code in np.unique(codes):
         own = np.flatnonzero(codes == code)
         first = np.flatnonzero([bool(code >> j & 1) for j in range(k)])
-        exponents = tuple(int(e) for e in np.diff([*first, k]))
+        exponents = tuple(np.diff(first, append=k).tolist())
         support = table[own][:, first]
         within, gammas = weights_of(exponents)
         columns.append(ranks(support[:, within], d).ravel())

@@ -55,8 +55,10 @@ def ranks(indices: Any, d: int) -> Any:
     k = indices.shape[-1]
     top = d + k - 1
     below = [np.array([comb(n, j) for n in range(top + 1)], np.intp) for j in range(k + 1)]
-    apart = np.sort(indices, axis=-1) + np.arange(k)
-    after: Any = sum(below[k - j][top - 1 - apart[..., j]] for j in range(k))
+    ordered: Any = np.sort(indices, axis=-1)
+    after: Any = np.zeros(indices.shape[:-1], np.intp)
+    for j in range(k):
+        after = after + below[k - j][top - 1 - j - ordered[..., j]]
     return comb(top, k) - 1 - after
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import comb, prod
-from typing import Any, cast, final
+from typing import Any, final
 from warnings import warn
 
 import numpy as np
@@ -14,12 +14,21 @@ import optree
 
 from wengert.backends import plan_of
 from wengert.derive import derivative, highest, representatives
+from wengert.derive.series import series_along
 from wengert.errors import ShapeError, TracingError
 from wengert.expr import Expr
 from wengert.operations import variable
 from wengert.rewrite import recognise
+from wengert.shapes import concrete
 from wengert.taylor.interpolation import directions, entries_from
-from wengert.taylor.monomials import count, monomials, multiplicities, of_dense, ranks, with_one_more
+from wengert.taylor.monomials import (
+    count,
+    monomials,
+    multiplicities,
+    of_dense,
+    ranks,
+    with_one_more,
+)
 from wengert.taylor.subject import Source, function_of
 from wengert.tracing import TracedArray
 from wengert.transforms.recording import Recorded, Tree, record
@@ -30,6 +39,7 @@ _MOST = 2 * 10**8  # entries of one array
 _CHUNK = 2**18  # entries of an intermediate array for one batch of directions
 _SAFE = 1e6  # the amplification of rounding up to which interpolation is chosen unasked
 _STEP = 3000  # nanoseconds for starting an instruction
+_PARTITIONED = 5  # the order up to which partitions are faster than recurrences
 _CACHED = 256
 
 
@@ -125,7 +135,8 @@ class SymmetricTensor:
 
         An index is a number in row order, or a tuple of numbers for an argument of several axes.
         """
-        given = index if isinstance(index, tuple) and self.order != 1 else (index,)
+        several = isinstance(index, tuple) and self.order != 1
+        given: tuple[Any, ...] = index if several else (index,)
         if len(given) != self.order:
             raise IndexError(
                 f"a tensor of order {self.order} has {self.order} indices; {len(given)} are given"
@@ -134,7 +145,8 @@ class SymmetricTensor:
         return self.entries[..., ranks(flat, self.dimension)]
 
     def _flat(self, index: Any) -> int:
-        place = np.ravel_multi_index(index, self.point) if isinstance(index, tuple) else index
+        several = isinstance(index, tuple)
+        place: Any = np.ravel_multi_index(index, self.point) if several else index
         d = self.dimension
         if not -d <= place < d:
             raise IndexError(f"index {index} is out of range: an argument has {d} entries")
@@ -250,8 +262,7 @@ def derivative_tensor(
     >>> float(T[1, 0, 0])
     2.0
     """
-    if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-        raise ValueError(f"order must be an integer from 1 on; got {k!r}")
+    check_positive(k)
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; the methods are {', '.join(METHODS)}")
     recorded = recorded_at_point(*function_of(f, x0, given), "derivative_tensor")
@@ -261,12 +272,12 @@ def derivative_tensor(
             "use wg.derivative there"
         )
     (leaf,) = recorded.leaves
-    point = cast(Shape, leaf.shape)
+    point = concrete(leaf.shape)
     dtypes = [np.result_type(d, *recorded.leaf_dtypes) for d in recorded.dtypes]
     found: list[SymmetricTensor] = []
     for root, dtype in zip(recorded.roots, dtypes, strict=True):
         _check_size(
-            prod(cast(Shape, root.shape)) * count(prod(point), k),
+            _size(root) * count(prod(point), k),
             f"the derivative of order {k}",
             "contract it instead: wg.contract_derivative, wg.jet",
         )
@@ -274,6 +285,18 @@ def derivative_tensor(
         entries = _entries(one, int(k), method)
         found.append(SymmetricTensor(entries.astype(dtype, copy=False), point, int(k)))
     return recorded.unflatten(found)
+
+
+def check_positive(order: object) -> None:
+    """An error unless this is a whole number from 1 on.
+
+    Raises
+    ------
+    ValueError
+        Saying what it is.
+    """
+    if not isinstance(order, int | np.integer) or isinstance(order, bool) or order < 1:
+        raise ValueError(f"order must be an integer from 1 on; got {order!r}")
 
 
 def recorded_at_point(function: Callable[[Any], Any], point: Tree, name: str) -> Recorded:
@@ -327,18 +350,17 @@ def _entries(recorded: Recorded, k: int, method: str) -> Any:
         name = "repeated"
     expr = _collapsed(root, leaf, k) if name == "collapsed" else _derived(root, leaf, k)
     (tensor,) = recorded.finish([expr], recorded.dtypes)
-    d, outputs = prod(leaf.shape), cast(Shape, root.shape)
-    flat = np.reshape(tensor, (prod(outputs), d**k))
+    d, outputs = _size(leaf), concrete(root.shape)
+    flat: Any = np.reshape(tensor, (prod(outputs), d**k))
     if name == "repeated":
-        strides = d ** np.arange(k - 1, -1, -1)
-        return flat[:, monomials(d, k) @ strides].reshape(*outputs, -1)
+        return flat[:, monomials(d, k) @ _strides(d, k)].reshape(*outputs, -1)
     return _folded(flat, d, k).reshape(*outputs, -1)
 
 
 @lru_cache(maxsize=_CACHED)
 def _cheapest(root: Expr, leaf: Expr, k: int) -> tuple[str, int]:
     """The method of the least cost, and after how many derivatives it interpolates."""
-    d, outputs = prod(leaf.shape), prod(root.shape)
+    d, outputs = _size(leaf), _size(root)
     least, below = _cheapest_below(root, leaf, k)
     best = ("mixed" if below else "interpolation", below)
     dense = outputs * d**k  # entries of the tensors that the other two write
@@ -356,7 +378,7 @@ def _cheapest(root: Expr, leaf: Expr, k: int) -> tuple[str, int]:
 @lru_cache(maxsize=_CACHED)
 def _cheapest_below(root: Expr, leaf: Expr, k: int) -> tuple[float, int]:
     """The least cost of interpolation, and after how many derivatives it is."""
-    d, outputs = prod(leaf.shape), prod(root.shape)
+    d, outputs = _size(leaf), _size(root)
     found: list[tuple[float, int]] = []
     for below in range(min(k, 3)):
         left = k - below
@@ -387,30 +409,42 @@ def _derived(root: Expr, leaf: Expr, k: int) -> Expr:
 def _interpolated(recorded: Recorded, root: Expr, k: int, below: int) -> tuple[Any, float]:
     """The entries by power series of the derivative of order ``below``, and the amplification."""
     (leaf,) = recorded.leaves
-    d, left = prod(leaf.shape), k - below
+    d, left = _size(leaf), k - below
     base = _derived(root, leaf, below)
     along = directions(d, left)
     size = max(1, min(len(along), _CHUNK // max(plan_of((base,)).largest, 1)))
-    seeds = variable("·directions", (size, *leaf.shape))
+    seeds = variable("·directions", (size, *concrete(leaf.shape)))
     expr = _highest(base, leaf, seeds, left)
+    whole = left > _PARTITIONED  # the whole series
     wide = replace(recorded, arguments=tuple(np.asarray(a, float) for a in recorded.arguments))
     rows: list[Any] = []
     for start in range(0, len(along), size):
-        part = np.zeros((size, d))
+        part: Any = np.zeros((size, d))
         own = along[start : start + size]
         part[: len(own)] = own
-        extra = {seeds: part.reshape(seeds.shape)}
-        rows.append(wide.finish([expr], [np.dtype(float)], extra)[0][: len(own)])
-    values = np.concatenate(rows) if rows else np.zeros((0, *base.shape))
+        extra = {seeds: part.reshape(concrete(seeds.shape))}
+        (found,) = wide.finish([expr], [np.dtype(float)], extra)
+        rows.append((found[left] if whole else found)[: len(own)])
+    values: Any = np.concatenate(rows) if rows else np.zeros((0, *concrete(base.shape)))
     found, spread = entries_from(values, d, left)
-    found = found.reshape(len(along), prod(root.shape), d**below)
+    found = found.reshape(len(along), _size(root), d**below)
     table = monomials(d, k)
-    strides = d ** np.arange(below - 1, -1, -1)
-    chosen = found[ranks(table[:, below:], d), :, table[:, :below] @ strides]
-    return chosen.T.reshape(*root.shape, len(table)), spread
+    chosen = found[ranks(table[:, below:], d), :, table[:, :below] @ _strides(d, below)]
+    return chosen.T.reshape(*concrete(root.shape), len(table)), spread
+
+
+def _size(node: Expr) -> int:
+    return prod(concrete(node.shape))
+
+
+def _strides(d: int, k: int) -> Any:
+    """By which k indices in d dimensions become one."""
+    return d ** np.arange(k - 1, -1, -1)
 
 
 @lru_cache(maxsize=_CACHED)
 def _highest(base: Expr, leaf: Expr, seeds: Expr, k: int) -> Expr:
-    (expr,) = highest([base], {leaf: seeds}, k)
-    return expr
+    """D^k f / k! along many directions: by partitions of k while these are few."""
+    if k <= _PARTITIONED:
+        return highest([base], {leaf: seeds}, k)[0]
+    return series_along([base], {leaf: seeds}, k)[0]
