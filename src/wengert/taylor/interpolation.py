@@ -122,7 +122,7 @@ def entries_from(values: Any, d: int, k: int) -> tuple[Any, float]:
         largest, relative to the largest entry.
     """
     matrix = weights(d, k)
-    flat = values.reshape(count(d, k), -1)
+    flat = values.reshape(count(d, k), prod(values.shape[1:]))
     found = matrix @ flat
     largest = np.max(np.abs(found), initial=0.0)
     spread = np.max(abs(matrix) @ np.abs(flat), initial=0.0)

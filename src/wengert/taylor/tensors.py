@@ -98,7 +98,9 @@ class SymmetricTensor:
         d = prod(point)
         flat = array.reshape(prod(outputs), d**order)
         flat = flat if flat.dtype.kind == "f" else flat.astype(float)
-        return SymmetricTensor(_folded(flat, d, order).reshape(*outputs, -1), point, order)
+        return SymmetricTensor(
+            _folded(flat, d, order).reshape(*outputs, count(d, order)), point, order
+        )
 
     @property
     def dimension(self) -> int:
@@ -353,8 +355,8 @@ def _entries(recorded: Recorded, k: int, method: str) -> Any:
     d, outputs = _size(leaf), concrete(root.shape)
     flat: Any = np.reshape(tensor, (prod(outputs), d**k))
     if name == "repeated":
-        return flat[:, monomials(d, k) @ _strides(d, k)].reshape(*outputs, -1)
-    return _folded(flat, d, k).reshape(*outputs, -1)
+        return flat[:, monomials(d, k) @ _strides(d, k)].reshape(*outputs, count(d, k))
+    return _folded(flat, d, k).reshape(*outputs, count(d, k))
 
 
 @lru_cache(maxsize=_CACHED)
