@@ -56,10 +56,10 @@ def ranks(indices: Any, d: int) -> Any:
     top = d + k - 1
     below = [np.array([comb(n, j) for n in range(top + 1)], np.intp) for j in range(k + 1)]
     ordered: Any = np.sort(indices, axis=-1)
-    after: Any = np.zeros(indices.shape[:-1], np.intp)
+    found: Any = np.full(indices.shape[:-1], comb(top, k) - 1)
     for j in range(k):
-        after = after + below[k - j][top - 1 - j - ordered[..., j]]
-    return comb(top, k) - 1 - after
+        found -= below[k - j][top - 1 - j - ordered[..., j]]
+    return found
 
 
 @lru_cache(maxsize=_TABLES)

@@ -137,8 +137,8 @@ class SymmetricTensor:
 
         An index is a number in row order, or a tuple of numbers for an argument of several axes.
         """
-        several = isinstance(index, tuple) and self.order != 1
-        given: tuple[Any, ...] = index if several else (index,)
+        single = self.order == 1 or not isinstance(index, tuple)
+        given: list[Any] = [index] if single else list(index)  # pyright: ignore[reportUnknownArgumentType]
         if len(given) != self.order:
             raise IndexError(
                 f"a tensor of order {self.order} has {self.order} indices; {len(given)} are given"
@@ -148,7 +148,8 @@ class SymmetricTensor:
 
     def _flat(self, index: Any) -> int:
         several = isinstance(index, tuple)
-        place: Any = np.ravel_multi_index(index, self.point) if several else index
+        given: Any = index
+        place: Any = np.ravel_multi_index(given, self.point) if several else given
         d = self.dimension
         if not -d <= place < d:
             raise IndexError(f"index {index} is out of range: an argument has {d} entries")

@@ -188,8 +188,7 @@ def terms_of_matrix(matrix: Any) -> Terms:
     diagonal = half.diagonal()
     if half.nnz == np.count_nonzero(diagonal) and 4 * half.nnz > d:
         return Terms(diagonal, None)
-    components: Any = csgraph.connected_components(half, directed=False)
-    label: Any = components[1]
+    label = _components(half)
     order = np.argsort(label, kind="stable")
     blocks = np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if d else []
     values: list[Any] = []
@@ -216,6 +215,12 @@ def terms_of_matrix(matrix: Any) -> Terms:
     directions = sparse.csr_array((np.concatenate(entries), place), shape=(found, d))
     kept = np.abs(weights) > _TINY * np.max(np.abs(weights), initial=0.0)
     return Terms(weights[kept], directions[np.flatnonzero(kept)])
+
+
+def _components(matrix: Any) -> Any:
+    """For each index the number of the block that it is in."""
+    find: Any = csgraph.connected_components  # pyright: ignore[reportUnknownMemberType]
+    return find(matrix, directed=False)[1]
 
 
 def _entrywise(tensor: SymmetricTensor) -> list[Terms | Whole]:
