@@ -56,10 +56,8 @@ def ranks(indices: Any, d: int) -> Any:
     top = d + k - 1
     below = [np.array([comb(n, j) for n in range(top + 1)], np.intp) for j in range(k + 1)]
     ordered: Any = np.sort(indices, axis=-1)
-    found: Any = np.full(indices.shape[:-1], comb(top, k) - 1)
-    for j in range(k):
-        found -= below[k - j][top - 1 - j - ordered[..., j]]
-    return found
+    after: list[Any] = [below[k - j][top - 1 - j - ordered[..., j]] for j in range(k)]
+    return comb(top, k) - 1 - np.sum(after, axis=0, dtype=np.intp)
 
 
 @lru_cache(maxsize=_TABLES)

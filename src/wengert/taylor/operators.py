@@ -15,7 +15,7 @@ import numpy as np
 from wengert.backends import plan_of
 from wengert.derive import collapsed, contracted, deltas
 from wengert.expr import Expr
-from wengert.operations import add, contract, variable
+from wengert.operations import add, contract, variable, zeros
 from wengert.rewrite import recognise
 from wengert.shapes import concrete
 from wengert.structured.layout import Layout, written_out
@@ -121,22 +121,22 @@ def _by_terms(terms: Terms, recorded: Recorded, k: int) -> list[Any]:
     (leaf,) = recorded.leaves
     dtype = recorded.leaf_dtypes[0]
     size = _size(terms, recorded.roots, leaf)
-    exprs, weights, seeds = _exprs_of_terms(recorded.roots, leaf, size, k)
     if terms.directions is None:
+        exprs, weights, _ = _exprs_of_terms(recorded.roots, leaf, 0, k)
         extra = {weights: terms.weights.reshape(weights.shape).astype(dtype)}
         return recorded.finish(exprs, recorded.dtypes, extra)
     total: list[Any] | None = None
-    for start in range(0, max(len(terms.weights), 1), size):
-        own: Any = np.zeros(size, dtype)
-        part = terms.weights[start : start + size]
-        own[: len(part)] = part
+    for start in range(0, len(terms.weights), size):
+        part = terms.weights[start : start + size].astype(dtype)
         rows = terms.directions[start : start + size]
-        along: Any = np.zeros((size, prod(concrete(leaf.shape))), dtype)
-        along[: len(part)] = rows if isinstance(rows, np.ndarray) else rows.toarray()
-        extra = {weights: own, seeds: along.reshape(concrete(seeds.shape))}
+        along: Any = rows.toarray() if hasattr(rows, "toarray") else rows
+        exprs, weights, seeds = _exprs_of_terms(recorded.roots, leaf, len(part), k)
+        extra = {weights: part, seeds: along.astype(dtype).reshape(concrete(seeds.shape))}
         found = recorded.finish(exprs, recorded.dtypes, extra)
         total = found if total is None else [a + b for a, b in zip(total, found, strict=True)]
-    assert total is not None
+    if total is None:  # a tensor of zeros
+        exprs = tuple(zeros(root.shape) for root in recorded.roots)
+        return recorded.finish(exprs, recorded.dtypes)
     return total
 
 

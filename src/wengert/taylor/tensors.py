@@ -147,9 +147,9 @@ class SymmetricTensor:
         return self.entries[..., ranks(flat, self.dimension)]
 
     def _flat(self, index: Any) -> int:
-        several = isinstance(index, tuple)
-        given: Any = index
-        place: Any = np.ravel_multi_index(given, self.point) if several else given
+        place: Any = index
+        if isinstance(index, tuple):
+            place = np.ravel_multi_index(index, self.point)  # pyright: ignore[reportUnknownArgumentType]
         d = self.dimension
         if not -d <= place < d:
             raise IndexError(f"index {index} is out of range: an argument has {d} entries")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import comb, factorial, gcd, prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy import sparse
@@ -219,8 +219,7 @@ def terms_of_matrix(matrix: Any) -> Terms:
 
 def _components(matrix: Any) -> Any:
     """For each index the number of the block that it is in."""
-    find: Any = csgraph.connected_components  # pyright: ignore[reportUnknownMemberType]
-    return find(matrix, directed=False)[1]
+    return cast(Any, csgraph).connected_components(matrix, directed=False)[1]
 
 
 def _entrywise(tensor: SymmetricTensor) -> list[Terms | Whole]:
