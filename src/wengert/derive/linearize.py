@@ -193,18 +193,29 @@ def pullback(
     return [accumulate(arrived[leaf]) if leaf in arrived else None for leaf in leaves]
 
 
+def pullback_through(root: Expr, cotangent: Expr, leaf: Expr) -> dict[Expr, Expr]:
+    """The cotangents of all nodes between a leaf and a function, those of zero left out."""
+    order = topological(root)
+    totals: dict[Expr, Expr] = {}
+    arrived = {root: [cotangent]}
+    _sweep_back(order, depending(order, {leaf}), {leaf}, arrived, pull, totals)
+    return totals
+
+
 def _sweep_back(
     order: Sequence[Expr],
     active: set[Expr],
     ends: set[Expr],
     arrived: dict[Expr, list[Expr]],
     pull_one: Callable[[Expr, int, Expr], Expr | None],
+    totals: dict[Expr, Expr] | None = None,
 ) -> None:
-    """Carry what has arrived back to the ends, users before operands.
+    """Carry what has arrived back to the ends, users before operands; keep it, if asked to.
 
     The results of one run of a program are pulled back together, once: at the first of them in
     the order, when the cotangents of all have arrived and no operand has been visited.
     """
+    kept: dict[Expr, Expr] = {} if totals is None else totals
     runs = _runs(node for node in order if node in active)
     for node in reversed(order):
         if node not in active or node in ends:
@@ -213,12 +224,13 @@ def _sweep_back(
         if isinstance(rule, Joint):
             results = [v for v in runs.get(node, ()) if v in arrived]
             together = {v: accumulate(arrived.pop(v)) for v in results}
+            kept.update(together)
             wanted = [k for k, operand in enumerate(node.operands) if operand in active]
             pulled = rule.pull(together, wanted, SWEEPS) if together else {}
             for k, contribution in pulled.items():
                 arrived.setdefault(node.operands[k], []).append(contribution)
         elif node in arrived:
-            total = accumulate(arrived.pop(node))
+            kept[node] = total = accumulate(arrived.pop(node))
             for k, operand in enumerate(node.operands):
                 contribution = pull_one(node, k, total) if operand in active else None
                 if contribution is not None:

@@ -17,4 +17,18 @@ __all__ = [
     "outer_power",
     "quadratic_model",
     "taylor",
+from wengert.taylor.operators import biharmonic, contract_derivative
+from wengert.taylor.subject import Source, function_of
+from wengert.taylor.tensors import SymmetricTensor, derivative_tensor
+from wengert.taylor.weights import RankOneTerms, rank_one_terms
+
+__all__ = [
+    "RankOneTerms",
+    "Source",
+    "SymmetricTensor",
+    "biharmonic",
+    "contract_derivative",
+    "derivative_tensor",
+    "function_of",
+    "rank_one_terms",
 ]
