@@ -193,6 +193,26 @@ class Route:
     operand: tuple[Place, ...]
 
 
+# ---------------------------------------------------------------- kinks
+
+
+@dataclass(frozen=True)
+class Kink:
+    """Where an operation is not smooth.
+
+    Attributes
+    ----------
+    gap : Expr
+        Zero at the kink. Where it has axes, each entry that is zero is a kink of its own.
+    pieces : tuple of Expr
+        What the node is on the sides of the kink, each smooth across it; empty if it is not made
+        of such pieces (a norm at 0). If the gap has the node's shape, entry by entry.
+    """
+
+    gap: Expr
+    pieces: tuple[Expr, ...] = ()
+
+
 # ---------------------------------------------------------------- notation
 
 
@@ -384,6 +404,15 @@ class Primitive:
         the operation is applied with the same parameters, which suits trailing axes.
     smooth : bool
         False where a derivative jumps within the domain (abs, max): tests stay off the kinks.
+    enclosure : callable or None
+        ``enclosure(node, *intervals) -> Interval``: bounds of the value's entries, given those of
+        the operands' (:mod:`wengert.operations.intervals`); NaN for entries of which it knows none.
+        Without it, smooth elementwise functions are enclosed by their derivatives.
+    bounds : callable or None
+        ``bounds(node, *intervals) -> Interval``: right but loose ones, from which the enclosure by
+        derivatives starts.
+    kinks : callable or None
+        ``kinks(node) -> tuple of Kink``: where a derivative, or the value, jumps.
     ufuncs : tuple of callable
         The functions of NumPy and SciPy that it equals on real arrays: ``ufunc(*params,
         *operands)``. Tracing turns their calls into nodes.
@@ -430,6 +459,9 @@ class Primitive:
     samples: tuple[Sample, ...] = ()
     batch: Callable[[Expr, tuple[Expr, ...], tuple[bool, ...]], Expr] | None = None
     smooth: bool = True
+    enclosure: Callable[..., Any] | None = None
+    bounds: Callable[..., Any] | None = None
+    kinks: Callable[[Expr], tuple[Kink, ...]] | None = None
     ufuncs: tuple[Callable[..., Any], ...] = ()
     source: str = ""
     kind: Kind = Kind.FUNCTION

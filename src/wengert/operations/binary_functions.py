@@ -5,6 +5,8 @@ At ties and jumps the derivative is the one that each declaration's source state
 
 from __future__ import annotations
 
+from functools import reduce
+from math import e, inf, pi
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,23 @@ from wengert.operations.algebra import add, power
 from wengert.operations.apply import apply
 from wengert.operations.build import mul, neg, ones_like, sub
 from wengert.operations.declare import HALF, declare, one_minus, one_minus_square, plus_one
+from wengert.operations.enclosing import (
+    EXACT,
+    MONOTONE,
+    Extremes,
+    blanked,
+    cancelling,
+)
+from wengert.operations.intervals import (
+    EPS,
+    Interval,
+    clipped,
+    hull,
+    minus,
+    point,
+    times,
+    widened,
+)
 from wengert.operations.scalar_functions import ABS, LOG, LOG1P, RELU, SIGMOID, SIGN, STEP
 from wengert.operations.structure import constant_like, constant_value, safe_power
 from wengert.primitive import Constant, Domain, Notation
@@ -32,10 +51,12 @@ def _pick(y: Expr, x: Expr, other: Expr) -> Expr:
 MAXIMUM = declare(
     "maximum", np.maximum, _pick, lambda y, x, z: _pick(y, z, x), latex=r"\max", smooth=False,
     domains=_PLAIN, source="at ties each operand gets half",
+    enclosure=EXACT,
 )  # fmt: skip
 MINIMUM = declare(
     "minimum", np.minimum, lambda y, x, z: _pick(y, z, x), _pick, latex=r"\min", smooth=False,
     domains=_PLAIN, source="at ties each operand gets half",
+    enclosure=EXACT,
 )  # fmt: skip
 
 
@@ -55,16 +76,19 @@ FMAXSHARE = declare(
     numpy="(lambda s, t: np.where(np.isnan(t), 1.0, np.where(np.isnan(s), 0.0,"
     " (1 + np.sign(s - t)) / 2)))",
     reason="piecewise constant: which operand the maximum takes",
+    enclosure=EXACT,
 )  # fmt: skip
 FMAX = declare(
     "fmax", np.fmax, lambda y, x, z: apply(FMAXSHARE, x, z),
     lambda y, x, z: apply(FMAXSHARE, z, x), domains=_PLAIN, smooth=False,
     source="a NaN is passed over and gets nothing; at ties each operand gets half",
+    enclosure=EXACT,
 )  # fmt: skip
 FMIN = declare(
     "fmin", np.fmin, lambda y, x, z: apply(FMAXSHARE, neg(x), neg(z)),
     lambda y, x, z: apply(FMAXSHARE, neg(z), neg(x)), domains=_PLAIN, smooth=False,
     source="a NaN is passed over and gets nothing; at ties each operand gets half",
+    enclosure=EXACT,
 )  # fmt: skip
 
 
@@ -80,6 +104,7 @@ CLIP = declare(
     lambda y, x, low, high: apply(STEP, sub(apply(MAXIMUM, x, low), high)),
     domains=(Domain(), Domain(-1.5, 0.0), Domain(0.0, 1.5)), smooth=False, ufuncs=(np.clip,),
     source="min(max(x, low), high); on a bound the derivative is x's: 1 in x, 0 in the bound",
+    enclosure=EXACT,
 )  # fmt: skip
 
 # ---------------------------------------------------------------- logarithms of sums, powers
@@ -88,6 +113,7 @@ LOGADDEXP = declare(
     "logaddexp", np.logaddexp, lambda y, x, z: apply(SIGMOID, sub(x, z)),
     lambda y, x, z: apply(SIGMOID, sub(z, x)), domains=_PLAIN,
     source="log(exp x + exp z), never overflowing; the partials are softmax of two",
+    enclosure=cancelling(MONOTONE),
 )  # fmt: skip
 
 
@@ -99,6 +125,7 @@ LOGADDEXP2 = declare(
     "logaddexp2", np.logaddexp2, lambda y, x, z: apply(SIGMOID, mul(_log2(), sub(x, z))),
     lambda y, x, z: apply(SIGMOID, mul(_log2(), sub(z, x))),
     domains=_PLAIN, source="log₂(2ˣ + 2ᶻ), never overflowing",
+    enclosure=cancelling(MONOTONE),
 )  # fmt: skip
 XLOGY = declare(
     "xlogy", special.xlogy, lambda y, x, z: apply(LOG, z), lambda y, x, z: mul(x, power(z, -1)),
@@ -107,6 +134,7 @@ XLOGY = declare(
         power_log(1, *x.operands) if x.primitive is POW and x.operands[0] == z else None
     ),
     source="x log z, 0 where x = 0",
+    enclosure=Extremes(low=(-inf, 0.0)),
 )  # fmt: skip
 
 
@@ -144,11 +172,41 @@ def _power_log_slope(y: Expr, x: Expr, z: Expr) -> Expr:
     return add([first, power_log(order - 1, x, lower)], [1, order])
 
 
+_POSITIVE_BASE = Extremes(low=(0.0,))
+
+
+def _enclosed_power(node: Expr, x: Interval, z: Interval) -> Interval:
+    """Monotone in each operand for x ≥ 0; for x < 0 whole exponents only."""
+    found = _POSITIVE_BASE(node, x, z)
+    whole = (z.lower == z.upper) & (z.lower == np.floor(z.lower))
+    pole = whole & (z.lower < 0) & (x.lower <= 0) & (x.upper >= 0)
+    with np.errstate(all="ignore"):
+        least = np.clip(0.0, x.lower, x.upper)
+        ends = [np.power(a, z.lower) for a in (x.lower, x.upper, least)]
+    negative = widened(reduce(np.minimum, ends), reduce(np.maximum, ends), 4 * EPS)
+    use = whole & (x.lower < 0)
+    both = Interval(
+        np.where(use, negative.lower, found.lower), np.where(use, negative.upper, found.upper)
+    )
+    return blanked(both, pole & use)
+
+
+def _enclosed_power_log(node: Expr, x: Interval, z: Interval) -> Interval:
+    """xᶻ times a power of log x, each enclosed apart."""
+    order = node.param("order")
+    with np.errstate(all="ignore"):
+        ends = [np.power(a, b) for a in (x.lower, x.upper) for b in (z.lower, z.upper)]
+        logs = widened(np.log(x.lower), np.log(x.upper), 4 * EPS)
+    powers = widened(reduce(np.minimum, ends), reduce(np.maximum, ends), 4 * EPS)
+    return blanked(reduce(times, [logs] * order, powers), ~(x.lower > 0))
+
+
 POWLOG = declare(
     "powlog", _power_log, _power_log_slope,
     lambda y, x, z: power_log(y.param("order") + 1, x, z), parameters=("order",),
     notation=_power_log_notation, domains=(Domain(0.3, 2.0), Domain(-2.0, 2.0)),
     source="xᶻ logⁿ x, the n-th derivative of xᶻ in z; 0 where x = 0 < z",
+    enclosure=_enclosed_power_log,
 )  # fmt: skip
 POW = declare(
     "pow", np.power,
@@ -157,6 +215,7 @@ POW = declare(
     notation=Notation("{0:a} .^ {1:a}", "{0:a}^{1:a}", "{0:a}^{{{1}}}", "{0:a} ** {1:a}", "power"),
     domains=(Domain(0.3, 2.0), Domain(-2.0, 2.0)), ufuncs=(np.power, np.float_power),
     source="x^z; its derivatives in z are 0 where x = 0 < z",
+    enclosure=_enclosed_power,
 )  # fmt: skip
 
 
@@ -176,18 +235,54 @@ def _over_square(y: Expr, x: Expr, z: Expr) -> Expr:
     return mul(y, power(add([power(x, 2), power(z, 2)]), -1))
 
 
+def _enclosed_angle(node: Expr, x: Interval, z: Interval) -> Interval:
+    """Monotone in each operand off the half-line x = 0, z ≤ 0, at which the angle jumps."""
+    found = MONOTONE(node, x, z)
+    cut = (x.lower <= 0) & (x.upper >= 0) & (z.lower <= 0)
+    return clipped(
+        Interval(np.where(cut, -4.0, found.lower), np.where(cut, 4.0, found.upper)), -_PI, _PI
+    )
+
+
+_PI = float(np.nextafter(pi, 4))
 ARCTAN2 = declare(
     "arctan2", np.arctan2, lambda y, x, z: _over_square(z, x, z),
     lambda y, x, z: _over_square(neg(x), x, z), domains=_PLAIN,
     source="the angle of (z, x); not differentiable at the origin (NaN)",
+    enclosure=_enclosed_angle,
 )  # fmt: skip
 HYPOT = declare(
     "hypot", np.hypot, lambda y, x, z: mul(x, safe_power(y, -1)),
     lambda y, x, z: mul(z, safe_power(y, -1)), domains=_PLAIN,
     source="√(x² + z²) without overflow; subgradient 0 at the origin",
+    enclosure=Extremes(turns=((0.0,), (0.0,))),
 )  # fmt: skip
 
 # ---------------------------------------------------------------- signs and remainders
+
+
+def _enclosed_quotient(node: Expr, x: Interval, z: Interval) -> Interval:
+    """The whole numbers between those at the corners; unbounded if z may be 0."""
+    return blanked(EXACT(node, x, z), (z.lower <= 0) & (z.upper >= 0))
+
+
+def _enclosed_remainder(node: Expr, x: Interval, z: Interval) -> Interval:
+    """x − q z where the whole number q is certain, else all that a remainder can be."""
+    same_sign_as_x = node.primitive is FMOD
+    crossing = (z.lower <= 0) & (z.upper >= 0)
+    divisor = Interval(np.where(crossing, 1.0, z.lower), np.where(crossing, 1.0, z.upper))
+    cut = np.trunc if same_sign_as_x else np.floor
+    with np.errstate(all="ignore"):
+        ends = [a / b for a in (x.lower, x.upper) for b in (divisor.lower, divisor.upper)]
+        loose = widened(reduce(np.minimum, ends), reduce(np.maximum, ends), 4 * EPS)
+        low, high = cut(loose.lower), cut(loose.upper)
+    certain = (low == high) & np.isfinite(low)
+    exact = minus(x, times(point(np.where(certain, low, 0.0)), z))
+    size, leads = z.magnitude, x if same_sign_as_x else z
+    lower, upper = np.where(leads.lower < 0, -size, 0.0), np.where(leads.upper > 0, size, 0.0)
+    found = Interval(np.where(certain, exact.lower, lower), np.where(certain, exact.upper, upper))
+    return clipped(blanked(found, crossing), lower, upper)
+
 
 COPYSIGN = declare(
     "copysign", np.copysign,
@@ -195,21 +290,25 @@ COPYSIGN = declare(
     Constant("the sign is piecewise constant"),
     domains=_PLAIN, smooth=False,
     source="|x| with the sign of z; subgradient 0 where x = 0",
+    enclosure=Extremes(turns=((0.0,),), relative=0),
 )  # fmt: skip
 HEAVISIDE = declare(
     "heaviside", np.heaviside, Constant("a step is flat on both sides"),
     lambda y, x, z: one_minus_square(apply(SIGN, x)),
     domains=_PLAIN, smooth=False, source="0, z or 1 as x is negative, 0 or positive",
+    enclosure=Extremes(turns=((0.0,),), relative=0),
 )  # fmt: skip
 FLOOR_DIVIDE = declare(
     "floor_divide", np.floor_divide, domains=(Domain(0.4, 2.0), Domain(0.4, 2.0)),
     smooth=False, reason="piecewise constant: a whole number",
+    enclosure=_enclosed_quotient,
 )  # fmt: skip
 REMAINDER = declare(
     "remainder", np.remainder, lambda y, x, z: ones_like(x),
     lambda y, x, z: neg(apply(FLOOR_DIVIDE, x, z)),
     domains=(Domain(0.4, 2.0), Domain(0.4, 2.0)), smooth=False,
     source="x − ⌊x/z⌋ z, with the sign of z; at a jump the derivative to its right in x",
+    enclosure=_enclosed_remainder,
 )  # fmt: skip
 
 
@@ -224,6 +323,7 @@ FMOD = declare(
     lambda y, x, z: neg(_truncated_quotient(x, z)),
     domains=(Domain(0.4, 2.0), Domain(0.4, 2.0)), smooth=False,
     source="x − trunc(x/z) z, with the sign of x",
+    enclosure=_enclosed_remainder,
 )  # fmt: skip
 
 # ---------------------------------------------------------------- entropies and robust losses
@@ -233,25 +333,47 @@ XLOG1PY = declare(
     lambda y, x, z: mul(x, power(plus_one(z), -1)),
     domains=(Domain(0.2, 2.0), Domain(-0.7, 2.0)),
     source="x log(1 + z), 0 where x = 0",
+    enclosure=Extremes(low=(-inf, -1.0)),
 )  # fmt: skip
+def _enclosed_entropy(node: Expr, x: Interval, z: Interval) -> Interval:
+    """Decreasing in z; in x it is least, −z/e, where x = z/e."""
+    found = _FROM_ZERO(node, x, z)
+    turning = (x.lower <= z.upper / e * 1.0001) & (x.upper >= z.lower / e * 0.9999)
+    least = Interval(-z.upper * (1 + 4 * EPS) / e, found.upper)
+    return hull([found, Interval(np.where(turning, least.lower, found.lower), found.upper)])
+
+
+def _enclosed_divergence(node: Expr, x: Interval, z: Interval) -> Interval:
+    """Least, 0, where x = z, and monotone on either side in each operand."""
+    found = _FROM_ZERO(node, x, z)
+    with np.errstate(all="ignore"):
+        found = widened(found.lower, found.upper, 0.0, 8 * EPS * (x.magnitude + z.magnitude))
+    meeting = (x.lower <= z.upper) & (x.upper >= z.lower)
+    return Interval(np.where(meeting, 0.0, np.maximum(found.lower, 0.0)), found.upper)
+
+
+_FROM_ZERO = Extremes(low=(0.0, 0.0), relative=16 * EPS)
 REL_ENTR = declare(
     "rel_entr", special.rel_entr,
     lambda y, x, z: plus_one(apply(LOG, mul(x, power(z, -1)))),
     lambda y, x, z: neg(mul(x, power(z, -1))),
     domains=(Domain(0.2, 2.0), Domain(0.2, 2.0)),
     source="x log(x/z), 0 where x = 0; its slope in x there is −∞",
+    enclosure=_enclosed_entropy,
 )  # fmt: skip
 KL_DIV = declare(
     "kl_div", special.kl_div, lambda y, x, z: apply(LOG, mul(x, power(z, -1))),
     lambda y, x, z: one_minus(mul(x, power(z, -1))),
     domains=(Domain(0.2, 2.0), Domain(0.2, 2.0)),
     source="x log(x/z) − x + z; its slope in x at x = 0 is −∞",
+    enclosure=_enclosed_divergence,
 )  # fmt: skip
 HUBER = declare(
     "huber", special.huber, lambda y, d, r: apply(RELU, sub(apply(ABS, r), d)),
     lambda y, d, r: apply(CLIP, r, neg(d), d),
     domains=(Domain(0.6, 1.4), Domain()), smooth=False,
     source="Huber 1964: r²/2 to |r| = d, then the tangent",
+    enclosure=Extremes(turns=((), (0.0,)), low=(0.0,), relative=16 * EPS),
 )  # fmt: skip
 
 
@@ -270,4 +392,5 @@ PSEUDO_HUBER = declare(
     "pseudo_huber", special.pseudo_huber, _pseudo_huber_in_scale,
     lambda y, d, r: mul(r, power(plus_one(_squared_ratio(d, r)), -HALF)),
     domains=(Domain(0.5, 2.0), Domain()), source="d²(√(1 + (r/d)²) − 1), d > 0",
+    enclosure=cancelling(Extremes(turns=((), (0.0,)), low=(0.0,)), 2),
 )  # fmt: skip

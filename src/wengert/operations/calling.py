@@ -9,6 +9,7 @@ import numpy as np
 
 from wengert.expr import Expr, Params
 from wengert.operations.apply import same_shape
+from wengert.operations.enclosing import unchanged
 from wengert.primitive import (
     Constant,
     Multilinear,
@@ -107,5 +108,6 @@ STOP = register(
         ),
         elementwise=True,
         smooth=False,
+        enclosure=unchanged,
     )
 )

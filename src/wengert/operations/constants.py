@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from wengert.expr import Expr, make
+from wengert.operations.enclosing import constant
 from wengert.primitive import Constant, Notation, Primitive, register
 
 _VALUES = {"pi": math.pi}
@@ -20,6 +21,7 @@ CONSTANT = register(
         parameters=("name",),
         positive=lambda node: True,
         domains=(),
+        enclosure=constant,
     )
 )
 

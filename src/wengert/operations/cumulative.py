@@ -10,6 +10,7 @@ from wengert.errors import ShapeError
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract
 from wengert.operations.apply import apply
+from wengert.operations.enclosing import added_up
 from wengert.operations.structure import contraction_params, is_contraction, is_zero, zeros
 from wengert.operations.trailing import float_out, move_axis
 from wengert.primitive import Linear, Notation, Primitive, Sample, register
@@ -90,5 +91,6 @@ CUMSUM = register(
         ),
         source="y_i = Σ_{j ≤ i} x_j: a linear map, whose transpose sums from the other end",
         rule="cumulative sum: the derivatives are summed as the entries are",
+        enclosure=added_up,
     )
 )

@@ -14,11 +14,13 @@ from wengert.expr import Expr
 from wengert.operations.algebra import add, power
 from wengert.operations.apply import same_shape
 from wengert.operations.build import ones_like, sub
+from wengert.operations.enclosing import Enclosure
 from wengert.operations.structure import constant_like, constant_value
 from wengert.primitive import (
     ByCoefficient,
     Constant,
     Domain,
+    Kink,
     Notation,
     Partials,
     Primitive,
@@ -53,6 +55,9 @@ def declare(
     power_rule: Callable[[Expr, Fraction], Expr | None] | None = None,
     as_power: Callable[[Expr], tuple[Expr, Fraction]] | None = None,
     series: ByCoefficient | None = None,
+    enclosure: Enclosure | None = None,
+    bounds: Enclosure | None = None,
+    kinks: Callable[[Expr], tuple[Kink, ...]] | None = None,
     reason: str = "piecewise constant",
     source: str = "",
 ) -> Primitive:
@@ -88,7 +93,7 @@ def declare(
         ``rewrite(*operands)``: a simpler node or None, of a function without parameters.
     into : callable, optional
         ``into(out, *params, *arrays)``: evaluate into an array; by default the ufunc's ``out``.
-    positive, smooth, shared, power_rule, as_power, series, source
+    positive, smooth, shared, power_rule, as_power, series, enclosure, bounds, kinks, source
         As :class:`wengert.primitive.Primitive` has them.
     reason : str
         Why the derivative is zero, if there are no partials.
@@ -137,6 +142,9 @@ def declare(
             smooth=smooth,
             power_rule=power_rule,
             as_power=as_power,
+            enclosure=enclosure,
+            bounds=bounds,
+            kinks=kinks,
             ufuncs=ufuncs,
             source=source,
         )

@@ -14,6 +14,8 @@ import numpy as np
 from wengert.errors import DomainError, ShapeError
 from wengert.expr import Expr, Params, make
 from wengert.operations.apply import apply, same_shape
+from wengert.operations.enclosing import EXACT, Enclosure, always, blanked, moved
+from wengert.operations.intervals import Interval, point
 from wengert.operations.structure import constant_like, constant_value
 from wengert.primitive import Constant, Domain, Notation, Primitive, Sample, register
 from wengert.shapes import Shape, format_shape
@@ -78,6 +80,7 @@ def _declare_table(name: str, dtype: str, sample: Any) -> Primitive:
             domains=(),
             samples=(Sample((), (Table(sample),)),),
             smooth=False,
+            enclosure=lambda node: point(node.params[0].array),
             source="values that are known in advance",
             dtype=dtype,
         )
@@ -131,6 +134,7 @@ def _discrete(
     zero_at_zero: bool = False,
     involution: bool = False,
     source: str = "",
+    enclosure: Enclosure = EXACT,
 ) -> Primitive:
     """An elementwise function whose derivative is zero, folded where its operands are known."""
 
@@ -165,6 +169,7 @@ def _discrete(
             rewrite=rewrite,
             domains=domains,
             smooth=False,
+            enclosure=enclosure,
             ufuncs=ufuncs,
             source=source,
             dtype=dtype,
@@ -204,6 +209,30 @@ _COMPARISONS = {
     "equal": ("==", "=", "="),
     "not_equal": ("!=", r"\ne", "≠"),
 }
+
+
+def _never_equal(x: Interval, z: Interval) -> Any:
+    return (x.lower > z.upper) | (x.upper < z.lower)
+
+
+def _always_equal(x: Interval, z: Interval) -> Any:
+    return (x.lower == x.upper) & (z.lower == z.upper) & (x.lower == z.lower)
+
+
+_COMPARED: dict[str, Callable[[Interval, Interval], Interval]] = {
+    "less": lambda x, z: Interval(x.upper < z.lower, x.lower < z.upper),
+    "less_equal": lambda x, z: Interval(x.upper <= z.lower, x.lower <= z.upper),
+    "greater": lambda x, z: Interval(x.lower > z.upper, x.upper > z.lower),
+    "greater_equal": lambda x, z: Interval(x.lower >= z.upper, x.upper >= z.lower),
+    "equal": lambda x, z: Interval(_always_equal(x, z), ~_never_equal(x, z)),
+    "not_equal": lambda x, z: Interval(_never_equal(x, z), ~_always_equal(x, z)),
+}
+
+
+def _enclosed_comparison(name: str) -> Enclosure:
+    return lambda node, x, z: _COMPARED[name](x, z)
+
+
 COMPARISONS = {
     name: _discrete(
         name,
@@ -213,15 +242,20 @@ COMPARISONS = {
         _bracketed(sign, latex, sign, unicode),
         ufuncs=(getattr(np, name),),
         source="IEEE 754: a comparison with NaN is false, but for ≠",
+        enclosure=_enclosed_comparison(name),
     )
     for name, (sign, latex, unicode) in _COMPARISONS.items()
 }
 TESTS = {
     name: _discrete(
         name, getattr(np, name), (Domain(),), "bool", Notation.function(name),
-        ufuncs=(getattr(np, name),), source="IEEE 754",
+        ufuncs=(getattr(np, name),), source="IEEE 754", enclosure=enclosure,
     )
-    for name in ("isnan", "isfinite", "isinf", "signbit")
+    for name, enclosure in (
+        ("isnan", always(False, False)), ("isfinite", always(True, True)),
+        ("isinf", always(False, False)),
+        ("signbit", lambda node, x: Interval(x.upper < 0, x.lower <= 0)),
+    )
 }  # fmt: skip
 
 # ---------------------------------------------------------------- truth values
@@ -259,6 +293,18 @@ def _divided(function: Callable[..., Any]) -> Callable[..., Any]:
     return evaluate
 
 
+def _enclosed_integer_quotient(node: Expr, x: Interval, z: Interval) -> Interval:
+    crossing = (z.lower <= 0) & (z.upper >= 0)
+    nonzero = Interval(np.where(crossing, 1, z.lower), np.where(crossing, 1, z.upper))
+    return blanked(EXACT(node, x, nonzero), crossing)
+
+
+def _enclosed_modulus(node: Expr, x: Interval, z: Interval) -> Interval:
+    if x.certain and z.certain:
+        return EXACT(node, x, z)
+    return Interval(np.minimum(z.lower + 1, 0), np.maximum(z.upper - 1, 0))
+
+
 _ARITHMETIC: dict[str, tuple[Callable[..., Any], str, str]] = {
     "int_add": (np.add, "+", "+"),
     "int_sub": (np.subtract, "-", "-"),
@@ -270,6 +316,9 @@ ARITHMETIC = {
     name: _discrete(
         name, evaluate, (_INDEX, _INDEX), "int", _bracketed(sign, latex, sign),
         source="64-bit integers",
+        enclosure={
+            "int_floor_divide": _enclosed_integer_quotient, "int_mod": _enclosed_modulus,
+        }.get(name, EXACT),
     )
     for name, (evaluate, sign, latex) in _ARITHMETIC.items()
 }  # fmt: skip
@@ -339,6 +388,7 @@ AS_REAL = register(
         rewrite=_reals,
         domains=(_MASK,),
         smooth=False,
+        enclosure=moved,
         source="Iverson bracket: 1 where true, 0 where false",
     )
 )
@@ -384,6 +434,7 @@ def _declare_reduction(name: str, reduce: Callable[..., Any], dtype: str, code: 
             domains=(_MASK,),
             samples=(Sample(((3,),), (1,)), Sample(((2, 2),), (1,)), Sample(((2, 2),), (2,))),
             smooth=False,
+            enclosure=moved,
             source="logic of truth values",
             dtype=dtype,
         )

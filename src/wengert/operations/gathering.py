@@ -18,6 +18,8 @@ from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract
 from wengert.operations.apply import apply
 from wengert.operations.discrete import arange, int_array, known_values
+from wengert.operations.enclosing import added_up, moved
+from wengert.operations.intervals import Interval
 from wengert.operations.structure import contraction_params, is_contraction, is_zero, zeros
 from wengert.operations.trailing import (
     float_out,
@@ -316,6 +318,21 @@ def _notation_of_take(node: Expr) -> Notation:
     return Notation(code, code, rf"{{0:a}}_{{{{{places}}}}}", code)
 
 
+def _enclosed_take(node: Expr, x: Interval, *indices: Interval) -> Interval:
+    """Of indices that are not known, the bounds of all entries."""
+    if all(i.certain for i in indices):
+        return moved(node, x, *indices)
+    cut = x.lower.ndim - node.params[0]
+    axes = tuple(range(cut, cut + len(indices)))
+    inner = len(node.shape) - (x.lower.ndim - len(indices))
+    place = (*(slice(None),) * cut, *(None,) * inner)
+    shape = concrete(node.shape)
+    return Interval(
+        np.broadcast_to(x.lower.min(axis=axes)[place], shape),
+        np.broadcast_to(x.upper.max(axis=axes)[place], shape),
+    )
+
+
 TAKE = register(
     Primitive(
         "take",
@@ -346,6 +363,7 @@ TAKE = register(
         ),
         rule="indexing: the entries move, and their derivatives with them",
         dtype="same",
+        enclosure=_enclosed_take,
     )
 )
 
@@ -472,6 +490,7 @@ SCATTER = register(
         source="the transpose of taking entries",
         route=lambda node, k: _back(_route(node.operands[1:], node.params[0])),
         rule="scattering: the entries move, and their derivatives with them",
+        enclosure=added_up,
     )
 )
 
@@ -522,6 +541,17 @@ def batch_along(node: Expr, operands: tuple[Expr, ...], batched: tuple[bool, ...
     return apply(node.primitive, x, index, **params)
 
 
+def _enclosed_take_along(node: Expr, x: Interval, index: Interval) -> Interval:
+    """Of indices that are not known, the bounds of all entries along the axis."""
+    if index.certain:
+        return moved(node, x, index)
+    shape = concrete(node.shape)
+    return Interval(
+        np.broadcast_to(x.lower.min(axis=-1, keepdims=True), shape),
+        np.broadcast_to(x.upper.max(axis=-1, keepdims=True), shape),
+    )
+
+
 TAKE_ALONG = register(
     Primitive(
         "take_along",
@@ -554,6 +584,7 @@ TAKE_ALONG = register(
         route=lambda node, k: _route_along(node.operands[1], node.operands[0].shape[-1]),
         rule="indexing: the entries move, and their derivatives with them",
         dtype="same",
+        enclosure=_enclosed_take_along,
     )
 )
 
@@ -619,5 +650,6 @@ SCATTER_ALONG = register(
         source="the transpose of taking entries along an axis",
         route=lambda node, k: _back(_route_along(node.operands[1], node.params[0])),
         rule="scattering: the entries move, and their derivatives with them",
+        enclosure=added_up,
     )
 )

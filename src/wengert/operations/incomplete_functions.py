@@ -10,7 +10,7 @@ beta function), in which it decays like an exponential at the least; a double ex
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import comb
+from math import comb, inf
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from wengert.operations.apply import apply
 from wengert.operations.binary_functions import XLOG1PY, XLOGY
 from wengert.operations.build import divide, mul, neg, ones_like, sub
 from wengert.operations.declare import declare
+from wengert.operations.enclosing import Extremes
 from wengert.operations.scalar_functions import EXP
 from wengert.operations.special_functions import BETALN, DIGAMMA, GAMMALN, polygamma
 from wengert.primitive import Domain, Notation, Sample
@@ -231,6 +232,15 @@ def _by_shapes(k: int, a: Expr, b: Expr, x: Expr) -> Expr:
 # ---------------------------------------------------------------- declarations
 
 _SHAPE = Domain(0.6, 3.0)
+# Monotone in each operand; DLMF 8.2, 8.17.
+_PROBABILITY = Extremes(low=(0.0, 0.0), within=(0.0, 1.0), relative=1e-11)
+_BETA_PROBABILITY = Extremes(
+    low=(0.0,) * 3, high=(inf, inf, 1.0), within=(0.0, 1.0), relative=1e-11
+)
+_QUANTILE = Extremes(low=(0.0, 0.0), high=(inf, 1.0), within=(0.0, inf), relative=1e-9)
+_BETA_QUANTILE = Extremes(
+    low=(0.0,) * 3, high=(inf, inf, 1.0), within=(0.0, 1.0), relative=1e-9
+)
 _ORDERS = ((1, 0), (0, 1), (1, 1), (2, 0))
 DGAMMAINC = declare(
     "dgammainc", _gamma_slope, _gamma_order, _gamma_density_slope, parameters=("order",),
@@ -256,34 +266,40 @@ GAMMAINC = declare(
     "gammainc", special.gammainc, lambda y, a, x: _by_shape(a, x),
     lambda y, a, x: _gamma_density(a, x),
     latex="P", domains=(_SHAPE, Domain(0.3, 4.0)), source="DLMF 8.2: γ(a, x)/Γ(a)",
+    enclosure=_PROBABILITY,
 )  # fmt: skip
 GAMMAINCC = declare(
     "gammaincc", special.gammaincc, lambda y, a, x: neg(_by_shape(a, x)),
     lambda y, a, x: neg(_gamma_density(a, x)), latex="Q", domains=(_SHAPE, Domain(0.3, 4.0)),
     source="DLMF 8.2: Γ(a, x)/Γ(a)",
+    enclosure=_PROBABILITY,
 )  # fmt: skip
 GAMMAINCINV = declare(
     "gammaincinv", special.gammaincinv,
     lambda y, a, p: neg(divide(_by_shape(a, y), _gamma_density(a, y))),
     lambda y, a, p: power(_gamma_density(a, y), -1), latex="P^{-1}",
     domains=(_SHAPE, Domain(0.1, 0.9)), source="the inverse of P(a, x) in x",
+    enclosure=_QUANTILE,
 )  # fmt: skip
 GAMMAINCCINV = declare(
     "gammainccinv", special.gammainccinv,
     lambda y, a, p: neg(divide(_by_shape(a, y), _gamma_density(a, y))),
     lambda y, a, p: neg(power(_gamma_density(a, y), -1)), latex="Q^{-1}",
     domains=(_SHAPE, Domain(0.1, 0.9)), source="the inverse of Q(a, x) in x",
+    enclosure=_QUANTILE,
 )  # fmt: skip
 BETAINC = declare(
     "betainc", special.betainc, lambda y, a, b, x: _by_shapes(0, a, b, x),
     lambda y, a, b, x: _by_shapes(1, a, b, x), lambda y, a, b, x: _beta_density(a, b, x),
     latex="I", domains=(_SHAPE, _SHAPE, Domain(0.1, 0.9)), source="DLMF 8.17: I_x(a, b)",
+    enclosure=_BETA_PROBABILITY,
 )  # fmt: skip
 BETAINCC = declare(
     "betaincc", special.betaincc, lambda y, a, b, x: neg(_by_shapes(0, a, b, x)),
     lambda y, a, b, x: neg(_by_shapes(1, a, b, x)),
     lambda y, a, b, x: neg(_beta_density(a, b, x)),
     domains=(_SHAPE, _SHAPE, Domain(0.1, 0.9)), source="DLMF 8.17: 1 − I_x(a, b)",
+    enclosure=_BETA_PROBABILITY,
 )  # fmt: skip
 BETAINCINV = declare(
     "betaincinv", special.betaincinv,
@@ -291,4 +307,5 @@ BETAINCINV = declare(
     lambda y, a, b, p: neg(divide(_by_shapes(1, a, b, y), _beta_density(a, b, y))),
     lambda y, a, b, p: power(_beta_density(a, b, y), -1), latex="I^{-1}",
     domains=(_SHAPE, _SHAPE, Domain(0.1, 0.9)), source="the inverse of I_x(a, b) in x",
+    enclosure=_BETA_QUANTILE,
 )  # fmt: skip

@@ -19,6 +19,7 @@ from wengert.expr import Expr, Params
 from wengert.operations.algebra import add, contract, scale
 from wengert.operations.apply import apply
 from wengert.operations.discrete import int_array
+from wengert.operations.enclosing import moved
 from wengert.operations.places import (
     Spec,
     Specs,
@@ -325,6 +326,7 @@ SLICE = register(
         route=_route_of_slice,
         rule="slice: the entries move, and their derivatives with them",
         dtype="same",
+        enclosure=moved,
     )
 )
 
@@ -540,5 +542,6 @@ EMBED = register(
         summed=_sum_of_embeddings,
         rule="embedding: the entries move, and their derivatives with them",
         dtype="same",
+        enclosure=moved,
     )
 )

@@ -15,6 +15,7 @@ import numpy as np
 from wengert.errors import ShapeError
 from wengert.expr import Expr, Params
 from wengert.operations.apply import apply
+from wengert.operations.enclosing import joined
 from wengert.operations.indexing import EMBED, SLICE, route_of_embedding
 from wengert.operations.places import Spec, Specs, kept_axes, padded, places_of, spec_for
 from wengert.operations.structure import FEW_PARTS, constant_like, constant_value, is_zero, zeros
@@ -329,5 +330,6 @@ CONCATENATE = register(
         route=lambda node, k: route_of_embedding(_place(node, k), node.shape[node.params[0] :]),
         rule="concatenation: each part's derivative in its place",
         dtype="same",
+        enclosure=joined,
     )
 )

@@ -17,6 +17,7 @@ from wengert.errors import ShapeError
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import add, contract
 from wengert.operations.apply import apply
+from wengert.operations.enclosing import moved
 from wengert.operations.indexing import embed
 from wengert.operations.structure import (
     coefficients_of,
@@ -233,6 +234,7 @@ def _declare_triangle(name: str, keep: Callable[..., Any], sense: Callable[..., 
             ),
             source="a projection on the matrices that are zero elsewhere, hence its own transpose",
             rule="a part of the entries is linear: the same part of their derivatives",
+            enclosure=moved,
         )
     )
     return primitive

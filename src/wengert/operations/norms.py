@@ -14,6 +14,7 @@ from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract, power
 from wengert.operations.apply import apply
 from wengert.operations.build import sum_
+from wengert.operations.enclosing import by_magnitude
 from wengert.operations.reductions import (
     MAX,
     MIN,
@@ -149,6 +150,7 @@ PNORM = register(
             "np.sum(np.abs({0}) ** ({order}), axis=-1) ** (1 / ({order}))",
         ),
         parameters=("order",),
+        enclosure=by_magnitude,
         domains=(Domain(boundary=(0.0,)),),
         samples=(
             *(Sample(((3,),), (Fraction(p),)) for p in (3, -1, Fraction(3, 2), Fraction(1, 2))),

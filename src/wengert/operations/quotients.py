@@ -8,8 +8,9 @@ z = 0; close to it the integral q_k = ∫ tᵏ f⁽ᵏ⁾(z t) dt is taken by Ga
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
-from math import factorial
+from math import factorial, inf
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +20,8 @@ from wengert.expr import Expr
 from wengert.operations.apply import apply
 from wengert.operations.build import neg
 from wengert.operations.declare import declare, in_double, ordered
+from wengert.operations.enclosing import CROSSING, SPECIAL, Enclosure, always
+from wengert.operations.intervals import Interval
 from wengert.primitive import Domain
 
 Array = Any
@@ -53,7 +56,8 @@ def _derivative(
 
 
 def _family(name: str, evaluate: Callable[[int, Array], Array], numpy: str, latex: str,
-            domain: Domain, source: str) -> Callable[[int, Expr], Expr]:  # fmt: skip
+            domain: Domain, source: str, enclosure: Enclosure | None = None,
+            bounds: Enclosure | None = None) -> Callable[[int, Expr], Expr]:  # fmt: skip
     """Declare the derivatives of a quotient; returns the node of one order (at least 1)."""
 
     def derivative(order: int, x: Expr) -> Expr:
@@ -67,6 +71,8 @@ def _family(name: str, evaluate: Callable[[int, Array], Array], numpy: str, late
         notation=ordered(f"d{name}", numpy, latex),
         domains=(domain,),
         source=source,
+        enclosure=enclosure,
+        bounds=bounds,
     )
     return derivative
 
@@ -87,16 +93,25 @@ def _sinc(order: int, x: Array) -> Array:
     return np.pi**order * slope
 
 
+def _bounded_sinc(node: Expr, x: Interval) -> Interval:
+    """|∫₀¹ (πt)ᵏ cos(...) dt| ≤ πᵏ/(k + 1)."""
+    (order,) = node.params
+    bound = 1.001 * np.pi**order / (order + 1)
+    return always(-bound, bound)(node, x)
+
+
 _dsinc = _family(
     "sinc", _sinc,
     "(np.pi**{order} * (1j**{order} * special.hyp1f1({order} + 1, {order} + 2,"
     " 1j * np.pi * {0})).real / ({order} + 1))",
     r"\operatorname{dsinc}", Domain(boundary=(0.0,)), "∫₀¹ (πt)ᵏ cos(πxt + kπ/2) dt",
+    bounds=_bounded_sinc,
 )  # fmt: skip
 SINC = declare(
     "sinc", lambda x: np.asarray(np.sinc(x)).astype(x.dtype)[()], lambda y, x: _dsinc(1, x),
     at_zero=1, ufuncs=(np.sinc,), domains=(Domain(boundary=(0.0, 1e-12, 0.9)),),
     source="sin(πx)/(πx), 1 at 0",
+    bounds=always(-0.2172337, 1.0),
 )  # fmt: skip
 
 # ---------------------------------------------------------------- (exp(x) − 1)/x
@@ -114,10 +129,12 @@ def _exprel(order: int, x: Array) -> Array:
 _dexprel = _family(
     "exprel", _exprel, "(special.hyp1f1({order} + 1, {order} + 2, {0}) / ({order} + 1))",
     r"\operatorname{dexprel}", Domain(boundary=(0.0, 20.0, -20.0)), "∫₀¹ tᵏ exp(xt) dt",
+    enclosure=SPECIAL,
 )  # fmt: skip
 EXPREL = declare(
     "exprel", special.exprel, lambda y, x: _dexprel(1, x), at_zero=1, positive=True,
     domains=(Domain(boundary=(0.0, 1e-12, 20.0, -20.0)),), source="(exp(x) − 1)/x, 1 at 0",
+    enclosure=replace(SPECIAL, within=(0.0, inf)),
 )  # fmt: skip
 
 
@@ -148,7 +165,7 @@ _dlogratio = _family(
     "((-1)**{order} * special.gamma({order} + 1) / ({order} + 1)"
     " * special.hyp2f1({order} + 1, {order} + 1, {order} + 2, 1 - {0}))",
     r"\operatorname{dlogratio}", Domain(0.3, 3.0, boundary=(1.0,)),
-    "(−1)ᵏ k! ∫₀¹ tᵏ (1 + (x − 1)t)⁻ᵏ⁻¹ dt",
+    "(−1)ᵏ k! ∫₀¹ tᵏ (1 + (x − 1)t)⁻ᵏ⁻¹ dt", enclosure=SPECIAL.on(0.0),
 )  # fmt: skip
 LOGRATIO = declare(
     "logratio", in_double(lambda x: _logratio(0, x).reshape(x.shape)),
@@ -156,9 +173,11 @@ LOGRATIO = declare(
     domains=(Domain(0.3, 3.0, boundary=(1.0, 0.1, 5.0)),),
     numpy="(lambda t: np.where(t == 1, 1.0, np.log(t) / np.where(t == 1, 1, t - 1)))",
     source="log(x)/(x − 1), 1 at 1",
+    enclosure=SPECIAL.on(0.0),
 )  # fmt: skip
 SPENCE = declare(
     "spence", special.spence, lambda y, x: neg(apply(LOGRATIO, x)),
     domains=(Domain(0.3, 3.0, boundary=(1.0,)),),
     source="AS 27.7: the dilogarithm ∫₁ˣ log(t)/(1 − t) dt",
+    enclosure=CROSSING.on(0.0),
 )  # fmt: skip

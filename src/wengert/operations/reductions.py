@@ -24,6 +24,8 @@ from wengert.operations.build import sub, sum_
 from wengert.operations.curves import Curve, degree_of, extended, multiply
 from wengert.operations.indexing import slice_
 from wengert.operations.joining import concatenate
+from wengert.operations.enclosing import always, by_magnitude, moved, whole_of
+from wengert.operations.intervals import EPS, Interval, clipped, multiplied, widened
 from wengert.operations.scalar_functions import SIGN
 from wengert.operations.short_axes import largest_along, sums_along
 from wengert.operations.structural import (
@@ -96,6 +98,58 @@ def _named(name: str, unicode: str = "", latex: str = "", numpy: str = "") -> Ca
     return notation
 
 
+# ---------------------------------------------------------------- enclosures
+
+
+def _enclosed_softmax(node: Expr, x: Interval) -> Interval:
+    """pᵢ = 1/(1 + Σ exp(xⱼ − xᵢ)): increasing in xᵢ, decreasing in the others."""
+    rank = node.params[0]
+    lead = x.lower.shape[: x.lower.ndim - rank]
+    low, high = x.lower.reshape(*lead, -1), x.upper.reshape(*lead, -1)
+    n = low.shape[-1]
+    own = np.eye(n, dtype=bool)
+    with np.errstate(all="ignore"):
+        worst = _share_of_first(low, np.where(own, low[..., :, None], high[..., None, :]))
+        best = _share_of_first(high, np.where(own, high[..., :, None], low[..., None, :]))
+    found = widened(worst, best, (16 + n) * EPS)
+    found = clipped(found, 0.0, 1.0)
+    return Interval(found.lower.reshape(x.lower.shape), found.upper.reshape(x.lower.shape))
+
+
+def _share_of_first(own: Any, entries: Any) -> Any:
+    return 1 / np.exp(entries - own[..., None]).sum(axis=-1)
+
+
+def _enclosed_logsumexp(node: Expr, x: Interval) -> Interval:
+    """Increasing in every entry; the largest and the logarithm may cancel."""
+    found = moved(node, x)
+    axes = _axes(node)
+    n = x.lower.size
+    with np.errstate(all="ignore"):
+        size = np.max(x.magnitude, axis=axes, initial=0.0) + np.log(n + 1.0)
+    return widened(found.lower, found.upper, 0.0, (8 + n) * EPS * size)
+
+
+def _enclosed_product(node: Expr, x: Interval) -> Interval:
+    return multiplied(x, x.lower.ndim - 1)
+
+
+def _enclosed_exclusion(node: Expr, x: Interval) -> Interval:
+    """The products of the others, one after the other; of order 1 and few entries only."""
+    n = x.lower.shape[-1]
+    if node.params[0] != 1 or n > _FEW_EXCLUDED:
+        return whole_of(node)
+    parts = [
+        multiplied(Interval(np.delete(x.lower, k, -1), np.delete(x.upper, k, -1)), -1)
+        for k in range(n)
+    ]
+    return Interval(
+        np.stack([p.lower for p in parts], axis=-1), np.stack([p.upper for p in parts], axis=-1)
+    )
+
+
+_FEW_EXCLUDED = 64
+
 # ---------------------------------------------------------------- maxima and minima
 
 
@@ -128,6 +182,7 @@ def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive,
             ),
             parameters=("rank",),
             smooth=False,
+            enclosure=lambda node, x: always(0.0, 1.0)(node, x) if not x.certain else moved(node, x),
             source="one at the extremum, shared equally at ties",
         )
     )
@@ -146,6 +201,7 @@ def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive,
             parameters=("rank",),
             positive=lambda node: is_positive(node.operands[0]),
             smooth=False,
+            enclosure=moved,
             source="subgradient: equal shares at ties",
             rule=f"{name}: 1 at the entry that is taken, shared equally at ties",
         )
@@ -203,6 +259,7 @@ SOFTMAX = register(
         parameters=("rank",),
         shared=_shared_exp(_softmax_from_exp),
         positive=lambda node: True,
+        enclosure=_enclosed_softmax,
         domains=(Domain(boundary=(800.0, -800.0)),),
         source="diag(p) − ppᵀ, through the result",
         rule="softmax: diag(p) − ppᵀ with p = softmax(x)",
@@ -250,6 +307,7 @@ LOGSUMEXP = register(
         _named("logsumexp", numpy="special.logsumexp"),
         parameters=("rank",),
         shared=_shared_exp(_logsumexp_from_exp),
+        enclosure=_enclosed_logsumexp,
         domains=(Domain(boundary=(800.0, -800.0)),),
         source="shifted by the maximum; derivative softmax",
         rule="logsumexp: softmax(x)ᵀ",
@@ -328,6 +386,7 @@ NORM2 = register(
         power_rule=_power_of_norm,
         domains=(Domain(boundary=(0.0, 1e-200, 1e200)),),
         square=lambda node: square_of_norm(node.operands[0], node.params[0]),
+        enclosure=by_magnitude,
         source="x/‖x‖; at 0 the subgradient 0",
         rule="norm, Matrix Cookbook (129): xᵀ/‖x‖",
     )
@@ -343,6 +402,7 @@ NORM1 = register(
         parameters=("rank",),
         rewrite=_scaling_out("norm1"),
         smooth=False,
+        enclosure=by_magnitude,
         source="sign(x); at 0 the subgradient 0",
         rule="1-norm: sign(x)ᵀ",
     )
@@ -489,6 +549,7 @@ PRODEXCEPT = register(
         parameters=("order",),
         series=WholeCurve(_exclusion_tail),
         symmetric=lambda node: node.params[0] == 2 and node.ndim == 2,
+        enclosure=_enclosed_exclusion,
         domains=(Domain(boundary=(0.0,)),),
         source="∂Πx/∂xᵢ = Π_{j≠i} xⱼ, right at zeros too",
         rule="product rule: the product of the other factors",
@@ -503,6 +564,7 @@ PROD = register(
         Pushforward(_push_exclusion),
         lambda node: Notation("prod({0})", "prod({0})", r"\prod {0:a}", "np.prod({0}, axis=-1)"),
         series=WholeCurve(_product_tail),
+        enclosure=_enclosed_product,
         domains=(Domain(boundary=(0.0,)),),
         source="product rule",
         rule="product rule: the product of the other factors",

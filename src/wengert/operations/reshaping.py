@@ -18,6 +18,7 @@ from wengert.operations.algebra import (
 from wengert.operations.apply import apply
 from wengert.operations.build import mul
 from wengert.operations.discrete import int_array
+from wengert.operations.enclosing import moved
 from wengert.operations.structural import (
     ADD,
     CONTRACT,
@@ -262,5 +263,6 @@ RESHAPE = register(
         route=_route,
         rule="vec isomorphism: the entries move, and their derivatives with them",
         dtype="same",
+        enclosure=moved,
     )
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from math import inf, pi
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,17 @@ from wengert.operations.declare import (
     one_plus_square,
     plus_one,
 )
+from wengert.operations.enclosing import (
+    EXACT,
+    MONOTONE,
+    SPECIAL,
+    Branches,
+    Extremes,
+    Periodic,
+    always,
+    unchanged,
+)
+from wengert.operations.intervals import EPS
 from wengert.operations.structural import ADD
 from wengert.operations.structure import (
     coefficients_of,
@@ -35,6 +47,9 @@ from wengert.operations.structure import (
     strip_coefficient,
 )
 from wengert.primitive import ByCoefficient, Domain, Notation, Sample, Shared
+
+POSITIVE = Extremes(within=(0.0, inf))
+HALF_PI = pi / 2
 
 # ---------------------------------------------------------------- exponential and logarithm
 
@@ -56,15 +71,18 @@ EXP = declare(
     "exp", np.exp, lambda y, x: y, latex=r"\exp", at_zero=1, positive=True,
     rewrite=lambda x: x.operands[0] if x.primitive is LOG and is_positive(x.operands[0]) else None,
     power_rule=_power_of_exp, as_power=_exp_as_power, source="AS 4.2",
+    enclosure=POSITIVE,
 )  # fmt: skip
 LOG = declare(
     "log", np.log, lambda y, x: power(x, -1), latex=r"\log",
     domains=(Domain(0.2, 3.0),), values={Fraction(1): Fraction(0)},
     rewrite=lambda x: x.operands[0] if x.primitive is EXP else None, source="AS 4.1",
+    enclosure=MONOTONE.on(0.0),
 )  # fmt: skip
 LOG1P = declare(
     "log1p", np.log1p, lambda y, x: power(plus_one(x), -1), ufuncs=(np.log1p, special.log1p),
     domains=(Domain(-0.7, 3.0, boundary=(0.0, 1e-12)),), at_zero=0,
+    enclosure=MONOTONE.on(-1.0),
 )  # fmt: skip
 
 
@@ -75,19 +93,23 @@ def _log(number: int) -> Expr:
 LOG2 = declare(
     "log2", np.log2, lambda y, x: power(mul(_log(2), x), -1), latex=r"\log_2",
     domains=(Domain(0.2, 3.0),), values={Fraction(1): Fraction(0), Fraction(2): Fraction(1)},
+    enclosure=MONOTONE.on(0.0),
 )  # fmt: skip
 LOG10 = declare(
     "log10", np.log10, lambda y, x: power(mul(_log(10), x), -1), latex=r"\log_{10}",
     domains=(Domain(0.2, 3.0),), values={Fraction(1): Fraction(0), Fraction(10): Fraction(1)},
+    enclosure=MONOTONE.on(0.0),
 )  # fmt: skip
 EXP2 = declare(
     "exp2", np.exp2, lambda y, x: mul(_log(2), y), at_zero=1, positive=True,
     ufuncs=(np.exp2, special.exp2),
+    enclosure=POSITIVE,
 )  # fmt: skip
-EXP10 = declare("exp10", special.exp10, lambda y, x: mul(_log(10), y), at_zero=1, positive=True)
+EXP10 = declare("exp10", special.exp10, lambda y, x: mul(_log(10), y), at_zero=1, positive=True, enclosure=POSITIVE)
 EXPM1 = declare(
     "expm1", np.expm1, lambda y, x: apply(EXP, x), at_zero=0, ufuncs=(np.expm1, special.expm1),
     domains=(Domain(boundary=(0.0, 1e-12)),),
+    enclosure=MONOTONE,
 )  # fmt: skip
 CBRT = declare(
     "cbrt", np.cbrt, lambda y, x: scale(Fraction(1, 3), power(y, -2)), at_zero=0,
@@ -96,6 +118,7 @@ CBRT = declare(
         lambda node, k, of, own: root_coefficient(node, Fraction(1, 3), k, of, own)
     ),
     source="the real cube root, of negative numbers too; its tangent at 0 is vertical",
+    enclosure=MONOTONE,
 )  # fmt: skip
 ABS = declare(
     "abs", np.abs, lambda y, x: apply(SIGN, x), at_zero=0, smooth=False,
@@ -103,12 +126,14 @@ ABS = declare(
     notation=Notation("abs({0})", "|{0}|", r"\left|{0}\right|", "np.abs({0})"),
     rewrite=lambda x: x if is_positive(x) else None,
     domains=(Domain(boundary=(0.0,)),), source="subgradient 0 at 0",
+    enclosure=EXACT.turning(0.0),
 )  # fmt: skip
 SIGN = declare("sign", np.sign, at_zero=0, smooth=False,
-    rewrite=lambda x: constant_like(1, x.shape) if is_positive(x) else None)  # fmt: skip
+    rewrite=lambda x: constant_like(1, x.shape) if is_positive(x) else None, enclosure=EXACT)  # fmt: skip
 STEP = declare(
     "step", lambda x: np.heaviside(x, np.zeros_like(x)), at_zero=0, smooth=False,
     numpy="(lambda t: np.heaviside(t, 0.0))", source="derivative of relu; 0 at 0",
+    enclosure=EXACT,
 )  # fmt: skip
 
 # ---------------------------------------------------------------- numbers that are none
@@ -117,6 +142,7 @@ FINITE = declare(
     "finite", lambda x: np.isfinite(x).astype(x.dtype), smooth=False,
     numpy="(lambda t: np.isfinite(t) * 1.0)", reason="piecewise constant: where x is finite",
     rewrite=lambda x: ones_like(x) if constant_value(x) is not None else None,
+    enclosure=always(1.0, 1.0),
 )  # fmt: skip
 NAN_TO_NUM = declare(
     "nan_to_num",
@@ -128,45 +154,55 @@ NAN_TO_NUM = declare(
     ), smooth=False,
     samples=tuple(Sample((shape,), (0.0, None, None)) for shape in ((), (2,))),
     source="the derivative is 1 where x is finite, 0 where a constant takes its place",
+    enclosure=unchanged,
 )  # fmt: skip
 
 # ---------------------------------------------------------------- trigonometric and hyperbolic
 
-SIN = declare("sin", np.sin, lambda y, x: apply(COS, x), latex=r"\sin", at_zero=0, source="AS 4.3")
+SIN = declare("sin", np.sin, lambda y, x: apply(COS, x), latex=r"\sin", at_zero=0, source="AS 4.3", enclosure=Periodic(HALF_PI))
 COS = declare(
-    "cos", np.cos, lambda y, x: neg(apply(SIN, x)), latex=r"\cos", at_zero=1, source="AS 4.3"
+    "cos", np.cos, lambda y, x: neg(apply(SIN, x)), latex=r"\cos", at_zero=1, source="AS 4.3",
+    enclosure=Periodic(0.0),
 )
 TAN = declare(
     "tan", np.tan, lambda y, x: one_plus_square(y), latex=r"\tan", at_zero=0,
     domains=(Domain(-1.2, 1.2),),
+    enclosure=Branches(HALF_PI, pi),
 )  # fmt: skip
 ARCSIN = declare(
     "arcsin", np.arcsin, lambda y, x: power(one_minus_square(x), -HALF), latex=r"\arcsin",
     at_zero=0, domains=(Domain(-0.8, 0.8),), source="AS 4.4",
+    enclosure=MONOTONE.on(-1.0, 1.0),
 )  # fmt: skip
 ARCCOS = declare(
     "arccos", np.arccos, lambda y, x: neg(power(one_minus_square(x), -HALF)), latex=r"\arccos",
     domains=(Domain(-0.8, 0.8),), values={Fraction(1): Fraction(0)}, source="AS 4.4",
+    enclosure=MONOTONE.on(-1.0, 1.0),
 )  # fmt: skip
 ARCTAN = declare(
     "arctan", np.arctan, lambda y, x: power(one_plus_square(x), -1), latex=r"\arctan", at_zero=0,
     source="AS 4.4",
+    enclosure=MONOTONE,
 )  # fmt: skip
-SINH = declare("sinh", np.sinh, lambda y, x: apply(COSH, x), latex=r"\sinh", at_zero=0)
+SINH = declare("sinh", np.sinh, lambda y, x: apply(COSH, x), latex=r"\sinh", at_zero=0, enclosure=MONOTONE)
 COSH = declare(
-    "cosh", np.cosh, lambda y, x: apply(SINH, x), latex=r"\cosh", at_zero=1, positive=True
+    "cosh", np.cosh, lambda y, x: apply(SINH, x), latex=r"\cosh", at_zero=1, positive=True,
+    enclosure=MONOTONE.turning(0.0),
 )
 TANH = declare(
-    "tanh", np.tanh, lambda y, x: one_minus_square(y), latex=r"\tanh", at_zero=0, source="AS 4.5"
+    "tanh", np.tanh, lambda y, x: one_minus_square(y), latex=r"\tanh", at_zero=0, source="AS 4.5",
+    enclosure=Extremes(within=(-1.0, 1.0)),
 )
-ARCSINH = declare("arcsinh", np.arcsinh, lambda y, x: power(one_plus_square(x), -HALF), at_zero=0)
+ARCSINH = declare("arcsinh", np.arcsinh, lambda y, x: power(one_plus_square(x), -HALF), at_zero=0, enclosure=MONOTONE)
 ARCCOSH = declare(
     "arccosh", np.arccosh, lambda y, x: power(sub(power(x, 2), ones_like(x)), -HALF),
     domains=(Domain(1.2, 3.0),), values={Fraction(1): Fraction(0)},
+    enclosure=MONOTONE.on(1.0),
 )  # fmt: skip
 ARCTANH = declare(
     "arctanh", np.arctanh, lambda y, x: power(one_minus_square(x), -1), at_zero=0,
     domains=(Domain(-0.8, 0.8),),
+    enclosure=MONOTONE.on(-1.0, 1.0),
 )  # fmt: skip
 
 # ---------------------------------------------------------------- machine learning
@@ -207,23 +243,27 @@ SIGMOID = declare(
     notation=Notation("sigmoid({0})", "σ({0})", r"\sigma\left({0}\right)", "special.expit({0})"),
     positive=True, values={Fraction(0): HALF}, domains=(Domain(boundary=(0.0, 800.0, -800.0)),),
     shared=_from_exp_of_size(_sigmoid_from_exp),
+    enclosure=Extremes(within=(0.0, 1.0), relative=16 * EPS),
 )  # fmt: skip
 SOFTPLUS = declare(
     "softplus", lambda x: np.logaddexp(x, 0), lambda y, x: apply(SIGMOID, x), positive=True,
     numpy="(lambda t: np.logaddexp(t, 0.0))", domains=(Domain(boundary=(0.0, 800.0, -800.0)),),
     shared=_from_exp_of_size(_softplus_from_exp),
     source="log(1 + exp(x)), never overflowing",
+    enclosure=POSITIVE,
 )  # fmt: skip
 RELU = declare(
     "relu", lambda x: np.maximum(x, 0), lambda y, x: apply(STEP, x), at_zero=0, smooth=False,
     into=lambda out, x: np.maximum(x, 0, out=out),
     numpy="(lambda t: np.maximum(t, 0.0))", domains=(Domain(boundary=(0.0,)),),
     source="subgradient 0 at 0",
+    enclosure=EXACT,
 )  # fmt: skip
 NORMCDF = declare(
     "normcdf", special.ndtr, lambda y, x: apply(NORMPDF, x), positive=True,
     notation=Notation("normcdf({0})", "Φ({0})", r"\Phi\left({0}\right)", "special.ndtr({0})"),
     values={Fraction(0): HALF}, source="AS 26.2",
+    enclosure=Extremes(within=(0.0, 1.0), relative=1e-12),
 )  # fmt: skip
 NORMPDF = declare(
     "normpdf", lambda x: np.exp(-x * x / 2) * x.dtype.type(0.3989422804014327),
@@ -232,9 +272,11 @@ NORMPDF = declare(
         "normpdf({0})", "φ({0})", r"\varphi\left({0}\right)",
         "(lambda t: np.exp(-t * t / 2) * 0.3989422804014327)({0})",
     ), source="AS 26.2",
+    enclosure=SPECIAL.turning(0.0),
 )  # fmt: skip
 GELU = declare(
     "gelu", lambda x: x * special.ndtr(x),
     lambda y, x: add([apply(NORMCDF, x), mul(x, apply(NORMPDF, x))]), at_zero=0,
     numpy="(lambda t: t * special.ndtr(t))", source="Hendrycks and Gimpel 2016: x Φ(x)",
+    enclosure=SPECIAL.turning(-0.7517915246935645),
 )  # fmt: skip

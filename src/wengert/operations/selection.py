@@ -14,6 +14,7 @@ from wengert.operations.apply import apply
 from wengert.operations.discrete import LOGICAL_NOT, known_values
 from wengert.operations.gathering import batch_along, broadcast_shape, take_along
 from wengert.operations.indexing import slice_
+from wengert.operations.intervals import Interval, point
 from wengert.operations.structure import (
     coefficients_of,
     content_of,
@@ -35,7 +36,7 @@ from wengert.primitive import (
     Sample,
     register,
 )
-from wengert.shapes import Shape, format_shape
+from wengert.shapes import Shape, concrete, format_shape
 
 _MASK = Domain(dtype="bool")
 
@@ -159,6 +160,15 @@ def _without_pattern(x: Expr, mask: Expr) -> Expr | None:
     return contract([kept], [inner], out, sizes=size, coefficient=coefficient)
 
 
+def _enclosed_keep(node: Expr, x: Interval, mask: Interval) -> Interval:
+    """Where the mask is not known, with 0."""
+    off, on = ~mask.upper, mask.lower
+    return Interval(
+        np.where(off, 0.0, np.where(on, x.lower, np.minimum(x.lower, 0))),
+        np.where(off, 0.0, np.where(on, x.upper, np.maximum(x.upper, 0))),
+    )
+
+
 KEEP = register(
     Primitive(
         "keep",
@@ -187,6 +197,7 @@ KEEP = register(
         ),
         batch=batch_along,
         masking=True,
+        enclosure=_enclosed_keep,
         source="0 where the mask is false, whatever stands there",
         rule="mask: the derivative where the mask holds, else 0",
     )
@@ -234,6 +245,15 @@ def _where_of(like: Expr) -> Primitive:
     return {"real": WHERE, "int": WHERE_INT, "bool": WHERE_BOOL}[like.dtype]
 
 
+def _enclosed_where(node: Expr, condition: Interval, a: Interval, b: Interval) -> Interval:
+    """Where the condition is not known, both."""
+    off, on = ~condition.upper, condition.lower
+    return Interval(
+        np.where(off, b.lower, np.where(on, a.lower, np.minimum(a.lower, b.lower))),
+        np.where(off, b.upper, np.where(on, a.upper, np.maximum(a.upper, b.upper))),
+    )
+
+
 def _declare_where(name: str, domain: Domain, dtype: str) -> Primitive:
     real = dtype == "real"
     return register(
@@ -248,6 +268,7 @@ def _declare_where(name: str, domain: Domain, dtype: str) -> Primitive:
             rewrite=_rewrite_where,
             domains=(_MASK, domain, domain),
             smooth=real,
+            enclosure=_enclosed_where,
             source="entry by entry one of two",
             rule="where: the derivative of the entry that is chosen" if real else "",
             dtype=dtype,
@@ -260,6 +281,14 @@ WHERE_INT = _declare_where("where_int", Domain(0, 5, dtype="int"), "int")
 WHERE_BOOL = _declare_where("where_bool", _MASK, "bool")
 
 # ---------------------------------------------------------------- places and orders
+
+
+def _enclosed_place(node: Expr, x: Interval) -> Interval:
+    """Any place, unless the entries are known."""
+    if x.certain:
+        return point(np.asarray(node.primitive.evaluate(node, x.lower)))
+    shape, last = concrete(node.shape), x.lower.shape[-1] - 1
+    return Interval(np.zeros(shape, np.int64), np.full(shape, last, np.int64))
 
 
 def _declare_order(
@@ -281,6 +310,7 @@ def _declare_order(
             ),
             samples=(Sample(((3,),)), Sample(((2, 3),)), Sample(((1,),))),
             smooth=False,
+            enclosure=_enclosed_place,
             source=source,
             dtype="int",
         )

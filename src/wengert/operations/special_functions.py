@@ -7,8 +7,9 @@ Digital Library of Mathematical Functions (DLMF).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
-from math import factorial
+from math import factorial, gamma, inf
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +23,17 @@ from wengert.operations.binary_functions import XLOGY
 from wengert.operations.build import divide, mul, neg, ones_like, sub
 from wengert.operations.constants import pi
 from wengert.operations.declare import HALF, declare, in_double, one_minus, ordered, plus_one
+from wengert.operations.enclosing import (
+    CROSSING,
+    EXACT,
+    MONOTONE,
+    SPECIAL,
+    Branches,
+    Extremes,
+    Periodic,
+    always,
+)
+from wengert.operations.intervals import Interval
 from wengert.operations.quotients import EXPREL, SINC, exprel_slope
 from wengert.operations.scalar_functions import (
     COS,
@@ -35,6 +47,7 @@ from wengert.operations.structure import constant_like
 from wengert.primitive import Domain, Notation, Sample, Undefined
 
 Array = Any
+_LEAST_GAMMA = 1.4616321449683623  # where Γ is least, on the positive numbers
 
 # ---------------------------------------------------------------- error functions
 
@@ -49,20 +62,23 @@ def _gaussian(x: Expr, factor: int) -> Expr:
     return _root_pi(apply(EXP, neg(power(x, 2))), factor)
 
 
-ERF = declare("erf", special.erf, lambda y, x: _gaussian(x, 2), at_zero=0, source="AS 7.1")
-ERFC = declare("erfc", special.erfc, lambda y, x: _gaussian(x, -2), at_zero=1, source="AS 7.1")
+ERF = declare("erf", special.erf, lambda y, x: _gaussian(x, 2), at_zero=0, source="AS 7.1", enclosure=replace(SPECIAL, within=(-1.0, 1.0)))
+ERFC = declare("erfc", special.erfc, lambda y, x: _gaussian(x, -2), at_zero=1, source="AS 7.1", enclosure=replace(SPECIAL, within=(0.0, 2.0)))
 ERFI = declare(
     "erfi", special.erfi, lambda y, x: _root_pi(apply(EXP, power(x, 2)), 2), at_zero=0,
     source="DLMF 7.2: −i erf(ix)",
+    enclosure=SPECIAL,
 )  # fmt: skip
 ERFINV = declare(
     "erfinv", special.erfinv, lambda y, x: _root_pi(apply(EXP, power(y, 2)), HALF, HALF),
     at_zero=0, latex=r"\operatorname{erf}^{-1}", domains=(Domain(-0.8, 0.8),), source="DLMF 7.17",
+    enclosure=SPECIAL.on(-1.0, 1.0),
 )  # fmt: skip
 ERFCINV = declare(
     "erfcinv", special.erfcinv, lambda y, x: _root_pi(apply(EXP, power(y, 2)), -HALF, HALF),
     latex=r"\operatorname{erfc}^{-1}", domains=(Domain(0.2, 1.8),),
     values={Fraction(1): Fraction(0)}, source="DLMF 7.17",
+    enclosure=CROSSING.on(0.0, 2.0),
 )  # fmt: skip
 
 
@@ -94,6 +110,7 @@ IERFCX = declare(
         " * special.pbdv(-{order} - 1, np.sqrt(2) * {0:a})[0])",
     ), domains=(Domain(boundary=(0.0, 1.0, 3.0, 100.0, -2.0)),),
     source="DLMF 7.18: exp(x²) iⁿerfc(x), the scaled repeated integral",
+    enclosure=SPECIAL,
 )  # fmt: skip
 
 
@@ -104,6 +121,7 @@ def _ierfcx(order: int, x: Expr) -> Expr:
 ERFCX = declare(
     "erfcx", special.erfcx, lambda y, x: scale(-2, _ierfcx(1, x)), at_zero=1, positive=True,
     domains=(Domain(boundary=(0.0, 3.0, 100.0, -2.0)),), source="DLMF 7.18.5: exp(x²) erfc(x)",
+    enclosure=SPECIAL,
 )  # fmt: skip
 
 
@@ -120,6 +138,13 @@ def _dawson(order: int, x: Array) -> Array:
     return cast(Array, np.where(np.abs(x) > 6.5, (-1) ** order * total, value))
 
 
+def _bounded_dawson(node: Expr, x: Interval) -> Interval:
+    """F⁽ⁿ⁾ is ∫₀^∞ exp(−t²) (2t)ⁿ sin⁽ⁿ⁾(2xt) dt: at most 2ⁿ⁻¹ Γ((n + 1)/2)."""
+    (order,) = node.params
+    bound = 1.001 * 2.0 ** (order - 1) * gamma((order + 1) / 2)
+    return always(-bound, bound)(node, x)
+
+
 DDAWSN = declare(
     "ddawsn", in_double(_dawson), lambda y, x: apply(DDAWSN, x, order=y.param("order") + 1),
     parameters=("order",),
@@ -128,10 +153,12 @@ DDAWSN = declare(
         " [f.append(-2 * t * f[-1] - 2 * k * f[-2]) for k in range(1, n)], f[n]][-1])"
         "({0}, {order})",
     ), source="DLMF 7.10, derivatives of Dawson's integral",
+    bounds=_bounded_dawson,
 )  # fmt: skip
 DAWSN = declare(
     "dawsn", special.dawsn, lambda y, x: apply(DDAWSN, x, order=1), at_zero=0,
     domains=(Domain(boundary=(0.0, 100.0)),), source="DLMF 7.2: Dawson's integral",
+    enclosure=SPECIAL.turning(-0.924138873004592, 0.924138873004592),
 )  # fmt: skip
 
 # ---------------------------------------------------------------- the normal distribution
@@ -155,24 +182,29 @@ INVMILLS = declare(
     positive=True, numpy="(lambda t: np.sqrt(2 / np.pi) / special.erfcx(-t / np.sqrt(2)))",
     domains=(Domain(boundary=(0.0, 30.0, -30.0)),),
     source="φ(x)/Φ(x), the inverse Mills ratio; AS 26.2",
+    enclosure=SPECIAL,
 )  # fmt: skip
 INVMILLSEXCESS = declare(
     "invmillsexcess", in_double(_excess),
     lambda y, x: one_minus(mul(apply(INVMILLS, x), y)), positive=True,
     numpy="(lambda t: t + np.sqrt(2 / np.pi) / special.erfcx(-t / np.sqrt(2)))",
     source="x + φ(x)/Φ(x), without cancellation for x → −∞",
+    enclosure=CROSSING,
 )  # fmt: skip
 LOG_NDTR = declare(
     "log_ndtr", special.log_ndtr, lambda y, x: apply(INVMILLS, x), latex=r"\log\Phi",
     domains=(Domain(boundary=(0.0, 30.0, -30.0, -1e4)),), source="AS 26.2",
+    enclosure=SPECIAL,
 )  # fmt: skip
 NDTRI = declare(
     "ndtri", special.ndtri, lambda y, x: power(apply(NORMPDF, y), -1), latex=r"\Phi^{-1}",
     domains=(Domain(0.1, 0.9),), values={HALF: Fraction(0)}, source="AS 26.2",
+    enclosure=CROSSING.on(0.0, 1.0),
 )  # fmt: skip
 NDTRI_EXP = declare(
     "ndtri_exp", special.ndtri_exp, lambda y, x: power(apply(INVMILLS, y), -1),
     domains=(Domain(-4.0, -0.1),), source="the inverse of log Φ",
+    enclosure=CROSSING.on(high=0.0),
 )  # fmt: skip
 OWENS_T = declare(
     "owens_t", special.owens_t,
@@ -183,6 +215,7 @@ OWENS_T = declare(
         power(mul(pi(), plus_one(power(a, 2))), -1))),
     domains=(Domain(), Domain()), latex="T",
     source="Owen 1956: (1/2π) ∫₀ᵃ exp(−h²(1 + t²)/2)/(1 + t²) dt",
+    enclosure=Extremes(turns=((0.0,),), relative=1e-12),
 )  # fmt: skip
 
 # ---------------------------------------------------------------- logistic
@@ -190,24 +223,29 @@ OWENS_T = declare(
 LOGIT = declare(
     "logit", special.logit, lambda y, x: power(mul(x, one_minus(x)), -1),
     domains=(Domain(0.1, 0.9),), values={HALF: Fraction(0)}, source="log(x/(1 − x))",
+    enclosure=CROSSING.on(0.0, 1.0),
 )  # fmt: skip
 LOG_EXPIT = declare(
     "log_expit", special.log_expit, lambda y, x: apply(SIGMOID, neg(x)),
     latex=r"\log\sigma", domains=(Domain(boundary=(0.0, 800.0, -800.0)),),
     source="−log(1 + exp(−x)), never overflowing",
+    enclosure=MONOTONE,
 )  # fmt: skip
 ENTR = declare(
     "entr", special.entr, lambda y, x: neg(plus_one(apply(LOG, x))), domains=(Domain(0.2, 2.0),),
     at_zero=0, source="−x log x, 0 at 0, where its tangent is vertical",
+    enclosure=MONOTONE.turning(0.36787944117144233).on(0.0),
 )  # fmt: skip
 BOXCOX = declare(
     "boxcox", special.boxcox, lambda y, x, z: apply(EXP, apply(XLOGY, sub(z, ones_like(z)), x)),
     lambda y, x, z: mul(power(apply(LOG, x), 2), exprel_slope(mul(z, apply(LOG, x)))),
     domains=(Domain(0.3, 2.0), Domain()), source="(xᶻ − 1)/z, log x where z = 0",
+    enclosure=Extremes(low=(0.0,), relative=1e-12),
 )  # fmt: skip
 WRIGHTOMEGA = declare(
     "wrightomega", special.wrightomega, lambda y, x: mul(y, power(plus_one(y), -1)),
     latex=r"\omega", positive=True, source="Corless and Jeffrey 2002: ω + log ω = x",
+    enclosure=SPECIAL,
 )  # fmt: skip
 
 
@@ -227,6 +265,7 @@ LAMBERTW = declare(
         "special.lambertw({0}, {branch}).real",
     ), domains=(Domain(-0.2, 2.0),), samples=(Sample(((),), (0,)), Sample(((2,),), (0,))),
     source="DLMF 4.13: the real branches 0 and −1",
+    enclosure=SPECIAL.on(-0.36787944117144233),
 )  # fmt: skip
 
 # ---------------------------------------------------------------- Γ and its kin
@@ -234,14 +273,17 @@ LAMBERTW = declare(
 GAMMALN = declare(
     "gammaln", special.gammaln, lambda y, x: apply(DIGAMMA, x), latex=r"\log\Gamma",
     domains=(Domain(0.4, 4.0),), source="AS 6.1; log |Γ(x)|",
+    enclosure=CROSSING.turning(_LEAST_GAMMA).on(0.0),
 )  # fmt: skip
 LOGGAMMA = declare(
     "loggamma", special.loggamma, lambda y, x: apply(DIGAMMA, x), latex=r"\log\Gamma",
     domains=(Domain(0.4, 4.0),), source="AS 6.1; log Γ(x), x > 0",
+    enclosure=CROSSING.turning(_LEAST_GAMMA).on(0.0),
 )  # fmt: skip
 DIGAMMA = declare(
     "digamma", special.digamma, lambda y, x: polygamma(1, x), latex=r"\psi",
     domains=(Domain(0.4, 4.0),), source="AS 6.3",
+    enclosure=CROSSING.on(0.0),
 )  # fmt: skip
 POLYGAMMA = declare(
     "polygamma", lambda order, x: special.polygamma(order, x).astype(x.dtype),
@@ -250,6 +292,7 @@ POLYGAMMA = declare(
         "polygamma({order}, {0})", "ψ({order}, {0})", r"\psi^{{({order})}}\left({0}\right)",
         "special.polygamma({order}, {0})",
     ), domains=(Domain(0.5, 4.0),), ufuncs=(special.polygamma,), source="AS 6.4",
+    enclosure=SPECIAL.on(0.0),
 )  # fmt: skip
 
 
@@ -262,10 +305,12 @@ GAMMA = declare(
     "gamma", special.gamma, lambda y, x: mul(y, apply(DIGAMMA, x)), latex=r"\Gamma",
     domains=(Domain(0.4, 4.0),), values={Fraction(1): Fraction(1), Fraction(2): Fraction(1)},
     source="AS 6.1",
+    enclosure=SPECIAL.turning(_LEAST_GAMMA).on(0.0),
 )  # fmt: skip
 GAMMASGN = declare(
     "gammasgn", special.gammasgn, reason="piecewise constant: the sign of Γ", smooth=False,
     domains=(Domain(-1.9, -1.1),),
+    enclosure=EXACT.on(0.0),
 )  # fmt: skip
 
 
@@ -292,6 +337,7 @@ RGAMMA = declare(
         "rgamma({0})", "rgamma({0})", r"\frac{{1}}{{\Gamma\left({0}\right)}}", "special.rgamma({0})"
     ), domains=(Domain(boundary=(0.0, -1.0, -3.0, 2.0)),),
     source="AS 6.1: 1/Γ(x), entire",
+    enclosure=SPECIAL.turning(_LEAST_GAMMA).on(0.0),
 )  # fmt: skip
 
 
@@ -308,11 +354,13 @@ BETA = declare(
     "beta", special.beta, lambda y, a, b: mul(y, _digamma_gap(a, _sum_of(a, b))),
     lambda y, a, b: mul(y, _digamma_gap(b, _sum_of(a, b))), latex=r"\mathrm{B}",
     domains=(Domain(0.5, 3.0), Domain(0.5, 3.0)), source="AS 6.2",
+    enclosure=Extremes(low=(0.0, 0.0), relative=1e-12),
 )  # fmt: skip
 BETALN = declare(
     "betaln", special.betaln, lambda y, a, b: _digamma_gap(a, _sum_of(a, b)),
     lambda y, a, b: _digamma_gap(b, _sum_of(a, b)), latex=r"\log\mathrm{B}",
     domains=(Domain(0.5, 3.0), Domain(0.5, 3.0)), source="AS 6.2",
+    enclosure=Extremes(low=(0.0, 0.0), relative=1e-12, absolute=1e-13),
 )  # fmt: skip
 BINOM = declare(
     "binom", special.binom,
@@ -332,6 +380,7 @@ ZETA = declare(
     lambda y, x, q: neg(mul(x, apply(ZETA, plus_one(x), q))), numpy="special.zeta",
     latex=r"\zeta", domains=(Domain(1.5, 4.0), Domain(0.5, 3.0)), ufuncs=(special.zeta,),
     source="DLMF 25.11: Hurwitz's Σ (k + q)⁻ˣ",
+    enclosure=Extremes(low=(1.0, 0.0), relative=1e-12),
 )  # fmt: skip
 
 # ---------------------------------------------------------------- integrals of elementary functions
@@ -339,6 +388,7 @@ ZETA = declare(
 EXPI = declare(
     "expi", special.expi, lambda y, x: divide(apply(EXP, x), x), latex=r"\operatorname{Ei}",
     domains=(Domain(0.3, 2.0),), source="AS 5.1",
+    enclosure=CROSSING.on(0.0),
 )  # fmt: skip
 
 
@@ -349,12 +399,14 @@ def _expn_0(x: Expr) -> Expr:
 EXP1 = declare(
     "exp1", special.exp1, lambda y, x: neg(_expn_0(x)), latex="E_1",
     domains=(Domain(0.3, 2.0),), source="AS 5.1",
+    enclosure=SPECIAL.on(0.0),
 )  # fmt: skip
 EXPN = declare(
     "expn", lambda order, x: special.expn(order, x).astype(x.dtype),
     lambda y, x: neg(expn(y.param("order") - 1, x)), parameters=("order",),
     notation=ordered("expn", "special.expn({order}, {0})", "E"), domains=(Domain(0.3, 2.0),),
     ufuncs=(special.expn,), source="AS 5.1: ∫₁^∞ exp(−xt) t⁻ⁿ dt",
+    enclosure=SPECIAL.on(0.0),
 )  # fmt: skip
 
 
@@ -369,6 +421,7 @@ SININT = declare(
     "sinint", lambda x: special.sici(x)[0], lambda y, x: apply(SINC, mul(power(pi(), -1), x)),
     at_zero=0, latex=r"\operatorname{Si}", numpy="(lambda t: special.sici(t)[0])",
     domains=(Domain(boundary=(0.0,)),), source="AS 5.2: ∫₀ˣ sin(t)/t dt",
+    bounds=always(-1.8519371, 1.8519371),
 )  # fmt: skip
 COSINT = declare(
     "cosint", lambda x: special.sici(x)[1], lambda y, x: divide(apply(COS, x), x),
@@ -380,6 +433,7 @@ SINHINT = declare(
     lambda y, x: add([apply(EXPREL, x), apply(EXPREL, neg(x))], [HALF, HALF]), at_zero=0,
     latex=r"\operatorname{Shi}", numpy="(lambda t: special.shichi(t)[0])",
     domains=(Domain(boundary=(0.0,)),), source="AS 5.2: ∫₀ˣ sinh(t)/t dt",
+    enclosure=SPECIAL,
 )  # fmt: skip
 
 
@@ -391,10 +445,12 @@ def _quarter_square(x: Expr) -> Expr:
 FRESNELS = declare(
     "fresnels", lambda x: special.fresnel(x)[0], lambda y, x: apply(SIN, _quarter_square(x)),
     at_zero=0, latex="S", numpy="(lambda t: special.fresnel(t)[0])", source="AS 7.3",
+    bounds=always(-0.7139723, 0.7139723),
 )  # fmt: skip
 FRESNELC = declare(
     "fresnelc", lambda x: special.fresnel(x)[1], lambda y, x: apply(COS, _quarter_square(x)),
     at_zero=0, latex="C", numpy="(lambda t: special.fresnel(t)[1])", source="AS 7.3",
+    bounds=always(-0.7798935, 0.7798935),
 )  # fmt: skip
 
 # ---------------------------------------------------------------- exact at zeros, degrees
@@ -404,11 +460,12 @@ def _degree(x: Expr) -> Expr:
     return scale(Fraction(1, 180), mul(pi(), x))
 
 
-COSM1 = declare("cosm1", special.cosm1, lambda y, x: neg(apply(SIN, x)), at_zero=0)
-SINDG = declare("sindg", special.sindg, lambda y, x: _degree(apply(COSDG, x)), at_zero=0)
-COSDG = declare("cosdg", special.cosdg, lambda y, x: neg(_degree(apply(SINDG, x))), at_zero=1)
+COSM1 = declare("cosm1", special.cosm1, lambda y, x: neg(apply(SIN, x)), at_zero=0, enclosure=Periodic(0.0, within=(-2.0, 0.0)))
+SINDG = declare("sindg", special.sindg, lambda y, x: _degree(apply(COSDG, x)), at_zero=0, enclosure=Periodic(90.0, 180.0, slope=0.0174533))
+COSDG = declare("cosdg", special.cosdg, lambda y, x: neg(_degree(apply(SINDG, x))), at_zero=1, enclosure=Periodic(0.0, 180.0, slope=0.0174533))
 TANDG = declare(
-    "tandg", special.tandg, lambda y, x: _degree(plus_one(power(y, 2))), at_zero=0
+    "tandg", special.tandg, lambda y, x: _degree(plus_one(power(y, 2))), at_zero=0,
+    enclosure=Branches(90.0, 180.0),
 )  # fmt: skip
 
 

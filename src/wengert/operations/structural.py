@@ -12,6 +12,7 @@ from wengert.assumptions import Assumption
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract, power, scale
 from wengert.operations.coefficients import power_coefficient
+from wengert.operations.intervals import Interval, raised
 from wengert.operations.labelling import Labels
 from wengert.operations.structure import (
     coefficients_of,
@@ -186,8 +187,19 @@ POWER = register(
         source="lecture §1, example f(x) = xⁿ",
         rule="power rule",
         kind=Kind.POWER,
+        enclosure=lambda node, x: raised(x, exponent_of(node)),
     )
 )
+
+
+def _enclosed_safe_power(node: Expr, x: Interval) -> Interval:
+    """That of the power, and 0 where the operand may be 0."""
+    zero = (x.lower <= 0) & (x.upper >= 0)
+    found = raised(x, exponent_of(node))
+    nothing = (x.lower == 0) & (x.upper == 0)
+    lower = np.where(zero, np.minimum(found.lower, 0), found.lower)
+    upper = np.where(zero, np.maximum(found.upper, 0), found.upper)
+    return Interval(np.where(nothing, 0.0, lower), np.where(nothing, 0.0, upper))
 
 
 SAFE_POWER = register(
@@ -210,6 +222,7 @@ SAFE_POWER = register(
         domains=(Domain(0.3, 2.0),),
         source="x ** p for p < 0, and 0 where x = 0: the least subgradient of ‖x‖ at 0",
         kind=Kind.SAFE_POWER,
+        enclosure=_enclosed_safe_power,
     )
 )
 

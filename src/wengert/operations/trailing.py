@@ -16,6 +16,7 @@ from wengert.errors import ShapeError
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import add, contract, scale
 from wengert.operations.apply import apply
+from wengert.operations.enclosing import moved
 from wengert.operations.labelling import Labels
 from wengert.operations.structure import (
     coefficients_of,
@@ -84,6 +85,7 @@ ARRANGE = register(
         smooth=False,
         source="permutation and broadcast, for what is not real",
         dtype="same",
+        enclosure=moved,
     )
 )
 
