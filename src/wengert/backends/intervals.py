@@ -55,10 +55,13 @@ class Enclosed:
         One a root.
     gaps : tuple of str
         Which operations have no enclosure there, and why.
+    rough : tuple of str
+        Which operations may not be smooth there, and why.
     """
 
     intervals: tuple[Interval, ...]
     gaps: tuple[str, ...]
+    rough: tuple[str, ...]
 
     @property
     def bounded(self) -> bool:
@@ -94,7 +97,8 @@ def enclose(roots: Sequence[Expr], leaves: Mapping[Expr, Interval]) -> Enclosed:
     """
     run = _Run(dict(leaves), _NESTED)
     found = run.all(roots)
-    return Enclosed(tuple(found), tuple(dict.fromkeys(run.gaps)))
+    gaps, rough = (tuple(dict.fromkeys(said)) for said in (run.gaps, run.rough))
+    return Enclosed(tuple(found), gaps, rough)
 
 
 @dataclass
@@ -104,12 +108,27 @@ class _Run:
     known: dict[Expr, Interval]
     depth: int
     gaps: list[str] = field(default_factory=list[str])
+    rough: list[str] = field(default_factory=list[str])
 
     def all(self, roots: Sequence[Expr]) -> list[Interval]:
         for node in topological(*roots):
             if node not in self.known:
                 self.known[node] = self.settled(node, self.of(node))
+                if not all(self.known[o].certain for o in node.operands):
+                    self.examine(node)
         return [self.known[root] for root in roots]
+
+    def examine(self, node: Expr) -> None:
+        """Note where a derivative may jump, or is not the function's own."""
+        if node.primitive.kinks is None:
+            if not node.primitive.smooth:
+                self.rough.append(f"{node.name} is not smooth")
+            return
+        for kink in node.primitive.kinks(node):
+            inner = _Run(self.known, 0)
+            (gap,) = inner.all([kink.gap])
+            if np.any((gap.lower <= 0) & (gap.upper >= 0)):
+                self.rough.append(f"{node.name} may have a kink there")
 
     def of(self, node: Expr) -> Interval | None:
         """An enclosure, NaN where there is none; None if the operation has none at all."""
@@ -194,7 +213,8 @@ class _Run:
     # ------------------------------------------------------------ programs
 
     def program(self, program: Program, arguments: Sequence[Interval]) -> list[Interval]:
-        inner = _Run(dict(zip(program.leaves, arguments, strict=True)), self.depth, self.gaps)
+        known = dict(zip(program.leaves, arguments, strict=True))
+        inner = _Run(known, self.depth, self.gaps, self.rough)
         return inner.all(program.roots)
 
     def branch(self, node: Expr, operands: list[Interval]) -> Interval:
