@@ -206,11 +206,14 @@ class Kink:
         Zero at the kink. Where it has axes, each entry that is zero is a kink of its own.
     pieces : tuple of Expr
         What the node is on the sides of the kink, each smooth across it; empty if it is not made
-        of such pieces (a norm at 0). If the gap has the node's shape, entry by entry.
+        of such pieces (a norm at 0). If there are some, the gap has the node's shape.
+    order : int
+        The lowest derivative that does not exist there, of the operation by itself.
     """
 
     gap: Expr
     pieces: tuple[Expr, ...] = ()
+    order: int = 1
 
 
 # ---------------------------------------------------------------- notation

@@ -55,10 +55,7 @@ def inside(box: Interval, rng: np.random.Generator) -> Any:
 
 def enclosed(call: Call, operands: list[Interval]) -> tuple[Expr, Enclosed]:
     node = call.node()
-    leaves = {
-        leaf: box
-        for leaf, box in zip(node.operands, operands, strict=True)
-    }
+    leaves = {leaf: box for leaf, box in zip(node.operands, operands, strict=True)}
     return node, enclose([node], leaves)
 
 

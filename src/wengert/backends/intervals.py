@@ -160,7 +160,9 @@ class _Run:
                 return Interval(np.zeros(shape, bool), np.ones(shape, bool))
             return whole(shape)
         if node.dtype != "real":
-            return Interval(np.broadcast_to(found.lower, shape), np.broadcast_to(found.upper, shape))
+            return Interval(
+                np.broadcast_to(found.lower, shape), np.broadcast_to(found.upper, shape)
+            )
         lower, upper = (
             np.broadcast_to(np.asarray(x, np.float64), shape) for x in (found.lower, found.upper)
         )
@@ -313,7 +315,10 @@ def contraction(node: Expr, operands: Sequence[Interval]) -> Interval:
 def _one_by_one(
     parts: Sequence[tuple[tuple[int, ...], Interval]], kept: tuple[int, ...], sizes: dict[int, int]
 ) -> Interval:
-    order = (*kept, *(a for a in dict.fromkeys(a for axes, _ in parts for a in axes) if a not in kept))
+    order = (
+        *kept,
+        *(a for a in dict.fromkeys(a for axes, _ in parts for a in axes) if a not in kept),
+    )
     product: Interval | None = None
     for axes, x in parts:
         turn = tuple(axes.index(a) for a in order if a in axes)
@@ -345,7 +350,9 @@ def _by_radius(
         return Interval(down(middle - radius), up(middle + radius))
 
 
-def _einsum(arrays: Sequence[Array], labels: Sequence[tuple[int, ...]], out: tuple[int, ...]) -> Array:
+def _einsum(
+    arrays: Sequence[Array], labels: Sequence[tuple[int, ...]], out: tuple[int, ...]
+) -> Array:
     operands: list[Any] = []
     for array, axes in zip(arrays, labels, strict=True):
         operands += [array, axes]

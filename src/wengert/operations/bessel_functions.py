@@ -23,6 +23,7 @@ from wengert.operations.constants import pi
 from wengert.operations.declare import HALF, declare, one_minus, plus_one
 from wengert.operations.enclosing import SPECIAL, Enclosure, Extremes, always
 from wengert.operations.intervals import Interval
+from wengert.operations.kinks import at_zero
 from wengert.operations.scalar_functions import HALF_PI, SIGN, SIN
 from wengert.operations.structure import constant_like, constant_value
 from wengert.primitive import Domain, Notation, Primitive, Undefined
@@ -172,17 +173,20 @@ I0E = declare(
     domains=(Domain(boundary=(0.0,)),), smooth=False,
     source="exp(−|x|) I₀(x); a kink at 0 with subgradient 0",
     enclosure=SPECIAL.turning(0.0),
+    kinks=at_zero(),
 )  # fmt: skip
 I1E = declare(
     "i1e", special.i1e,
     lambda y, x: _damped(add([apply(I0E, x), apply(IVE, _second(x), x)], [HALF, HALF]), y, x),
     at_zero=0, smooth=False, source="exp(−|x|) I₁(x); its curvature jumps at 0",
     enclosure=SPECIAL.turning(-1.5451272579925428, 1.5451272579925428),
+    kinks=at_zero(order=2),
 )  # fmt: skip
 IVE = declare(
     "ive", special.ive, _ORDER,
     lambda y, v, x: _damped(_neighbours(lambda: IVE, v, x, 1), y, x), domains=_REAL, smooth=False,
     rewrite=_whole(lambda: I0E, lambda: I1E, 1), source="exp(−|x|) I_v(x)",
+    kinks=at_zero(1),
 )  # fmt: skip
 K0E = declare(
     "k0e", special.k0e, lambda y, x: sub(y, apply(K1E, x)), domains=_POSITIVE,

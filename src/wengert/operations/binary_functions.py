@@ -34,9 +34,16 @@ from wengert.operations.intervals import (
     times,
     widened,
 )
+from wengert.operations.kinks import (
+    at_bounds,
+    at_whole_quotients,
+    at_zero,
+    at_zero_of_itself,
+    between_operands,
+)
 from wengert.operations.scalar_functions import ABS, LOG, LOG1P, RELU, SIGMOID, SIGN, STEP
 from wengert.operations.structure import constant_like, constant_value, safe_power
-from wengert.primitive import Constant, Domain, Notation
+from wengert.primitive import Constant, Domain, Kink, Notation
 
 _PLAIN = (Domain(), Domain())
 
@@ -52,11 +59,13 @@ MAXIMUM = declare(
     "maximum", np.maximum, _pick, lambda y, x, z: _pick(y, z, x), latex=r"\max", smooth=False,
     domains=_PLAIN, source="at ties each operand gets half",
     enclosure=EXACT,
+    kinks=between_operands,
 )  # fmt: skip
 MINIMUM = declare(
     "minimum", np.minimum, lambda y, x, z: _pick(y, z, x), _pick, latex=r"\min", smooth=False,
     domains=_PLAIN, source="at ties each operand gets half",
     enclosure=EXACT,
+    kinks=between_operands,
 )  # fmt: skip
 
 
@@ -71,24 +80,31 @@ def _share(x: Any, z: Any) -> Any:
     return equal.astype(dtype)[()]
 
 
+def _at_meeting(node: Expr) -> tuple[Kink, ...]:
+    return (Kink(sub(*node.operands)),)
+
+
 FMAXSHARE = declare(
     "fmaxshare", _share, domains=_PLAIN, smooth=False,
     numpy="(lambda s, t: np.where(np.isnan(t), 1.0, np.where(np.isnan(s), 0.0,"
     " (1 + np.sign(s - t)) / 2)))",
     reason="piecewise constant: which operand the maximum takes",
     enclosure=EXACT,
+    kinks=_at_meeting,
 )  # fmt: skip
 FMAX = declare(
     "fmax", np.fmax, lambda y, x, z: apply(FMAXSHARE, x, z),
     lambda y, x, z: apply(FMAXSHARE, z, x), domains=_PLAIN, smooth=False,
     source="a NaN is passed over and gets nothing; at ties each operand gets half",
     enclosure=EXACT,
+    kinks=between_operands,
 )  # fmt: skip
 FMIN = declare(
     "fmin", np.fmin, lambda y, x, z: apply(FMAXSHARE, neg(x), neg(z)),
     lambda y, x, z: apply(FMAXSHARE, neg(z), neg(x)), domains=_PLAIN, smooth=False,
     source="a NaN is passed over and gets nothing; at ties each operand gets half",
     enclosure=EXACT,
+    kinks=between_operands,
 )  # fmt: skip
 
 
@@ -105,6 +121,7 @@ CLIP = declare(
     domains=(Domain(), Domain(-1.5, 0.0), Domain(0.0, 1.5)), smooth=False, ufuncs=(np.clip,),
     source="min(max(x, low), high); on a bound the derivative is x's: 1 in x, 0 in the bound",
     enclosure=EXACT,
+    kinks=at_bounds,
 )  # fmt: skip
 
 # ---------------------------------------------------------------- logarithms of sums, powers
@@ -244,18 +261,26 @@ def _enclosed_angle(node: Expr, x: Interval, z: Interval) -> Interval:
     )
 
 
+def _at_cut(node: Expr) -> tuple[Kink, ...]:
+    """On the half-line x = 0, z ≤ 0: |x| + max(z, 0) is 0 nowhere else."""
+    x, z = node.operands
+    return (Kink(add([apply(ABS, x), apply(RELU, z)])),)
+
+
 _PI = float(np.nextafter(pi, 4))
 ARCTAN2 = declare(
     "arctan2", np.arctan2, lambda y, x, z: _over_square(z, x, z),
     lambda y, x, z: _over_square(neg(x), x, z), domains=_PLAIN,
     source="the angle of (z, x); not differentiable at the origin (NaN)",
     enclosure=_enclosed_angle,
+    kinks=_at_cut,
 )  # fmt: skip
 HYPOT = declare(
     "hypot", np.hypot, lambda y, x, z: mul(x, safe_power(y, -1)),
     lambda y, x, z: mul(z, safe_power(y, -1)), domains=_PLAIN,
     source="√(x² + z²) without overflow; subgradient 0 at the origin",
     enclosure=Extremes(turns=((0.0,), (0.0,))),
+    kinks=at_zero_of_itself,
 )  # fmt: skip
 
 # ---------------------------------------------------------------- signs and remainders
@@ -284,6 +309,10 @@ def _enclosed_remainder(node: Expr, x: Interval, z: Interval) -> Interval:
     return clipped(blanked(found, crossing), lower, upper)
 
 
+def _at_either_zero(node: Expr) -> tuple[Kink, ...]:
+    return tuple(Kink(x) for x in node.operands)
+
+
 COPYSIGN = declare(
     "copysign", np.copysign,
     lambda y, x, z: mul(apply(SIGN, x), apply(COPYSIGN, ones_like(z), z)),
@@ -291,17 +320,20 @@ COPYSIGN = declare(
     domains=_PLAIN, smooth=False,
     source="|x| with the sign of z; subgradient 0 where x = 0",
     enclosure=Extremes(turns=((0.0,),), relative=0),
+    kinks=_at_either_zero,
 )  # fmt: skip
 HEAVISIDE = declare(
     "heaviside", np.heaviside, Constant("a step is flat on both sides"),
     lambda y, x, z: one_minus_square(apply(SIGN, x)),
     domains=_PLAIN, smooth=False, source="0, z or 1 as x is negative, 0 or positive",
     enclosure=Extremes(turns=((0.0,),), relative=0),
+    kinks=at_zero(),
 )  # fmt: skip
 FLOOR_DIVIDE = declare(
     "floor_divide", np.floor_divide, domains=(Domain(0.4, 2.0), Domain(0.4, 2.0)),
     smooth=False, reason="piecewise constant: a whole number",
     enclosure=_enclosed_quotient,
+    kinks=at_whole_quotients,
 )  # fmt: skip
 REMAINDER = declare(
     "remainder", np.remainder, lambda y, x, z: ones_like(x),
@@ -309,6 +341,7 @@ REMAINDER = declare(
     domains=(Domain(0.4, 2.0), Domain(0.4, 2.0)), smooth=False,
     source="x − ⌊x/z⌋ z, with the sign of z; at a jump the derivative to its right in x",
     enclosure=_enclosed_remainder,
+    kinks=at_whole_quotients,
 )  # fmt: skip
 
 
@@ -324,6 +357,7 @@ FMOD = declare(
     domains=(Domain(0.4, 2.0), Domain(0.4, 2.0)), smooth=False,
     source="x − trunc(x/z) z, with the sign of x",
     enclosure=_enclosed_remainder,
+    kinks=at_whole_quotients,
 )  # fmt: skip
 
 # ---------------------------------------------------------------- entropies and robust losses
@@ -335,6 +369,8 @@ XLOG1PY = declare(
     source="x log(1 + z), 0 where x = 0",
     enclosure=Extremes(low=(-inf, -1.0)),
 )  # fmt: skip
+
+
 def _enclosed_entropy(node: Expr, x: Interval, z: Interval) -> Interval:
     """Decreasing in z; in x it is least, −z/e, where x = z/e."""
     found = _FROM_ZERO(node, x, z)
@@ -368,12 +404,21 @@ KL_DIV = declare(
     source="x log(x/z) − x + z; its slope in x at x = 0 is −∞",
     enclosure=_enclosed_divergence,
 )  # fmt: skip
+
+
+def _at_threshold(node: Expr) -> tuple[Kink, ...]:
+    """Where |r| = d: the curvature jumps."""
+    d, r = node.operands
+    return (Kink(sub(apply(ABS, r), d), order=2),)
+
+
 HUBER = declare(
     "huber", special.huber, lambda y, d, r: apply(RELU, sub(apply(ABS, r), d)),
     lambda y, d, r: apply(CLIP, r, neg(d), d),
     domains=(Domain(0.6, 1.4), Domain()), smooth=False,
     source="Huber 1964: r²/2 to |r| = d, then the tangent",
     enclosure=Extremes(turns=((), (0.0,)), low=(0.0,), relative=16 * EPS),
+    kinks=_at_threshold,
 )  # fmt: skip
 
 

@@ -14,11 +14,13 @@ import numpy as np
 from wengert.errors import DomainError, ShapeError
 from wengert.expr import Expr, Params, make
 from wengert.operations.apply import apply, same_shape
+from wengert.operations.build import sub
 from wengert.operations.enclosing import EXACT, Enclosure, always, blanked, moved
 from wengert.operations.intervals import Interval, point
+from wengert.operations.kinks import Kinks, at_halves, at_whole_numbers, at_zero, nowhere
 from wengert.operations.structure import constant_like, constant_value
-from wengert.primitive import Constant, Domain, Notation, Primitive, Sample, register
-from wengert.shapes import Shape, format_shape
+from wengert.primitive import Constant, Domain, Kink, Notation, Primitive, Sample, register
+from wengert.shapes import Shape, concrete, format_shape
 
 _SHOWN = 8  # entries of a constant that are written out
 
@@ -81,6 +83,7 @@ def _declare_table(name: str, dtype: str, sample: Any) -> Primitive:
             samples=(Sample((), (Table(sample),)),),
             smooth=False,
             enclosure=lambda node: point(node.params[0].array),
+            kinks=nowhere,
             source="values that are known in advance",
             dtype=dtype,
         )
@@ -135,6 +138,7 @@ def _discrete(
     involution: bool = False,
     source: str = "",
     enclosure: Enclosure = EXACT,
+    kinks: Kinks = nowhere,
 ) -> Primitive:
     """An elementwise function whose derivative is zero, folded where its operands are known."""
 
@@ -170,6 +174,7 @@ def _discrete(
             domains=domains,
             smooth=False,
             enclosure=enclosure,
+            kinks=kinks,
             ufuncs=ufuncs,
             source=source,
             dtype=dtype,
@@ -229,6 +234,15 @@ _COMPARED: dict[str, Callable[[Interval, Interval], Interval]] = {
 }
 
 
+def _at_equality(node: Expr) -> tuple[Kink, ...]:
+    """Of real numbers, where both are equal: true on one side, false on the other."""
+    x, z = node.operands
+    if x.dtype != "real" or z.dtype != "real":
+        return ()
+    sides = [int_array(np.full(concrete(node.shape), side)) for side in (True, False)]
+    return (Kink(sub(x, z), tuple(sides)),)
+
+
 def _enclosed_comparison(name: str) -> Enclosure:
     return lambda node, x, z: _COMPARED[name](x, z)
 
@@ -243,18 +257,19 @@ COMPARISONS = {
         ufuncs=(getattr(np, name),),
         source="IEEE 754: a comparison with NaN is false, but for ≠",
         enclosure=_enclosed_comparison(name),
+        kinks=_at_equality,
     )
     for name, (sign, latex, unicode) in _COMPARISONS.items()
 }
 TESTS = {
     name: _discrete(
         name, getattr(np, name), (Domain(),), "bool", Notation.function(name),
-        ufuncs=(getattr(np, name),), source="IEEE 754", enclosure=enclosure,
+        ufuncs=(getattr(np, name),), source="IEEE 754", enclosure=enclosure, kinks=kinks,
     )
-    for name, enclosure in (
-        ("isnan", always(False, False)), ("isfinite", always(True, True)),
-        ("isinf", always(False, False)),
-        ("signbit", lambda node, x: Interval(x.upper < 0, x.lower <= 0)),
+    for name, enclosure, kinks in (
+        ("isnan", always(False, False), nowhere), ("isfinite", always(True, True), nowhere),
+        ("isinf", always(False, False), nowhere),
+        ("signbit", lambda node, x: Interval(x.upper < 0, x.lower <= 0), at_zero()),
     )
 }  # fmt: skip
 
@@ -330,6 +345,7 @@ ROUNDING = {
         name, getattr(np, name), (Domain(),), "real",
         Notation(f"{name}({{0}})", unicode, latex, f"np.{name}({{0}})"),
         ufuncs=(getattr(np, name), *more), zero_at_zero=True, source=source,
+        kinks=at_halves if name == "rint" else at_whole_numbers,
     )
     for name, unicode, latex, more, source in (
         ("floor", "⌊{0}⌋", r"\left\lfloor {0}\right\rfloor", (), "0 at jumps too"),
@@ -354,6 +370,7 @@ AS_INT = _discrete(
         "as_int({0})", "as_int({0})", r"\operatorname{{int}}\left({0}\right)",
         "np.asarray({0}).astype(np.int64)",
     ), source="truncation towards 0",
+    kinks=at_whole_numbers,
 )  # fmt: skip
 
 
@@ -389,6 +406,7 @@ AS_REAL = register(
         domains=(_MASK,),
         smooth=False,
         enclosure=moved,
+        kinks=nowhere,
         source="Iverson bracket: 1 where true, 0 where false",
     )
 )
@@ -435,6 +453,7 @@ def _declare_reduction(name: str, reduce: Callable[..., Any], dtype: str, code: 
             samples=(Sample(((3,),), (1,)), Sample(((2, 2),), (1,)), Sample(((2, 2),), (2,))),
             smooth=False,
             enclosure=moved,
+            kinks=nowhere,
             source="logic of truth values",
             dtype=dtype,
         )

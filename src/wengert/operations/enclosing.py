@@ -145,7 +145,9 @@ class Periodic:
         reach = np.where(bounded, up(self.slope * radius), inf)
         far = widened(at - reach, at + reach, 4 * EPS)
         return clipped(
-            Interval(np.where(wide, far.lower, found.lower), np.where(wide, far.upper, found.upper)),
+            Interval(
+                np.where(wide, far.lower, found.lower), np.where(wide, far.upper, found.upper)
+            ),
             *self.within,
         )
 
@@ -164,9 +166,7 @@ class Branches:
             k = np.floor((x.lower - self.pole) / self.distance)
             before = self.pole + k * self.distance
             inside = (x.lower > before + margin) & (x.upper < before + self.distance - margin)
-        found = MONOTONE(
-            node, Interval(np.where(inside, x.lower, 0), np.where(inside, x.upper, 0))
-        )
+        found = MONOTONE(node, Interval(np.where(inside, x.lower, 0), np.where(inside, x.upper, 0)))
         return blanked(found, ~inside)
 
 

@@ -37,6 +37,7 @@ from wengert.primitive import (
     Route,
     Sample,
     register,
+    registry,
 )
 from wengert.shapes import Shape, Size, concrete, format_shape
 
@@ -542,7 +543,13 @@ def batch_along(node: Expr, operands: tuple[Expr, ...], batched: tuple[bool, ...
 
 
 def _enclosed_take_along(node: Expr, x: Interval, index: Interval) -> Interval:
-    """Of indices that are not known, the bounds of all entries along the axis."""
+    """Of indices that are not known, the bounds of all entries along the axis.
+
+    Entries in order lie between their lower bounds in order and their upper bounds in order.
+    """
+    ranks = node.operands[1]
+    if ranks.primitive is registry["argsort"] and ranks.operands[0] is node.operands[0]:
+        return Interval(np.sort(x.lower, axis=-1), np.sort(x.upper, axis=-1))
     if index.certain:
         return moved(node, x, index)
     shape = concrete(node.shape)

@@ -238,9 +238,7 @@ _BETA_PROBABILITY = Extremes(
     low=(0.0,) * 3, high=(inf, inf, 1.0), within=(0.0, 1.0), relative=1e-11
 )
 _QUANTILE = Extremes(low=(0.0, 0.0), high=(inf, 1.0), within=(0.0, inf), relative=1e-9)
-_BETA_QUANTILE = Extremes(
-    low=(0.0,) * 3, high=(inf, inf, 1.0), within=(0.0, 1.0), relative=1e-9
-)
+_BETA_QUANTILE = Extremes(low=(0.0,) * 3, high=(inf, inf, 1.0), within=(0.0, 1.0), relative=1e-9)
 _ORDERS = ((1, 0), (0, 1), (1, 1), (2, 0))
 DGAMMAINC = declare(
     "dgammainc", _gamma_slope, _gamma_order, _gamma_density_slope, parameters=("order",),

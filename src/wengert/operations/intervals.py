@@ -119,14 +119,18 @@ def negated(x: Interval) -> Interval:
 
 
 def plus(x: Interval, z: Interval) -> Interval:
-    """x + z; adding 0 changes nothing."""
+    """x + z, exact where the sum is a number."""
     with np.errstate(all="ignore"):
         return Interval(_added(x.lower, z.lower, down), _added(x.upper, z.upper, up))
 
 
 def _added(a: Array, b: Array, outwards: Any) -> Array:
+    """The sum, moved outwards only if it was rounded inwards: Knuth's error of a sum."""
     total = a + b
-    exact = (a == 0) | (b == 0) | np.isinf(a) | np.isinf(b)
+    part = total - a
+    error = (a - (total - part)) + (b - part)
+    inwards = error < 0 if outwards is down else error > 0
+    exact = np.isinf(a) | np.isinf(b) | ((error == 0) | ~inwards) & np.isfinite(error)
     return np.where(exact, total, outwards(total))
 
 
@@ -211,9 +215,7 @@ def raised(x: Interval, exponent: Fraction | int) -> Interval:
             np.where(inside, found.lower, np.nan), np.where(inside, found.upper, np.nan)
         )
     if exponent > 0:
-        return widened(
-            _signed_power(x.lower, exponent), _signed_power(x.upper, exponent), 4 * EPS
-        )
+        return widened(_signed_power(x.lower, exponent), _signed_power(x.upper, exponent), 4 * EPS)
     return _odd_reciprocal(x, exponent)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from math import inf
+from math import ceil, inf
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from wengert.operations.reductions import (
 from wengert.operations.scalar_functions import ABS, SIGN
 from wengert.operations.singular_values import svdvals
 from wengert.operations.structure import safe_power
-from wengert.primitive import Domain, Notation, Primitive, Pushforward, Sample, register
+from wengert.primitive import Domain, Kink, Notation, Primitive, Pushforward, Sample, register
 from wengert.shapes import Shape, format_shape
 
 # ---------------------------------------------------------------- builders
@@ -136,6 +136,14 @@ def _shape_of_pnorm(operands: tuple[Expr, ...], params: Params) -> Shape:
     return operands[0].shape[:-1]
 
 
+def _at_zeros(node: Expr) -> tuple[Kink, ...]:
+    """At zero vectors, and at zero entries unless the power is even."""
+    (order,) = node.params
+    if order.denominator == 1 and order.numerator > 0 and order.numerator % 2 == 0:
+        return (Kink(node),)
+    return (Kink(node.operands[0], order=max(ceil(order), 1)), Kink(node))
+
+
 PNORM = register(
     Primitive(
         "pnorm",
@@ -151,6 +159,7 @@ PNORM = register(
         ),
         parameters=("order",),
         enclosure=by_magnitude,
+        kinks=_at_zeros,
         domains=(Domain(boundary=(0.0,)),),
         samples=(
             *(Sample(((3,),), (Fraction(p),)) for p in (3, -1, Fraction(3, 2), Fraction(1, 2))),

@@ -26,7 +26,10 @@ from wengert.operations.indexing import slice_
 from wengert.operations.joining import concatenate
 from wengert.operations.enclosing import always, by_magnitude, moved, whole_of
 from wengert.operations.intervals import EPS, Interval, clipped, multiplied, widened
+from wengert.operations.kinks import at_zero, at_zero_of_itself
+from wengert.operations.reshaping import reshape
 from wengert.operations.scalar_functions import SIGN
+from wengert.operations.selection import at_extreme_tie
 from wengert.operations.short_axes import largest_along, sums_along
 from wengert.operations.structural import (
     ADD,
@@ -41,6 +44,7 @@ from wengert.operations.structure import (
 from wengert.primitive import (
     Constant,
     Domain,
+    Kink,
     Notation,
     Primitive,
     Pushforward,
@@ -49,7 +53,7 @@ from wengert.primitive import (
     register,
     registry,
 )
-from wengert.shapes import Shape
+from wengert.shapes import Shape, total_size
 
 
 def _batch(operands: tuple[Expr, ...], params: Params) -> Shape:
@@ -167,7 +171,17 @@ def _extremum(name: str, reduce: Callable[..., Any], x: Any, axes: tuple[int, ..
     return reduce(x, axis=axes)
 
 
+def _enclosed_mask(node: Expr, x: Interval) -> Interval:
+    return moved(node, x) if x.certain else always(0.0, 1.0)(node, x)
+
+
 def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive, Primitive]:
+    def kinks(node: Expr) -> tuple[Kink, ...]:
+        x = node.operands[0]
+        lead = x.shape[: x.ndim - node.params[0]]
+        flat = reshape(x, (*lead, total_size(x.shape[len(lead) :])))
+        return at_extreme_tie(flat, largest=name == "max")
+
     mask = register(
         Primitive(
             f"{name}mask",
@@ -182,7 +196,8 @@ def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive,
             ),
             parameters=("rank",),
             smooth=False,
-            enclosure=lambda node, x: always(0.0, 1.0)(node, x) if not x.certain else moved(node, x),
+            enclosure=_enclosed_mask,
+            kinks=kinks,
             source="one at the extremum, shared equally at ties",
         )
     )
@@ -202,6 +217,7 @@ def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive,
             positive=lambda node: is_positive(node.operands[0]),
             smooth=False,
             enclosure=moved,
+            kinks=kinks,
             source="subgradient: equal shares at ties",
             rule=f"{name}: 1 at the entry that is taken, shared equally at ties",
         )
@@ -387,6 +403,7 @@ NORM2 = register(
         domains=(Domain(boundary=(0.0, 1e-200, 1e200)),),
         square=lambda node: square_of_norm(node.operands[0], node.params[0]),
         enclosure=by_magnitude,
+        kinks=at_zero_of_itself,
         source="x/‖x‖; at 0 the subgradient 0",
         rule="norm, Matrix Cookbook (129): xᵀ/‖x‖",
     )
@@ -403,6 +420,7 @@ NORM1 = register(
         rewrite=_scaling_out("norm1"),
         smooth=False,
         enclosure=by_magnitude,
+        kinks=at_zero(),
         source="sign(x); at 0 the subgradient 0",
         rule="1-norm: sign(x)ᵀ",
     )

@@ -37,6 +37,7 @@ from wengert.operations.enclosing import (
     unchanged,
 )
 from wengert.operations.intervals import EPS
+from wengert.operations.kinks import at_sign_change, at_sign_of_rectifier, at_zero, nowhere
 from wengert.operations.structural import ADD
 from wengert.operations.structure import (
     coefficients_of,
@@ -105,7 +106,14 @@ EXP2 = declare(
     ufuncs=(np.exp2, special.exp2),
     enclosure=POSITIVE,
 )  # fmt: skip
-EXP10 = declare("exp10", special.exp10, lambda y, x: mul(_log(10), y), at_zero=1, positive=True, enclosure=POSITIVE)
+EXP10 = declare(
+    "exp10",
+    special.exp10,
+    lambda y, x: mul(_log(10), y),
+    at_zero=1,
+    positive=True,
+    enclosure=POSITIVE,
+)
 EXPM1 = declare(
     "expm1", np.expm1, lambda y, x: apply(EXP, x), at_zero=0, ufuncs=(np.expm1, special.expm1),
     domains=(Domain(boundary=(0.0, 1e-12)),),
@@ -119,6 +127,7 @@ CBRT = declare(
     ),
     source="the real cube root, of negative numbers too; its tangent at 0 is vertical",
     enclosure=MONOTONE,
+    kinks=at_zero(),
 )  # fmt: skip
 ABS = declare(
     "abs", np.abs, lambda y, x: apply(SIGN, x), at_zero=0, smooth=False,
@@ -127,13 +136,15 @@ ABS = declare(
     rewrite=lambda x: x if is_positive(x) else None,
     domains=(Domain(boundary=(0.0,)),), source="subgradient 0 at 0",
     enclosure=EXACT.turning(0.0),
+    kinks=at_sign_change,
 )  # fmt: skip
 SIGN = declare("sign", np.sign, at_zero=0, smooth=False,
-    rewrite=lambda x: constant_like(1, x.shape) if is_positive(x) else None, enclosure=EXACT)  # fmt: skip
+    rewrite=lambda x: constant_like(1, x.shape) if is_positive(x) else None, enclosure=EXACT, kinks=at_zero())  # fmt: skip
 STEP = declare(
     "step", lambda x: np.heaviside(x, np.zeros_like(x)), at_zero=0, smooth=False,
     numpy="(lambda t: np.heaviside(t, 0.0))", source="derivative of relu; 0 at 0",
     enclosure=EXACT,
+    kinks=at_zero(),
 )  # fmt: skip
 
 # ---------------------------------------------------------------- numbers that are none
@@ -143,6 +154,7 @@ FINITE = declare(
     numpy="(lambda t: np.isfinite(t) * 1.0)", reason="piecewise constant: where x is finite",
     rewrite=lambda x: ones_like(x) if constant_value(x) is not None else None,
     enclosure=always(1.0, 1.0),
+    kinks=nowhere,
 )  # fmt: skip
 NAN_TO_NUM = declare(
     "nan_to_num",
@@ -155,13 +167,27 @@ NAN_TO_NUM = declare(
     samples=tuple(Sample((shape,), (0.0, None, None)) for shape in ((), (2,))),
     source="the derivative is 1 where x is finite, 0 where a constant takes its place",
     enclosure=unchanged,
+    kinks=nowhere,
 )  # fmt: skip
 
 # ---------------------------------------------------------------- trigonometric and hyperbolic
 
-SIN = declare("sin", np.sin, lambda y, x: apply(COS, x), latex=r"\sin", at_zero=0, source="AS 4.3", enclosure=Periodic(HALF_PI))
+SIN = declare(
+    "sin",
+    np.sin,
+    lambda y, x: apply(COS, x),
+    latex=r"\sin",
+    at_zero=0,
+    source="AS 4.3",
+    enclosure=Periodic(HALF_PI),
+)
 COS = declare(
-    "cos", np.cos, lambda y, x: neg(apply(SIN, x)), latex=r"\cos", at_zero=1, source="AS 4.3",
+    "cos",
+    np.cos,
+    lambda y, x: neg(apply(SIN, x)),
+    latex=r"\cos",
+    at_zero=1,
+    source="AS 4.3",
     enclosure=Periodic(0.0),
 )
 TAN = declare(
@@ -184,16 +210,34 @@ ARCTAN = declare(
     source="AS 4.4",
     enclosure=MONOTONE,
 )  # fmt: skip
-SINH = declare("sinh", np.sinh, lambda y, x: apply(COSH, x), latex=r"\sinh", at_zero=0, enclosure=MONOTONE)
+SINH = declare(
+    "sinh", np.sinh, lambda y, x: apply(COSH, x), latex=r"\sinh", at_zero=0, enclosure=MONOTONE
+)
 COSH = declare(
-    "cosh", np.cosh, lambda y, x: apply(SINH, x), latex=r"\cosh", at_zero=1, positive=True,
+    "cosh",
+    np.cosh,
+    lambda y, x: apply(SINH, x),
+    latex=r"\cosh",
+    at_zero=1,
+    positive=True,
     enclosure=MONOTONE.turning(0.0),
 )
 TANH = declare(
-    "tanh", np.tanh, lambda y, x: one_minus_square(y), latex=r"\tanh", at_zero=0, source="AS 4.5",
+    "tanh",
+    np.tanh,
+    lambda y, x: one_minus_square(y),
+    latex=r"\tanh",
+    at_zero=0,
+    source="AS 4.5",
     enclosure=Extremes(within=(-1.0, 1.0)),
 )
-ARCSINH = declare("arcsinh", np.arcsinh, lambda y, x: power(one_plus_square(x), -HALF), at_zero=0, enclosure=MONOTONE)
+ARCSINH = declare(
+    "arcsinh",
+    np.arcsinh,
+    lambda y, x: power(one_plus_square(x), -HALF),
+    at_zero=0,
+    enclosure=MONOTONE,
+)
 ARCCOSH = declare(
     "arccosh", np.arccosh, lambda y, x: power(sub(power(x, 2), ones_like(x)), -HALF),
     domains=(Domain(1.2, 3.0),), values={Fraction(1): Fraction(0)},
@@ -258,6 +302,7 @@ RELU = declare(
     numpy="(lambda t: np.maximum(t, 0.0))", domains=(Domain(boundary=(0.0,)),),
     source="subgradient 0 at 0",
     enclosure=EXACT,
+    kinks=at_sign_of_rectifier,
 )  # fmt: skip
 NORMCDF = declare(
     "normcdf", special.ndtr, lambda y, x: apply(NORMPDF, x), positive=True,

@@ -11,10 +11,12 @@ from wengert.errors import DomainError, ShapeError
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract, scale
 from wengert.operations.apply import apply
+from wengert.operations.build import sub
 from wengert.operations.discrete import LOGICAL_NOT, known_values
 from wengert.operations.gathering import batch_along, broadcast_shape, take_along
 from wengert.operations.indexing import slice_
 from wengert.operations.intervals import Interval, point
+from wengert.operations.kinks import Kinks, nowhere
 from wengert.operations.structure import (
     coefficients_of,
     content_of,
@@ -29,6 +31,7 @@ from wengert.operations.trailing import move_axis, rearrange
 from wengert.primitive import (
     Constant,
     Domain,
+    Kink,
     Linear,
     Multilinear,
     Notation,
@@ -269,6 +272,7 @@ def _declare_where(name: str, domain: Domain, dtype: str) -> Primitive:
             domains=(_MASK, domain, domain),
             smooth=real,
             enclosure=_enclosed_where,
+            kinks=nowhere,
             source="entry by entry one of two",
             rule="where: the derivative of the entry that is chosen" if real else "",
             dtype=dtype,
@@ -283,6 +287,23 @@ WHERE_BOOL = _declare_where("where_bool", _MASK, "bool")
 # ---------------------------------------------------------------- places and orders
 
 
+def at_ties(node: Expr) -> tuple[Kink, ...]:
+    """Where two entries along the last axis of the operand are equal."""
+    ranked = sort(node.operands[0])
+    if ranked.shape[-1] == 1:
+        return ()
+    return (Kink(sub(slice_(ranked, [slice(1, None)]), slice_(ranked, [slice(None, -1)]))),)
+
+
+def at_extreme_tie(x: Expr, *, largest: bool) -> tuple[Kink, ...]:
+    """Where the two largest (or least) entries along the last axis are equal."""
+    ranked = sort(x)
+    if ranked.shape[-1] == 1:
+        return ()
+    first, second = (-1, -2) if largest else (0, 1)
+    return (Kink(sub(slice_(ranked, [first]), slice_(ranked, [second]))),)
+
+
 def _enclosed_place(node: Expr, x: Interval) -> Interval:
     """Any place, unless the entries are known."""
     if x.certain:
@@ -292,7 +313,11 @@ def _enclosed_place(node: Expr, x: Interval) -> Interval:
 
 
 def _declare_order(
-    name: str, evaluate: Callable[..., Any], infer: Callable[..., Shape], source: str
+    name: str,
+    evaluate: Callable[..., Any],
+    infer: Callable[..., Shape],
+    kinks: Kinks,
+    source: str,
 ) -> Primitive:
     more = ", kind='stable'" if name == "argsort" else ""
     return register(
@@ -311,6 +336,7 @@ def _declare_order(
             samples=(Sample(((3,),)), Sample(((2, 3),)), Sample(((1,),))),
             smooth=False,
             enclosure=_enclosed_place,
+            kinks=kinks,
             source=source,
             dtype="int",
         )
@@ -337,14 +363,23 @@ def _without_last(operands: tuple[Expr, ...], params: Params) -> Shape:
 
 
 ARGMAX = _declare_order(
-    "argmax", _place("argmax", np.argmax), _without_last, "the first place at ties"
+    "argmax",
+    _place("argmax", np.argmax),
+    _without_last,
+    lambda node: at_extreme_tie(node.operands[0], largest=True),
+    "the first place at ties",
 )
 ARGMIN = _declare_order(
-    "argmin", _place("argmin", np.argmin), _without_last, "the first place at ties"
+    "argmin",
+    _place("argmin", np.argmin),
+    _without_last,
+    lambda node: at_extreme_tie(node.operands[0], largest=False),
+    "the first place at ties",
 )
 ARGSORT = _declare_order(
     "argsort",
     lambda x: np.argsort(x, axis=-1, kind="stable"),
     _line,
+    at_ties,
     "ascending, NaN last; ties keep their order",
 )

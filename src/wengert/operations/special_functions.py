@@ -34,6 +34,7 @@ from wengert.operations.enclosing import (
     always,
 )
 from wengert.operations.intervals import Interval
+from wengert.operations.kinks import nowhere
 from wengert.operations.quotients import EXPREL, SINC, exprel_slope
 from wengert.operations.scalar_functions import (
     COS,
@@ -62,8 +63,22 @@ def _gaussian(x: Expr, factor: int) -> Expr:
     return _root_pi(apply(EXP, neg(power(x, 2))), factor)
 
 
-ERF = declare("erf", special.erf, lambda y, x: _gaussian(x, 2), at_zero=0, source="AS 7.1", enclosure=replace(SPECIAL, within=(-1.0, 1.0)))
-ERFC = declare("erfc", special.erfc, lambda y, x: _gaussian(x, -2), at_zero=1, source="AS 7.1", enclosure=replace(SPECIAL, within=(0.0, 2.0)))
+ERF = declare(
+    "erf",
+    special.erf,
+    lambda y, x: _gaussian(x, 2),
+    at_zero=0,
+    source="AS 7.1",
+    enclosure=replace(SPECIAL, within=(-1.0, 1.0)),
+)
+ERFC = declare(
+    "erfc",
+    special.erfc,
+    lambda y, x: _gaussian(x, -2),
+    at_zero=1,
+    source="AS 7.1",
+    enclosure=replace(SPECIAL, within=(0.0, 2.0)),
+)
 ERFI = declare(
     "erfi", special.erfi, lambda y, x: _root_pi(apply(EXP, power(x, 2)), 2), at_zero=0,
     source="DLMF 7.2: −i erf(ix)",
@@ -311,6 +326,7 @@ GAMMASGN = declare(
     "gammasgn", special.gammasgn, reason="piecewise constant: the sign of Γ", smooth=False,
     domains=(Domain(-1.9, -1.1),),
     enclosure=EXACT.on(0.0),
+    kinks=nowhere,
 )  # fmt: skip
 
 
@@ -460,9 +476,27 @@ def _degree(x: Expr) -> Expr:
     return scale(Fraction(1, 180), mul(pi(), x))
 
 
-COSM1 = declare("cosm1", special.cosm1, lambda y, x: neg(apply(SIN, x)), at_zero=0, enclosure=Periodic(0.0, within=(-2.0, 0.0)))
-SINDG = declare("sindg", special.sindg, lambda y, x: _degree(apply(COSDG, x)), at_zero=0, enclosure=Periodic(90.0, 180.0, slope=0.0174533))
-COSDG = declare("cosdg", special.cosdg, lambda y, x: neg(_degree(apply(SINDG, x))), at_zero=1, enclosure=Periodic(0.0, 180.0, slope=0.0174533))
+COSM1 = declare(
+    "cosm1",
+    special.cosm1,
+    lambda y, x: neg(apply(SIN, x)),
+    at_zero=0,
+    enclosure=Periodic(0.0, within=(-2.0, 0.0)),
+)
+SINDG = declare(
+    "sindg",
+    special.sindg,
+    lambda y, x: _degree(apply(COSDG, x)),
+    at_zero=0,
+    enclosure=Periodic(90.0, 180.0, slope=0.0174533),
+)
+COSDG = declare(
+    "cosdg",
+    special.cosdg,
+    lambda y, x: neg(_degree(apply(SINDG, x))),
+    at_zero=1,
+    enclosure=Periodic(0.0, 180.0, slope=0.0174533),
+)
 TANDG = declare(
     "tandg", special.tandg, lambda y, x: _degree(plus_one(power(y, 2))), at_zero=0,
     enclosure=Branches(90.0, 180.0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from wengert.primitive import (
     Constant,
     Domain,
     Kind,
+    Kink,
     Multilinear,
     Notation,
     Partials,
@@ -171,6 +173,14 @@ ADD = register(
 )
 
 
+def _at_zero_of_power(node: Expr) -> tuple[Kink, ...]:
+    """xᵖ at 0: derivatives below p exist, unless p is whole."""
+    exponent = exponent_of(node)
+    if exponent.denominator == 1:
+        return ()
+    return (Kink(node.operands[0], order=max(ceil(exponent), 1)),)
+
+
 POWER = register(
     Primitive(
         "power",
@@ -188,6 +198,7 @@ POWER = register(
         rule="power rule",
         kind=Kind.POWER,
         enclosure=lambda node, x: raised(x, exponent_of(node)),
+        kinks=_at_zero_of_power,
     )
 )
 
@@ -223,6 +234,7 @@ SAFE_POWER = register(
         source="x ** p for p < 0, and 0 where x = 0: the least subgradient of ‖x‖ at 0",
         kind=Kind.SAFE_POWER,
         enclosure=_enclosed_safe_power,
+        kinks=lambda node: (Kink(node.operands[0]),),
     )
 )
 

@@ -86,6 +86,7 @@ ARRANGE = register(
         source="permutation and broadcast, for what is not real",
         dtype="same",
         enclosure=moved,
+        kinks=lambda node: (),
     )
 )
 

@@ -209,7 +209,9 @@ def _region(
 def _leaves_like(recorded: Recorded, tree: Tree) -> list[Any]:
     leaves, structure = optree.tree_flatten(tree)
     if structure != recorded.structure:
-        raise ShapeError(f"a point nested as {structure} does not fit x0, which is {recorded.structure}")
+        raise ShapeError(
+            f"a point nested as {structure} does not fit x0, which is {recorded.structure}"
+        )
     arrays = [np.asarray(a, np.float64) for a in leaves]
     for a, leaf in zip(arrays, recorded.leaves, strict=True):
         if a.shape != leaf.shape:
@@ -300,7 +302,9 @@ class _Subject:
             )
             spread = (slice(None), *(None,) * (leaf.ndim - 1))
             moved = times(Interval(s.lower[spread], s.upper[spread]), delta)
-            known[leaf] = plus(Interval(self.centres[k].lower[None], self.centres[k].upper[None]), moved)
+            known[leaf] = plus(
+                Interval(self.centres[k].lower[None], self.centres[k].upper[None]), moved
+            )
             known[seed] = delta
         found = enclose(terms, known)
         return [
@@ -327,7 +331,9 @@ def _pieces(count: int, order: int) -> tuple[Any, Any]:
     """Places on [0, 1], half of them even, half of equal weight; and (1 − s)ⁿ⁺¹ over each."""
     share = np.linspace(0.0, 1.0, count // 2 + 1)
     balanced = 1 - (1 - share) ** (1 / (order + 1))
-    places = np.sort(np.concatenate([np.linspace(0.0, 1.0, count - count // 2 + 1), balanced[1:-1]]))
+    places = np.sort(
+        np.concatenate([np.linspace(0.0, 1.0, count - count // 2 + 1), balanced[1:-1]])
+    )
     places = np.concatenate([places[:1], places[1:-1], [1.0]])
     while len(places) < count + 1:
         places = np.sort(np.append(places, (places[0] + places[1]) / 2))
@@ -338,7 +344,9 @@ def _weighted(x: Interval, weights: Any, start: int, order: int) -> Interval:
     """Σ w C over the pieces, with the rounding of weights and sum."""
     rows = slice(start, start + len(weights))
     lower, upper = x.lower[rows], x.upper[rows]
-    error = 8 * (order + 2 + len(weights)) * EPS * np.maximum(np.abs(lower), np.abs(upper)).sum(axis=0)
+    error = (
+        8 * (order + 2 + len(weights)) * EPS * np.maximum(np.abs(lower), np.abs(upper)).sum(axis=0)
+    )
     with np.errstate(invalid="ignore"):
         low = np.tensordot(weights, lower, 1) - error
         high = np.tensordot(weights, upper, 1) + error
@@ -390,9 +398,7 @@ def _reached(bounds: Sequence[Sequence[Interval]]) -> float:
 
 def _joined(bounds: Sequence[Sequence[Interval]]) -> list[Interval]:
     return [
-        Interval(
-            np.min([x.lower for x in parts], axis=0), np.max([x.upper for x in parts], axis=0)
-        )
+        Interval(np.min([x.lower for x in parts], axis=0), np.max([x.upper for x in parts], axis=0))
         for parts in zip(*bounds, strict=True)
     ]
 
@@ -400,9 +406,7 @@ def _joined(bounds: Sequence[Sequence[Interval]]) -> list[Interval]:
 # ---------------------------------------------------------------- results
 
 
-def _bound(
-    recorded: Recorded, order: int, region: _Region, found: Sequence[Interval]
-) -> Remainder:
+def _bound(recorded: Recorded, order: int, region: _Region, found: Sequence[Interval]) -> Remainder:
     if all(np.all(x.magnitude == 0) for x in found):
         reason = f"the derivatives of order {order + 1} are 0"
     else:
@@ -419,9 +423,7 @@ def _bound(
 def _estimate(recorded: Recorded, order: int, region: _Region, reason: str) -> Remainder:
     """The larger of the next two terms (one of them may be 0 by symmetry), over directions."""
     rows = list(_directions(region))
-    directions = tuple(
-        np.stack([row[k] for row in rows]) for k in range(len(recorded.leaves))
-    )
+    directions = tuple(np.stack([row[k] for row in rows]) for k in range(len(recorded.leaves)))
     values: list[Any] = []
     for series in jets_along(recorded, directions, order + 2):
         largest = np.max(np.abs(series[order + 1 :]), axis=(0, 1))
