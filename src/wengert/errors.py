@@ -60,6 +60,10 @@ class DomainError(WengertError):
     """A value outside the domain on which the operation (or derivative) is defined."""
 
 
+class KinkError(DomainError):
+    """A derivative at a point where it does not exist: the function has a kink there."""
+
+
 class IndexRangeError(DomainError, IndexError):
     """An index that the array's axis does not have."""
 

@@ -209,11 +209,14 @@ class Kink:
         of such pieces (a norm at 0). If there are some, the gap has the node's shape.
     order : int
         The lowest derivative that does not exist there, of the operation by itself.
+    said : str
+        Where it is, in words, with ``{0}`` for the first operand; by default that the gap is 0.
     """
 
     gap: Expr
     pieces: tuple[Expr, ...] = ()
     order: int = 1
+    said: str = ""
 
 
 # ---------------------------------------------------------------- notation

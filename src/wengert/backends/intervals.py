@@ -40,6 +40,8 @@ from wengert.operations.structure import coefficients_of, contraction_params, is
 from wengert.primitive import Kind, Partials
 from wengert.shapes import concrete
 
+INSIDE = "(in a loop or branch)"
+"""What is said of operations in programs ends with this."""
 _EXACT_VOLUME = 1 << 14  # products of a contraction that are taken one by one
 _NESTED = 3  # derivatives of derivatives that are asked for
 _STEPS = 4096  # of loops that are unrolled
@@ -215,9 +217,10 @@ class _Run:
     # ------------------------------------------------------------ programs
 
     def program(self, program: Program, arguments: Sequence[Interval]) -> list[Interval]:
-        known = dict(zip(program.leaves, arguments, strict=True))
-        inner = _Run(known, self.depth, self.gaps, self.rough)
-        return inner.all(program.roots)
+        inner = _Run(dict(zip(program.leaves, arguments, strict=True)), self.depth, self.gaps)
+        found = inner.all(program.roots)
+        self.rough += [said if INSIDE in said else f"{said} {INSIDE}" for said in inner.rough]
+        return found
 
     def branch(self, node: Expr, operands: list[Interval]) -> Interval:
         """Of all programs that may be chosen."""

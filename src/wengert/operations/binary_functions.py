@@ -264,7 +264,7 @@ def _enclosed_angle(node: Expr, x: Interval, z: Interval) -> Interval:
 def _at_cut(node: Expr) -> tuple[Kink, ...]:
     """On the half-line x = 0, z ≤ 0: |x| + max(z, 0) is 0 nowhere else."""
     x, z = node.operands
-    return (Kink(add([apply(ABS, x), apply(RELU, z)])),)
+    return (Kink(add([apply(ABS, x), apply(RELU, z)]), said="{0} = 0 and {1} ≤ 0"),)
 
 
 _PI = float(np.nextafter(pi, 4))

@@ -10,7 +10,9 @@ from fractions import Fraction
 
 from wengert.expr import Expr
 from wengert.operations.apply import apply
-from wengert.operations.build import divide, neg, sub
+from wengert.operations.algebra import add, power
+from wengert.operations.build import divide, mul, neg, sub
+from wengert.operations.constants import pi
 from wengert.operations.structure import constant_like, zeros
 from wengert.primitive import Kink, registry
 
@@ -58,18 +60,22 @@ def at_bounds(node: Expr) -> tuple[Kink, ...]:
 
 def at_whole_numbers(node: Expr) -> tuple[Kink, ...]:
     """Where the operand is a whole number."""
-    x = node.operands[0]
-    return (Kink(sub(x, apply(registry["rint"], x))),)
+    return (Kink(_to_nearest(node.operands[0]), said="{0} is a whole number"),)
 
 
 def at_halves(node: Expr) -> tuple[Kink, ...]:
     """Where the operand lies half-way between two whole numbers."""
     x = node.operands[0]
-    half = constant_like(Fraction(1, 2), x.shape)
-    return (Kink(sub(sub(x, apply(registry["floor"], x)), half)),)
+    shifted = add([x, constant_like(Fraction(1, 2), x.shape)])
+    return (Kink(_to_nearest(shifted), said="{0} is half-way between whole numbers"),)
 
 
 def at_whole_quotients(node: Expr) -> tuple[Kink, ...]:
     """Where one operand is a whole multiple of the other."""
-    quotient = divide(*node.operands)
-    return (Kink(sub(quotient, apply(registry["rint"], quotient))),)
+    return (Kink(_to_nearest(divide(*node.operands)), said="{0} is a whole multiple of {1}"),)
+
+
+def _to_nearest(x: Expr) -> Expr:
+    """The distance to the nearest whole number, but for its sign: continuous, of slope ±1."""
+    wave = apply(registry["arcsin"], apply(registry["sin"], mul(pi(), x)))
+    return mul(power(pi(), -1), wave)

@@ -292,7 +292,8 @@ def at_ties(node: Expr) -> tuple[Kink, ...]:
     ranked = sort(node.operands[0])
     if ranked.shape[-1] == 1:
         return ()
-    return (Kink(sub(slice_(ranked, [slice(1, None)]), slice_(ranked, [slice(None, -1)]))),)
+    gaps = sub(slice_(ranked, [slice(1, None)]), slice_(ranked, [slice(None, -1)]))
+    return (Kink(gaps, said="two entries of {0} are equal"),)
 
 
 def at_extreme_tie(x: Expr, *, largest: bool) -> tuple[Kink, ...]:
@@ -301,7 +302,9 @@ def at_extreme_tie(x: Expr, *, largest: bool) -> tuple[Kink, ...]:
     if ranked.shape[-1] == 1:
         return ()
     first, second = (-1, -2) if largest else (0, 1)
-    return (Kink(sub(slice_(ranked, [first]), slice_(ranked, [second]))),)
+    which = "largest" if largest else "least"
+    gap = sub(slice_(ranked, [first]), slice_(ranked, [second]))
+    return (Kink(gap, said=f"the two {which} entries of {{0}} are equal"),)
 
 
 def _enclosed_place(node: Expr, x: Interval) -> Interval:
