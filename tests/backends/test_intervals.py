@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from operations.references import DIGITS, SCALAR
-from operations.support import Call, by_id, calls, rng_for, small_shapes
+from operations.support import Call, by_id, calls, rng_for
 from wengert.backends.intervals import Enclosed, enclose
 from wengert.expr import Expr
 from wengert.operations.intervals import Interval
-from wengert.primitive import Domain, Primitive, registry
+from wengert.primitive import Domain, registry
 
 ELEMENTWISE = [p for p in registry.values() if p.elementwise and p.arity]
 WIDTHS = (0.0, 1e-12, 1e-6, 1e-2, 0.3, 1.0)
@@ -55,7 +55,7 @@ def inside(box: Interval, rng: np.random.Generator) -> Any:
 
 def enclosed(call: Call, operands: list[Interval]) -> tuple[Expr, Enclosed]:
     node = call.node()
-    leaves = {leaf: box for leaf, box in zip(node.operands, operands, strict=True)}
+    leaves = dict(zip(node.operands, operands, strict=True))
     return node, enclose([node], leaves)
 
 

@@ -27,6 +27,7 @@ from wengert.operations.intervals import (
     Interval,
     clipped,
     down,
+    hull,
     plus,
     point,
     scaled,
@@ -225,17 +226,19 @@ class _Run:
     def branch(self, node: Expr, operands: list[Interval]) -> Interval:
         """Of all programs that may be chosen."""
         index, *arguments = operands
-        programs, part = node.param("programs"), node.param("part")
+        programs: Sequence[Program] = node.param("programs")
+        part: int = node.param("part")
         last = len(programs) - 1
         first, final = (int(np.clip(int(i), 0, last)) for i in (index.lower, index.upper))
-        parts = [self.program(p, arguments)[part] for p in programs[first : final + 1]]
-        return Interval(
-            np.min([p.lower for p in parts], axis=0), np.max([p.upper for p in parts], axis=0)
-        )
+        return hull([self.program(p, arguments)[part] for p in programs[first : final + 1]])
 
     def scan(self, node: Expr, operands: list[Interval]) -> Interval | None:
         """Step by step, if the number of steps is known and not large."""
-        program, carries, sequences, length, reverse, counted, part = node.params
+        length: Any = node.param("length")
+        carries: int = node.param("carries")
+        part: int = node.param("part")
+        program: Program = node.param("program")
+        _, _, sequences, _, reverse, counted, _ = node.params
         if counted or not isinstance(length, int) or length > _STEPS:
             return None
         carry, inputs = operands[:carries], operands[carries : carries + sequences]
@@ -264,10 +267,11 @@ def _between(
     node: Expr, operands: list[Interval], slopes: dict[int, Interval], base: Interval
 ) -> Interval:
     """Values at the ends where slopes have one sign, and around the middle where they have not."""
-    low, high = [x.lower for x in operands], [x.lower for x in operands]
+    low: list[Any] = [operand.lower for operand in operands]
+    high: list[Any] = list(low)
     reach: Any = 0.0
     for k, slope in slopes.items():
-        x = operands[k]
+        x: Interval = operands[k]
         rising, falling = slope.lower >= 0, slope.upper <= 0
         middle, radius = x.middle()
         low[k] = np.where(rising, x.lower, np.where(falling, x.upper, middle))
@@ -302,11 +306,10 @@ def contraction(node: Expr, operands: Sequence[Interval]) -> Interval:
         sizes.update(zip(axes, x.lower.shape, strict=True))
         distinct = tuple(dict.fromkeys(axes))
         if len(distinct) < len(axes):
-            x = Interval(
-                diagonal_view(np.ascontiguousarray(x.lower), axes),
-                diagonal_view(np.ascontiguousarray(x.upper), axes),
-            )
-        parts.append((distinct, x))
+            ends = [diagonal_view(np.ascontiguousarray(a), axes) for a in (x.lower, x.upper)]
+            parts.append((distinct, Interval(*ends)))
+        else:
+            parts.append((distinct, x))
     used = dict.fromkeys(a for axes, _ in parts for a in axes)
     kept = tuple(a for a in dict.fromkeys(out) if a in used)
     volume = prod(sizes[a] for a in used)

@@ -21,7 +21,6 @@ import numpy as np
 from wengert.expr import Expr
 from wengert.operations.intervals import (
     EPS,
-    Array,
     Interval,
     clipped,
     down,

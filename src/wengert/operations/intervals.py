@@ -140,18 +140,39 @@ def minus(x: Interval, z: Interval) -> Interval:
 
 
 def times(x: Interval, z: Interval) -> Interval:
-    """x · z, entry by entry; shapes broadcast."""
-    lower, upper = None, None
+    """x · z, entry by entry, exact where the products are numbers; shapes broadcast."""
     with np.errstate(all="ignore"):
-        for a in (x.lower, x.upper):
-            for b in (z.lower, z.upper):
-                exact = (a == 0) | (b == 0)
-                found = np.where(exact, 0.0, a * b)
-                low = np.where(exact, 0.0, down(found))
-                high = np.where(exact, 0.0, up(found))
-                lower = low if lower is None else np.minimum(lower, low)
-                upper = high if upper is None else np.maximum(upper, high)
-    return Interval(lower, upper)
+        ends = [_product(a, b) for a in (x.lower, x.upper) for b in (z.lower, z.upper)]
+    return Interval(
+        reduce(np.minimum, [low for low, _ in ends]), reduce(np.maximum, [high for _, high in ends])
+    )
+
+
+_HALF_DIGITS = 2.0**27 + 1
+_SAFE = 2.0**450  # numbers between this and its inverse have products whose error is a number
+
+
+def _product(a: Array, b: Array) -> tuple[Array, Array]:
+    """The neighbours between which a product lies; Dekker's error of a product says on which side.
+
+    0 times an unbounded number is 0.
+    """
+    found = a * b
+    (a_high, a_low), (b_high, b_low) = _split(a), _split(b)
+    error = ((a_high * b_high - found) + a_high * b_low + a_low * b_high) + a_low * b_low
+    sizes = np.abs(a), np.abs(b)
+    trusted = (np.minimum(*sizes) > 1 / _SAFE) & (np.maximum(*sizes) < _SAFE)
+    zero = (a == 0) | (b == 0)
+    low = np.where(trusted & (error >= 0), found, down(found))
+    high = np.where(trusted & (error <= 0), found, up(found))
+    return np.where(zero, 0.0, low), np.where(zero, 0.0, high)
+
+
+def _split(x: Array) -> tuple[Array, Array]:
+    """A number as the sum of two with half of its digits each."""
+    scaled_up = _HALF_DIGITS * x
+    high = scaled_up - (scaled_up - x)
+    return high, x - high
 
 
 def number(value: Fraction) -> Interval:

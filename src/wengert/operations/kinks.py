@@ -9,8 +9,8 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from wengert.expr import Expr
-from wengert.operations.apply import apply
 from wengert.operations.algebra import add, power
+from wengert.operations.apply import apply
 from wengert.operations.build import divide, mul, neg, sub
 from wengert.operations.constants import pi
 from wengert.operations.structure import constant_like, zeros

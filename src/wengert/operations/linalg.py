@@ -36,7 +36,16 @@ from wengert.operations.structural import (
 from wengert.operations.structure import (
     contraction_params,
 )
-from wengert.primitive import Constant, Domain, Notation, Primitive, Pushforward, Shared, register
+from wengert.primitive import (
+    Constant,
+    Domain,
+    Kink,
+    Notation,
+    Primitive,
+    Pushforward,
+    Shared,
+    register,
+)
 from wengert.shapes import Shape, format_shape
 
 _INVERTIBLE = (Domain(matrix="invertible"),)
@@ -345,6 +354,7 @@ SIGNDET = register(
         shared=_from_factors(lambda f: f.sign()),
         domains=_INVERTIBLE,
         smooth=False,
+        kinks=lambda node: (Kink(apply(DET, node.operands[0])),),
         source="through LU",
     )
 )

@@ -6,7 +6,7 @@ The parameter ``rank`` is the number of trailing axes that are reduced; leading 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
@@ -139,20 +139,21 @@ def _enclosed_product(node: Expr, x: Interval) -> Interval:
 
 
 def _enclosed_exclusion(node: Expr, x: Interval) -> Interval:
-    """The products of the others, one after the other; of order 1 and few entries only."""
-    n = x.lower.shape[-1]
-    if node.params[0] != 1 or n > _FEW_EXCLUDED:
+    """The products of the others, one after the other, for few of them."""
+    (order,) = node.params
+    n, lead = x.lower.shape[-1], x.lower.shape[:-1]
+    if n**order > _FEW_EXCLUSIONS:
         return whole_of(node)
-    parts = [
-        multiplied(Interval(np.delete(x.lower, k, -1), np.delete(x.upper, k, -1)), -1)
-        for k in range(n)
-    ]
-    return Interval(
-        np.stack([p.lower for p in parts], axis=-1), np.stack([p.upper for p in parts], axis=-1)
-    )
+    shape = (*lead, *(n,) * order)
+    lower, upper = np.zeros(shape), np.zeros(shape)
+    for without in permutations(range(n), order):
+        rest = [np.delete(a, without, axis=-1) for a in (x.lower, x.upper)]
+        part = multiplied(Interval(*rest), len(lead))
+        lower[(..., *without)], upper[(..., *without)] = part.lower, part.upper
+    return Interval(lower, upper)
 
 
-_FEW_EXCLUDED = 64
+_FEW_EXCLUSIONS = 512
 
 # ---------------------------------------------------------------- maxima and minima
 

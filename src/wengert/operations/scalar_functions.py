@@ -139,7 +139,8 @@ ABS = declare(
     kinks=at_sign_change,
 )  # fmt: skip
 SIGN = declare("sign", np.sign, at_zero=0, smooth=False,
-    rewrite=lambda x: constant_like(1, x.shape) if is_positive(x) else None, enclosure=EXACT, kinks=at_zero())  # fmt: skip
+    rewrite=lambda x: constant_like(1, x.shape) if is_positive(x) else None,
+    enclosure=EXACT, kinks=at_zero())  # fmt: skip
 STEP = declare(
     "step", lambda x: np.heaviside(x, np.zeros_like(x)), at_zero=0, smooth=False,
     numpy="(lambda t: np.heaviside(t, 0.0))", source="derivative of relu; 0 at 0",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from math import factorial, gamma, inf
+from math import factorial, gamma
 from typing import Any, cast
 
 import numpy as np

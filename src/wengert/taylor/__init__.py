@@ -3,6 +3,8 @@
 from wengert.taylor.models import LinearModel, QuadraticModel, linear_model, quadratic_model
 from wengert.taylor.outer import outer_power
 from wengert.taylor.polynomial import TaylorPolynomial, taylor
+from wengert.taylor.kinks import AtKink, NearKink, at_kink, check_kinks, kinks_within
+from wengert.taylor.remainder import Remainder, remainder
 from wengert.taylor.subject import Source, function_of
 from wengert.taylor.symbolic import SymbolicPolynomial
 
@@ -31,4 +33,13 @@ __all__ = [
     "derivative_tensor",
     "function_of",
     "rank_one_terms",
+    "AtKink",
+    "NearKink",
+    "Remainder",
+    "Source",
+    "at_kink",
+    "check_kinks",
+    "function_of",
+    "kinks_within",
+    "remainder",
 ]

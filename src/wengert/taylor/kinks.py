@@ -8,26 +8,34 @@ at a kink is asked of the pieces: it does up to the order to which the series of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from math import inf
+from math import inf, prod
 from typing import Any
 
 import numpy as np
 import optree
 
 from wengert.backends.intervals import INSIDE, Interval, enclose
-from wengert.derive import jacobians
-from wengert.errors import AssumptionError, KinkError, ShapeError, WengertError
-from wengert.expr import Expr, rebuild, topological
+from wengert.derive import jacobians, pushforward
+from wengert.errors import (
+    AssumptionError,
+    KinkError,
+    ShapeError,
+    TracingError,
+    WengertError,
+)
+from wengert.expr import Expr, depending, rebuild, topological
 from wengert.operations import int_array, variable, where
 from wengert.operations.intervals import down, point, up
 from wengert.operations.rebuild import with_operands
 from wengert.primitive import Kink
 from wengert.printing import index_notation, matrix_notation
+from wengert.shapes import concrete
 from wengert.structured import run
 from wengert.taylor.subject import Source, function_of
+from wengert.tracing.trace import current_trace
 from wengert.transforms.jets import jets_along
 from wengert.transforms.recording import Recorded, Tree, record
 
@@ -110,19 +118,25 @@ def at_kink(
     >>> at_kink("x*abs(x)", 0.0), at_kink("x*abs(x)", 0.0, order=2)[0].order
     ([], 2)
     """
-    function, centre = function_of(f, x0, given)
-    return kinks_at(record(function, (centre,), {}, 0, name="taylor"), order)
+    return _kinks_at(*function_of(f, x0, given), order)
 
 
-def check_kinks(recorded: Recorded, order: int) -> None:
-    """An error if a derivative up to an order does not exist at the point of a run.
+def check_kinks(function: Callable[[Any], Any], x0: Tree, order: int) -> None:
+    """An error if a derivative up to an order does not exist at a point.
+
+    Parameters
+    ----------
+    function, x0 : callable and tree of arrays
+        As :func:`wengert.taylor.function_of` gives them.
+    order : int
+        The highest derivative.
 
     Raises
     ------
     KinkError
         Naming the kink, and up to which order derivatives exist.
     """
-    found = kinks_at(recorded, order)
+    found = _kinks_at(function, x0, order)
     if found:
         worst = min(found, key=lambda k: k.order)
         raise KinkError(
@@ -132,27 +146,23 @@ def check_kinks(recorded: Recorded, order: int) -> None:
         )
 
 
-def kinks_at(recorded: Recorded, order: int) -> list[AtKink]:
-    """The kinks at the point of a run because of which not all derivatives up to an order exist.
-
-    Within another run, where the point is not known, there are none.
-    """
-    if recorded.trace.parent is not None or order < 1:
+def _kinks_at(function: Callable[[Any], Any], x0: Tree, order: int) -> list[AtKink]:
+    """Within code that is traced, where the point may not be known, there are none."""
+    if current_trace() is not None or order < 1:
         return []
+    recorded, _ = record_for_all(function, x0, "taylor")
     hits = _hits(recorded)
     inside = _inside_programs(recorded)
     if not hits:
         return inside
     rename = _Names(recorded)
-    lowest = {id(h): h.kink.order for h in hits if not h.kink.pieces}
     split = [h for h in hits if h.kink.pieces]
-    if split:
-        joint = _lowest_disagreement(recorded, split, order)
-        lowest.update({id(h): joint for h in split})
+    joint = _lowest_disagreement(recorded, split, order) if split else inf
+    lowest = [(h, joint if h.kink.pieces else h.kink.order) for h in hits]
     found = [
-        AtKink(h.node.name, rename.condition(h.node, h.kink), int(lowest[id(h)]))
-        for h in hits
-        if lowest[id(h)] <= order
+        AtKink(h.node.name, rename.condition(h.node, h.kink), int(k))
+        for h, k in lowest
+        if k <= order
     ]
     return list(dict.fromkeys([*found, *inside]))
 
@@ -173,24 +183,19 @@ def _hits(recorded: Recorded) -> list[_Hit]:
     if not declared:
         return []
     gaps = tuple(kink.gap for _, _, kink in declared)
-    widened = {
-        leaf: Interval(down(np.float64(a)), up(np.float64(a)))
-        for leaf, a in zip(recorded.leaves, map(np.asarray, recorded.arguments), strict=True)
-    }
-    enclosed = enclose(gaps, {**_constants(recorded), **widened}).intervals
+    enclosed = enclose(gaps, _around(recorded)).intervals
     exact = run(gaps, _values(recorded))
     hits: list[_Hit] = []
     for (node, number, kink), x, value in zip(declared, enclosed, exact, strict=True):
         known = np.isfinite(x.lower) & np.isfinite(x.upper)
-        at = np.where(known, (x.lower <= 0) & (x.upper >= 0), np.asarray(value) == 0)
+        zero: Any = np.asarray(value) == 0
+        at = np.where(known, (x.lower <= 0) & (x.upper >= 0), zero)
         if np.any(at):
             hits.append(_Hit(node, number, kink, at))
     return hits
 
 
-def kinks_of(
-    roots: Sequence[Expr], leaves: Sequence[Expr]
-) -> list[tuple[Expr, int, Kink]]:
+def kinks_of(roots: Sequence[Expr], leaves: Sequence[Expr]) -> list[tuple[Expr, int, Kink]]:
     """The declared kinks of all nodes that depend on the leaves.
 
     Returns
@@ -205,9 +210,17 @@ def kinks_of(
             moving.add(node)
             declared = node.primitive.kinks
             for number, kink in enumerate(declared(node) if declared is not None else ()):
-                if any(n in moving for n in topological(kink.gap)):
+                if _moves(kink.gap, leaves):
                     found.append((node, number, kink))
     return found
+
+
+def _moves(gap: Expr, leaves: Sequence[Expr]) -> bool:
+    """Has it a derivative? Masks as numbers, and whole numbers, are not kinks where they are 0."""
+    if gap not in depending(topological(gap), set(leaves)):
+        return False
+    (slope,) = pushforward([gap], {x: variable(f"·way{k}", x.shape) for k, x in enumerate(leaves)})
+    return slope is not None
 
 
 def _inside_programs(recorded: Recorded) -> list[AtKink]:
@@ -215,11 +228,7 @@ def _inside_programs(recorded: Recorded) -> list[AtKink]:
     programs = [n for n in topological(*recorded.roots) if _holds_program(n)]
     if not programs:
         return []
-    around = {
-        leaf: Interval(down(np.float64(a)), up(np.float64(a)))
-        for leaf, a in zip(recorded.leaves, map(np.asarray, recorded.arguments), strict=True)
-    }
-    said = enclose(programs, {**_constants(recorded), **around}).rough
+    said = enclose(programs, _around(recorded)).rough
     names = dict.fromkeys(s.split()[0] for s in said if s.endswith(INSIDE))
     return [AtKink(name, f"its operand has one {INSIDE}", 1) for name in names]
 
@@ -237,9 +246,8 @@ def _lowest_disagreement(recorded: Recorded, hits: Sequence[_Hit], order: int) -
     if 2 ** len(places) > _TRIED:
         return min(h.kink.order for h in hits)
     rng = np.random.default_rng(0)
-    directions = tuple(
-        rng.standard_normal((_DIRECTIONS, *leaf.shape)) for leaf in recorded.leaves
-    )
+    shapes = [(_DIRECTIONS, *concrete(leaf.shape)) for leaf in recorded.leaves]
+    directions = tuple(rng.standard_normal(shape) for shape in shapes)
     base: list[Any] | None = None
     lowest: float = inf
     for choice in product((0, 1), repeat=len(places)):
@@ -338,8 +346,7 @@ def kinks_within(
     >>> [str(k) for k in kinks_within("maximum(x, 0)", 1.0, std=0.5)]
     ['maximum has a kink where x = 0, 2 standard deviations from the mean']
     """
-    function, centre = function_of(f, mean, given)
-    recorded = record(function, (centre,), {}, 0, name="expectation")
+    recorded, _ = record_for_all(*function_of(f, mean, given), "expectation")
     covariance = _covariance(recorded, cov, std)
     declared = kinks_of(recorded.roots, recorded.leaves)
     if not declared:
@@ -363,7 +370,8 @@ def kinks_within(
 
 
 def _covariance(recorded: Recorded, cov: Any, std: Any) -> Any:
-    sizes = [int(np.prod(leaf.shape)) for leaf in recorded.leaves]
+    shapes = [concrete(leaf.shape) for leaf in recorded.leaves]
+    sizes = list(map(prod, shapes))
     total = sum(sizes)
     if (cov is None) == (std is None):
         raise ValueError("give the covariance or the standard deviations of the argument")
@@ -375,9 +383,9 @@ def _covariance(recorded: Recorded, cov: Any, std: Any) -> Any:
             )
         found = array.reshape(total, total)
     else:
-        parts = optree.tree_leaves(std)
+        parts: list[Any] = optree.tree_leaves(std)
         if len(parts) == 1 and np.ndim(parts[0]) == 0:
-            parts = [np.full(leaf.shape, parts[0]) for leaf in recorded.leaves]
+            parts = [np.full(shape, parts[0]) for shape in shapes]
         if [np.size(p) for p in parts] != sizes:
             raise ShapeError("standard deviations must be nested and shaped as the mean")
         if any(np.any(np.asarray(p) < 0) for p in parts):
@@ -397,9 +405,30 @@ def _values(recorded: Recorded) -> dict[Expr, Any]:
     return {**known, **dict(zip(recorded.leaves, recorded.arguments, strict=True))}
 
 
-def _constants(recorded: Recorded) -> dict[Expr, Interval]:
+def record_for_all(function: Callable[[Any], Any], x0: Tree, name: str) -> tuple[Recorded, bool]:
+    """A run that holds for all values, and True; else the run at x₀, and False.
+
+    A function that decides by values in Python's own words (``if x > 0``) is known on the side of
+    x₀ only: the kink there is not seen.
+    """
+    try:
+        return record(function, (x0,), {}, 0, name=name, valued=False), True
+    except TracingError:
+        return record(function, (x0,), {}, 0, name=name), False
+
+
+def constant_intervals(recorded: Recorded) -> dict[Expr, Interval]:
+    """The arrays that a run captured, as intervals."""
     captured = recorded.trace.root.captured.values()
     return {leaf: point(np.asarray(recorded.trace.values[leaf])) for _, leaf in captured}
+
+
+def _around(recorded: Recorded) -> dict[Expr, Interval]:
+    """x₀ between its neighbours, and the constants."""
+    at = zip(recorded.leaves, recorded.arguments, strict=True)
+    arrays = {leaf: np.asarray(a, np.float64) for leaf, a in at}
+    near = {leaf: Interval(down(a), up(a)) for leaf, a in arrays.items()}
+    return {**constant_intervals(recorded), **near}
 
 
 class _Names:
@@ -433,4 +462,12 @@ class _Names:
         return written
 
 
-__all__ = ["AtKink", "NearKink", "at_kink", "check_kinks", "kinks_at", "kinks_of", "kinks_within"]
+__all__ = [
+    "AtKink",
+    "NearKink",
+    "at_kink",
+    "check_kinks",
+    "constant_intervals",
+    "kinks_of",
+    "kinks_within",
+]

@@ -9,7 +9,7 @@ operation must stay within its domain and off its kinks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -20,21 +20,23 @@ import optree
 
 from wengert.backends.intervals import Enclosed, Interval, enclose
 from wengert.derive.series import directional_terms
-from wengert.errors import ShapeError
+from wengert.errors import ShapeError, UnsupportedFunctionError
 from wengert.expr import Expr
 from wengert.operations import variable
 from wengert.operations.batching import batch
 from wengert.operations.intervals import EPS, minus, plus, point, times
 from wengert.rewrite import recognise
+from wengert.taylor.kinks import constant_intervals, record_for_all
 from wengert.taylor.subject import Source, function_of
+from wengert.tracing.trace import current_trace
 from wengert.transforms.jets import check_order, jets_along
-from wengert.transforms.recording import Recorded, Tree, record
+from wengert.transforms.recording import Recorded, Tree, shown
 
 _CACHED = 256
 _CERTIFIED = 256  # boxes on which smoothness is checked before that is given up
 _HALVINGS = 12  # of one box, on the way there
 _SPLIT = 16  # boxes that are halved in a round
-_ROUNDS = 12
+_ROUNDS = 18
 _PIECES = 8  # of the segment, in each box of a region
 _TIGHT = 1.02  # a bound so close to what is reached is not made tighter
 _SAMPLED = 24  # directions for an estimate in several dimensions
@@ -50,7 +52,8 @@ class Remainder:
     value : tree of float or ndarray
         The largest |f − T_n|, nested as the function's value.
     kind : str
-        ``"bound"``: it holds in exact arithmetic. ``"estimate"``: the size of the next terms.
+        ``"bound"``: it holds in exact arithmetic. ``"estimate"``: the size of the next terms,
+        and of what is found at points of the region.
     reason : str
         Why it is a bound, or why there is none.
     order : int
@@ -88,7 +91,8 @@ class Remainder:
     def __str__(self) -> str:
         sign = "≤" if self.is_bound else "≈"
         article = "a bound" if self.is_bound else "an estimate"
-        return f"|f − T_{self.order}| {sign} {_rounded_up(float(self))} {self.where} ({article}: {self.reason})"
+        size = _rounded_up(float(self))
+        return f"|f − T_{self.order}| {sign} {size} {self.where} ({article}: {self.reason})"
 
 
 def _rounded_up(value: float) -> str:
@@ -131,8 +135,8 @@ def remainder(
     Returns
     -------
     Remainder
-        A bound where interval arithmetic gives one, an estimate from the next terms elsewhere; it
-        says which.
+        A bound where interval arithmetic gives one, elsewhere an estimate: the larger of the next
+        two terms, and of |f − T_n| at some points of the region. It says which.
 
     Raises
     ------
@@ -154,16 +158,22 @@ def remainder(
     if sum(given_one is not None for given_one in (x, ball, box)) != 1:
         raise ValueError("the remainder is taken at x, on a ball or on a box: give one of them")
     function, centre = function_of(f, x0, given)
-    recorded = record(function, (centre,), {}, 0, name="remainder")
+    if current_trace() is not None:
+        raise UnsupportedFunctionError(
+            "a remainder is a report about numbers: it cannot be taken in code that is traced"
+        )
+    recorded, everywhere = record_for_all(function, centre, "remainder")
     region = _region(f, given, recorded, x, ball, box)
     subject = _Subject(recorded, order)
     reason = subject.obstacle(region)
+    if reason is None and not everywhere:
+        reason = "the function asks for values: elsewhere it may be another one"
     if reason is None:
         found = subject.enclosure(region)
         if all(_is_finite(i) for i in found):
             return _bound(recorded, order, region, found)
         reason = f"the derivative of order {order + 1} may be unbounded {region.where}"
-    return _estimate(recorded, order, region, reason)
+    return _estimate(function, recorded, order, region, reason)
 
 
 # ---------------------------------------------------------------- regions
@@ -210,7 +220,7 @@ def _leaves_like(recorded: Recorded, tree: Tree) -> list[Any]:
     leaves, structure = optree.tree_flatten(tree)
     if structure != recorded.structure:
         raise ShapeError(
-            f"a point nested as {structure} does not fit x0, which is {recorded.structure}"
+            f"a point nested as {shown(structure)} does not fit x0, {shown(recorded.structure)}"
         )
     arrays = [np.asarray(a, np.float64) for a in leaves]
     for a, leaf in zip(arrays, recorded.leaves, strict=True):
@@ -229,16 +239,11 @@ class _Subject:
         self.recorded = recorded
         self.order = order
         self.roots = tuple(map(recognise, recorded.roots))
-        captured = recorded.trace.root.captured.values()
-        self.constants = {
-            leaf: point(np.asarray(recorded.trace.values[leaf])) for _, leaf in captured
-        }
+        self.constants = constant_intervals(recorded)
         self.centres = [point(np.asarray(a, np.float64)) for a in recorded.arguments]
 
     def obstacle(self, region: _Region) -> str | None:
         """Why there is no bound, though derivatives may have one."""
-        if self.recorded.trace.known.maps[0]:
-            return "the function asks for values: elsewhere it may be another one"
         pending = [(tuple(_segment(d) for d in region.deltas), 0)]
         tried = 0
         while pending:
@@ -262,19 +267,23 @@ class _Subject:
         """f − T_n on the region."""
         if region.is_point:
             return self._at(region)
-        boxes = [region.deltas]
-        bounds = [self._remainders(boxes, _PIECES)[0]]
-        for _ in range(_ROUNDS):
-            order = sorted(range(len(boxes)), key=lambda k: -_size(bounds[k]))
-            chosen = [k for k in order[:_SPLIT] if _size(bounds[k]) > 0]
-            halves = {k: _halved(boxes[k]) for k in chosen}
-            split = [k for k in chosen if halves[k] is not None]
-            if not split or _size(bounds[order[0]]) <= _TIGHT * _reached(bounds):
+        boxes: list[tuple[Interval, ...]] = [region.deltas]
+        bounds = self._remainders(boxes, _PIECES)
+        for turn in range(_ROUNDS):
+            sizes = list(map(_size, bounds))
+            order = sorted(range(len(boxes)), key=sizes.__getitem__, reverse=True)
+            if sizes[order[0]] <= _TIGHT * _reached(bounds):
                 break
-            fresh = [h for k in split for h in halves[k] or () if _touches(h, region.radius)]
-            found = self._remainders(fresh, _PIECES) if fresh else []
+            cut = {k: _halved(boxes[k]) for k in order[:_SPLIT]}
+            split = {k: pair for k, pair in cut.items() if pair is not None}
+            halves = [half for pair in split.values() for half in pair]
+            fresh = [half for half in halves if _touches(half, region.radius)]
+            if not fresh:
+                break
             left = [k for k in range(len(boxes)) if k not in split]
-            boxes, bounds = [boxes[k] for k in left] + fresh, [bounds[k] for k in left] + found
+            pieces = _PIECES if turn < _ROUNDS // 3 else 4 * _PIECES
+            boxes = [boxes[k] for k in left] + fresh
+            bounds = [bounds[k] for k in left] + self._remainders(fresh, pieces)
         return _joined(bounds)
 
     def _at(self, region: _Region) -> list[Interval]:
@@ -420,15 +429,29 @@ def _bound(recorded: Recorded, order: int, region: _Region, found: Sequence[Inte
     return Remainder(value, "bound", reason, order, region.where, (low, high))
 
 
-def _estimate(recorded: Recorded, order: int, region: _Region, reason: str) -> Remainder:
-    """The larger of the next two terms (one of them may be 0 by symmetry), over directions."""
+def _estimate(
+    function: Callable[[Any], Any], recorded: Recorded, order: int, region: _Region, reason: str
+) -> Remainder:
+    """The larger of the next two terms (one of them may be 0 by symmetry) and of what is found."""
     rows = list(_directions(region))
     directions = tuple(np.stack([row[k] for row in rows]) for k in range(len(recorded.leaves)))
-    values: list[Any] = []
-    for series in jets_along(recorded, directions, order + 2):
-        largest = np.max(np.abs(series[order + 1 :]), axis=(0, 1))
-        values.append(np.where(np.isnan(largest), np.inf, largest)[()])
+    every = jets_along(recorded, directions, order + 2)
+    found: list[Any] = [_largest(series[order + 1 :]) for series in every]
+    for k, row in enumerate(rows):
+        at = [np.asarray(a) + d for a, d in zip(recorded.arguments, row, strict=True)]
+        with np.errstate(all="ignore"):
+            values = optree.tree_leaves(function(optree.tree_unflatten(recorded.structure, at)))
+        for j, (value, series) in enumerate(zip(values, every, strict=True)):
+            gap = _largest(np.asarray(value) - series[: order + 1, k].sum(axis=0), axes=())
+            found[j] = np.maximum(found[j], gap)
+    values = [f[()] for f in found]
     return Remainder(recorded.unflatten(values), "estimate", reason, order, region.where)
+
+
+def _largest(terms: Any, axes: tuple[int, ...] = (0, 1)) -> Any:
+    """Of the absolute values; infinite where there is none."""
+    largest = np.max(np.abs(terms), axis=axes) if axes else np.abs(terms)
+    return np.where(np.isnan(largest), np.inf, largest)
 
 
 def _directions(region: _Region) -> Iterator[list[Any]]:
@@ -448,7 +471,7 @@ def _directions(region: _Region) -> Iterator[list[Any]]:
         return
     rng = np.random.default_rng(0)
     for _ in range(2 if sum(sizes) == 1 else _SAMPLED):
-        drawn = [rng.standard_normal(d.lower.shape) for d in deltas]
+        drawn: list[Any] = [rng.standard_normal(d.lower.shape) for d in deltas]
         if region.radius is not None:
             length = np.sqrt(sum(float(np.sum(v * v)) for v in drawn))
             yield [v * (region.radius / length) for v in drawn]

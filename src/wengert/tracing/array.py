@@ -326,20 +326,20 @@ def _ufunc(ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return ufunc_methods[None, method](ufunc, *inputs, **kwargs)
     if method == "__call__":
         if _on_discrete_values(inputs, kwargs):  # indices stay integers: np.mod, np.abs
-            return _at_once(ufunc, inputs, kwargs)
+            return at_once(ufunc, inputs, kwargs)
         for attempt in elementwise_functions:
             result = attempt(ufunc, inputs, dict(kwargs))
             if result is not NotImplemented:
                 return result
-    return _at_once(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
+    return at_once(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
 
 
 def _function(func: Any, *args: Any, **kwargs: Any) -> Any:
     if _on_discrete_values(args, kwargs):
-        return _at_once(func, args, kwargs)
+        return at_once(func, args, kwargs)
     found = implementations.get(func)
     if found is None:
-        return _at_once(func, args, kwargs)
+        return at_once(func, args, kwargs)
     if kwargs.get("out") is not None:
         raise InPlaceWriteError(
             f"{where()}: out= would write a traced value into an array; use the result that "
@@ -385,7 +385,7 @@ def _on_discrete_values(args: Any, kwargs: Any) -> bool:
     return all(t.expr.dtype != "real" and t.run.is_concrete for t in _traced_in((args, kwargs)))
 
 
-def _at_once(function: Any, args: Any, kwargs: Any) -> Any:
+def at_once(function: Any, args: Any, kwargs: Any) -> Any:
     """A function of known indices and masks, computed by NumPy itself: it has no derivative."""
     traced = list(_traced_in((args, kwargs)))
     if any(t.expr.dtype == "real" for t in traced):

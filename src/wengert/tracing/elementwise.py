@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from wengert.operations import (
     where,
 )
 from wengert.primitive import registry
-from wengert.tracing.array import TracedArray
+from wengert.tracing.array import TracedArray, at_once
 from wengert.tracing.dispatch import elementwise_functions, entrywise, implements, unsupported
 from wengert.tracing.lifting import lift, product, spread, trace_of
 from wengert.tracing.numbers import rational
@@ -372,3 +372,19 @@ def _result_type(*values: Any) -> Any:
 @implements(np.logical_not)
 def _logical_not(x: Any) -> Any:
     return elementwise(np.equal, lambda a, b: apply(registry["equal"], *spread(a, b)), (x, 0))
+
+
+def _of_masks(ufunc: Any, logic: Any, *inputs: Any) -> Any:
+    """A bitwise operation: of truth values it is logic."""
+    if all(_dtype_of(x) == np.dtype(bool) for x in inputs):
+        return logic(*inputs)
+    return at_once(ufunc, inputs, {})
+
+
+for _bitwise, _logic in (
+    (np.bitwise_and, np.logical_and),
+    (np.bitwise_or, np.logical_or),
+    (np.bitwise_xor, np.logical_xor),
+    (np.invert, np.logical_not),
+):
+    implements(_bitwise)(partial(_of_masks, _bitwise, _logic))

@@ -138,19 +138,26 @@ def record(
     *,
     has_aux: bool = False,
     name: str = "grad",
+    valued: bool = True,
 ) -> Recorded:
     """Run a function with some of its positional arguments traced.
+
+    Without ``valued`` the arguments have no values while it runs, so that what is recorded holds
+    for all of them.
 
     Raises
     ------
     UnsupportedFunctionError
         If a traced argument is no real array.
+    UnknownValueError
+        If the function needs a value that it is not to know.
     """
     chosen = pick(args, argnums)
     values, structure = optree.tree_flatten(chosen)
     arguments = tuple(real_argument(v, name) for v in values)
-    with new_trace(evaluate_known) as trace:
-        traced = [TracedArray(_leaf(trace, a), trace, _dtype(a)) for a in arguments]
+    with new_trace(evaluate_known if valued else None) as trace:
+        leaf = _leaf if valued else _unknown_leaf
+        traced = [TracedArray(leaf(trace, a), trace, _dtype(a)) for a in arguments]
         leaves = tuple(t.expr for t in traced)
         given = put(args, argnums, optree.tree_unflatten(structure, traced))
         try:
@@ -311,6 +318,10 @@ def _leaf(trace: Trace, value: Any) -> Expr:
             (lambda: value.run.value_of(value.expr)) if known else None,
         )
     return trace.leaf(np.shape(value), "real", value)
+
+
+def _unknown_leaf(trace: Trace, value: Any) -> Expr:
+    return trace.leaf(np.shape(value), "real")
 
 
 def _dtype(value: Any) -> Any:
