@@ -20,6 +20,7 @@ from wengert.operations.algebra import add, contract, power
 from wengert.operations.apply import apply
 from wengert.operations.build import neg, sub
 from wengert.operations.indexing import slice_
+from wengert.operations.matrix_enclosures import enclosed_eigenvalues
 from wengert.operations.matrix_parts import (
     diagonal_of,
     entrywise,
@@ -29,6 +30,7 @@ from wengert.operations.matrix_parts import (
     tril,
     triu,
 )
+from wengert.operations.selection import at_close_values
 from wengert.operations.solving import not_positive, solve, solve_right
 from wengert.operations.structure import fits
 from wengert.primitive import Domain, Notation, Primitive, Pushforward, Sample, register
@@ -263,6 +265,8 @@ EIGENVALUES = register(
         samples=(*_MATRICES, Sample(((3, 3),))),
         source="Giles 2008, section 3.1, for symmetric matrices",
         rule="eigenvalues (Giles 2008): dw = diag(Vᵀ dA V)",
+        enclosure=enclosed_eigenvalues,
+        kinks=at_close_values,
     )
 )
 

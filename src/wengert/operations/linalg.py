@@ -26,6 +26,15 @@ from wengert.operations.algebra import (
 from wengert.operations.apply import apply
 from wengert.operations.build import mul, neg, sub, sum_
 from wengert.operations.lu import Factors, is_numerically_singular, shared_factors
+from wengert.operations.matrix_enclosures import (
+    by_determinant,
+    enclosed_adjugate,
+    enclosed_determinant,
+    enclosed_inverse,
+    log_of_positive,
+    log_of_size,
+    sign_of,
+)
 from wengert.operations.matrix_parts import identities, product, swapped
 from wengert.operations.reductions import PROD
 from wengert.operations.scalar_functions import LOG
@@ -285,6 +294,7 @@ INV = register(
         domains=_INVERTIBLE,
         source="lecture (5.102)",
         rule="inverse (5.102): d(X⁻¹) = −X⁻¹ dX X⁻¹",
+        enclosure=enclosed_inverse,
     )
 )
 DET = register(
@@ -300,6 +310,7 @@ DET = register(
         domains=_INVERTIBLE,
         source="lecture (5.101), Jacobi's formula",
         rule="determinant (5.101): d det(X) = det(X) tr(X⁻¹ dX)",
+        enclosure=enclosed_determinant,
     )
 )
 LOGDET = register(
@@ -317,6 +328,7 @@ LOGDET = register(
         domains=(Domain(matrix="spd"),),
         source="Matrix Cookbook (57); through LU, NaN for a negative determinant",
         rule="log-determinant, Matrix Cookbook (57): d log det(X) = tr(X⁻¹ dX)",
+        enclosure=by_determinant(log_of_positive),
     )
 )
 LOGABSDET = register(
@@ -336,6 +348,7 @@ LOGABSDET = register(
         domains=_INVERTIBLE,
         source="Matrix Cookbook (57); through LU, for either sign; −∞ for a singular matrix",
         rule="log-determinant, Matrix Cookbook (57): d log |det(X)| = tr(X⁻¹ dX)",
+        enclosure=by_determinant(log_of_size),
     )
 )
 SIGNDET = register(
@@ -356,6 +369,7 @@ SIGNDET = register(
         smooth=False,
         kinks=lambda node: (Kink(apply(DET, node.operands[0])),),
         source="through LU",
+        enclosure=by_determinant(sign_of),
     )
 )
 ADJ = register(
@@ -370,6 +384,7 @@ ADJ = register(
         domains=_INVERTIBLE,
         source="adj(A) = det(A) A⁻¹; its derivative needs A invertible",
         rule="adjugate: d adj(X) = tr(X⁻¹ dX) adj(X) − X⁻¹ dX adj(X)",
+        enclosure=enclosed_adjugate,
     )
 )
 PINV = register(

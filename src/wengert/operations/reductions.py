@@ -6,6 +6,7 @@ The parameter ``rank`` is the number of trailing axes that are reduced; leading 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import combinations, permutations
 from typing import Any
 
@@ -172,8 +173,27 @@ def _extremum(name: str, reduce: Callable[..., Any], x: Any, axes: tuple[int, ..
     return reduce(x, axis=axes)
 
 
-def _enclosed_mask(node: Expr, x: Interval) -> Interval:
-    return moved(node, x) if x.certain else always(0.0, 1.0)(node, x)
+def _enclosed_mask(node: Expr, x: Interval, *, largest: bool) -> Interval:
+    """1 where an entry is beyond all others, 0 where it is not, and something between else."""
+    if x.certain:
+        return moved(node, x)
+    lead = x.lower.shape[: x.lower.ndim - node.params[0]]
+    low, high = (a.reshape(*lead, -1) for a in (x.lower, x.upper))
+    if not largest:
+        low, high = -high, -low
+    if low.shape[-1] == 1:
+        return always(1.0, 1.0)(node)
+    sure, out = low > _largest_of_others(high), high < _largest_of_others(low)
+    found = np.where(sure, 1.0, 0.0), np.where(out, 0.0, 1.0)
+    return Interval(*(a.reshape(x.lower.shape) for a in found))
+
+
+def _largest_of_others(x: Any) -> Any:
+    """For each entry along the last axis the largest of the others."""
+    ranked = np.sort(x, axis=-1)
+    first, second = ranked[..., -1:], ranked[..., -2:-1]
+    once = (x == first).sum(axis=-1, keepdims=True) == 1
+    return np.where((x == first) & once, second, first)
 
 
 def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive, Primitive]:
@@ -197,7 +217,7 @@ def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive,
             ),
             parameters=("rank",),
             smooth=False,
-            enclosure=_enclosed_mask,
+            enclosure=partial(_enclosed_mask, largest=name == "max"),
             kinks=kinks,
             source="one at the extremum, shared equally at ties",
         )

@@ -18,7 +18,7 @@ from wengert.operations.algebra import (
 from wengert.operations.apply import apply
 from wengert.operations.build import mul
 from wengert.operations.discrete import int_array
-from wengert.operations.enclosing import moved
+from wengert.operations.intervals import Interval
 from wengert.operations.structural import (
     ADD,
     CONTRACT,
@@ -239,6 +239,11 @@ def _runs(
     return runs
 
 
+def _enclosed(node: Expr, x: Interval) -> Interval:
+    shape = concrete(node.shape)
+    return Interval(x.lower.reshape(shape), x.upper.reshape(shape))
+
+
 def _evaluate(node: Expr, x: Any) -> Any:
     raise NotImplementedError("the plan reshapes with the real sizes")
 
@@ -263,6 +268,6 @@ RESHAPE = register(
         route=_route,
         rule="vec isomorphism: the entries move, and their derivatives with them",
         dtype="same",
-        enclosure=moved,
+        enclosure=_enclosed,
     )
 )

@@ -307,6 +307,19 @@ def at_extreme_tie(x: Expr, *, largest: bool) -> tuple[Kink, ...]:
     return (Kink(gap, said=f"the two {which} entries of {{0}} are equal"),)
 
 
+def at_close_values(node: Expr) -> tuple[Kink, ...]:
+    """Where two of the values, which are in order, are equal."""
+    if node.shape[-1] == 1:
+        return ()
+    later, earlier = (slice_(node, [part]) for part in (slice(1, None), slice(None, -1)))
+    return (Kink(sub(later, earlier), said="two values of {0} are equal"),)
+
+
+def at_close_or_zero_values(node: Expr) -> tuple[Kink, ...]:
+    """Where two of the values are equal, or one is zero."""
+    return (*at_close_values(node), Kink(node, said="a value of {0} is 0"))
+
+
 def _enclosed_place(node: Expr, x: Interval) -> Interval:
     """Any place, unless the entries are known."""
     if x.certain:

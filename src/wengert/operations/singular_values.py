@@ -16,6 +16,7 @@ from wengert.operations.algebra import add
 from wengert.operations.apply import apply
 from wengert.operations.build import sub
 from wengert.operations.factorisations import GAPS, square_or_known
+from wengert.operations.matrix_enclosures import enclosed_singular_values
 from wengert.operations.matrix_parts import (
     columns_scaled,
     diagonal_of,
@@ -23,6 +24,7 @@ from wengert.operations.matrix_parts import (
     product,
     swapped,
 )
+from wengert.operations.selection import at_close_or_zero_values
 from wengert.operations.structure import safe_power
 from wengert.primitive import Domain, Notation, Primitive, Pushforward, Sample, register
 from wengert.shapes import Shape, Size
@@ -160,6 +162,8 @@ SINGULAR_VALUES = register(
         samples=_RECTANGLES,
         source="Giles 2008, section 3.2",
         rule="singular values (Giles 2008): ds = diag(Uᵀ dA V)",
+        enclosure=enclosed_singular_values,
+        kinks=at_close_or_zero_values,
     )
 )
 LEFT_VECTORS = register(

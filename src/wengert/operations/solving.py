@@ -23,6 +23,7 @@ from wengert.operations.build import neg
 from wengert.operations.coefficients import Of, added, leading
 from wengert.operations.linalg import INV, PINV
 from wengert.operations.lu import factorise, is_numerically_singular, shared_factors
+from wengert.operations.matrix_enclosures import enclosed_solution
 from wengert.operations.matrix_parts import (
     behind_extra_axes,
     moved_out,
@@ -404,6 +405,7 @@ SOLVE = register(
         batch=_spread_batch,
         source="Giles 2008, section 2.2.3",
         rule="linear system (Giles 2008): dx = A⁻¹(db − dA x)",
+        enclosure=enclosed_solution,
     )
 )
 
