@@ -61,6 +61,10 @@ BASIC = [
     row(np.array_equal, lambda x: np.array_equal(x, 1.0 * x) * x),
     row(np.result_type, lambda x: x * np.ones(3, np.result_type(x, np.float32))),
     row(np.logical_not, lambda x: np.logical_not(x > 0) * x),
+    row(np.bitwise_and, lambda x: ((x > 0) & (x < 1)) * x),
+    row(np.bitwise_or, lambda x: ((x < 0.5) | (x > 1)) * x),
+    row(np.bitwise_xor, lambda x: ((x > 0) ^ (x > 1)) * x),
+    row(np.invert, lambda x: ~(x > 0.5) * x),
 ]  # fmt: skip
 
 INDEXING = [

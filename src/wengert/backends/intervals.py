@@ -274,8 +274,8 @@ def _between(
         x: Interval = operands[k]
         rising, falling = slope.lower >= 0, slope.upper <= 0
         middle, radius = x.middle()
-        low[k] = np.where(rising, x.lower, np.where(falling, x.upper, middle))
-        high[k] = np.where(rising, x.upper, np.where(falling, x.lower, middle))
+        low[k] = np.select([rising, falling], [x.lower, x.upper], middle)
+        high[k] = np.select([rising, falling], [x.upper, x.lower], middle)
         reach = reach + np.where(rising | falling, 0.0, up(slope.magnitude * radius))
     with np.errstate(all="ignore"):
         evaluate = node.primitive.evaluate

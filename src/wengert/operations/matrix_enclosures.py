@@ -30,8 +30,8 @@ from wengert.operations.intervals import (
 )
 
 _ELIMINATED = 64  # rows of a matrix whose determinant is enclosed
-_READ = {  # what a solver reads of its matrix, and whether the diagonal is one
-    "general": None,
+_READ: dict[str, tuple[Any, bool]] = {  # what a solver reads, and whether its diagonal is one
+    "general": (np.asarray, False),
     "lower": (np.tril, False),
     "upper": (np.triu, False),
     "unit lower": (np.tril, True),
@@ -73,14 +73,12 @@ def enclosed_solution(node: Expr, a: Interval, b: Interval) -> Interval:
     kind = node.params[0]
     if kind not in _READ:
         return whole_of(node)
-    if _READ[kind] is not None:
-        part, unit = _READ[kind]
-        ends = [part(x) for x in (a.lower, a.upper)]
-        if unit:
-            ones = np.eye(ends[0].shape[-1])
-            ends = [x * (1 - ones) + ones for x in ends]
-        a = Interval(*ends)
-    inverse = enclosed_inverse(node, a)
+    part, unit = _READ[kind]
+    ends = [part(x) for x in (a.lower, a.upper)]
+    if unit:
+        ones = np.eye(ends[0].shape[-1])
+        ends = [x * (1 - ones) + ones for x in ends]
+    inverse = enclosed_inverse(node, Interval(*ends))
     row = Interval(b.lower[..., None, :], b.upper[..., None, :])
     return summed(times(inverse, row), (-1,))
 

@@ -188,8 +188,8 @@ def _hits(recorded: Recorded) -> list[_Hit]:
     hits: list[_Hit] = []
     for (node, number, kink), x, value in zip(declared, enclosed, exact, strict=True):
         known = np.isfinite(x.lower) & np.isfinite(x.upper)
-        zero: Any = np.asarray(value) == 0
-        at = np.where(known, (x.lower <= 0) & (x.upper >= 0), zero)
+        near = (x.lower <= 0) & (x.upper >= 0)
+        at = (known & near) | (~known & np.equal(value, 0))
         if np.any(at):
             hits.append(_Hit(node, number, kink, at))
     return hits
