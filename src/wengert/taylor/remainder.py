@@ -67,7 +67,7 @@ class Remainder:
     --------
     >>> import numpy as np
     >>> print(remainder(np.exp, 0.0, 0.5, order=3))
-    |f − T_3| ≤ 0.00289 at x (a bound: the derivative of order 4 is enclosed by intervals)
+    |f − T_3| ≤ 0.0029 at x (a bound: the derivative of order 4 is enclosed by intervals)
     """
 
     value: Tree
