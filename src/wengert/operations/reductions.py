@@ -23,10 +23,10 @@ from wengert.operations.algebra import (
 from wengert.operations.apply import apply
 from wengert.operations.build import sub, sum_
 from wengert.operations.curves import Curve, degree_of, extended, multiply
-from wengert.operations.indexing import slice_
-from wengert.operations.joining import concatenate
 from wengert.operations.enclosing import always, by_magnitude, moved, whole_of
+from wengert.operations.indexing import slice_
 from wengert.operations.intervals import EPS, Interval, clipped, multiplied, widened
+from wengert.operations.joining import concatenate
 from wengert.operations.kinks import at_zero, at_zero_of_itself
 from wengert.operations.reshaping import reshape
 from wengert.operations.scalar_functions import SIGN
