@@ -445,3 +445,12 @@ def test_what_has_no_enclosure_is_unbounded_and_named() -> None:
     assert "domain" in result.gaps[0]
     result = enclose([power(y, -1)], {y: Interval(np.float64(-1), np.float64(1))})
     assert result.gaps == ("power is unbounded there",)
+
+
+def test_single_precision_is_enclosed_in_double() -> None:
+    x = variable("x", ())
+    third = np.float32(1 / 3)
+    (found,) = enclose([elementwise("exp", x)], {x: Interval(third, third)}).intervals
+    with mp.workdps(30):
+        assert found.lower <= mp.exp(mp.mpf(float(third))) <= found.upper
+    assert found.upper - found.lower < 1e-14

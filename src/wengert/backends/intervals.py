@@ -98,10 +98,17 @@ def enclose(roots: Sequence[Expr], leaves: Mapping[Expr, Interval]) -> Enclosed:
     >>> [(float(i.lower), float(i.upper)) for i in found.intervals]
     [(-1.0, 1.0)]
     """
-    run = _Run(dict(leaves), _NESTED)
+    run = _Run({leaf: _in_double(leaf, x) for leaf, x in leaves.items()}, _NESTED)
     found = run.all(roots)
     gaps, rough = (tuple(dict.fromkeys(said)) for said in (run.gaps, run.rough))
     return Enclosed(tuple(found), gaps, rough)
+
+
+def _in_double(leaf: Expr, x: Interval) -> Interval:
+    """Real bounds in the precision in which operations are widened."""
+    if leaf.dtype != "real":
+        return x
+    return Interval(np.asarray(x.lower, np.float64), np.asarray(x.upper, np.float64))
 
 
 @dataclass
