@@ -343,3 +343,22 @@ def test_a_point_at_the_centre_has_none() -> None:
     found = remainder(np.exp, 0.5, 0.5, order=1)
     assert found.is_bound
     assert float(found) <= 1e-300
+
+
+def test_a_polynomial_knows_its_remainder() -> None:
+    T = wg.taylor("exp(x)*cos(y)", {"x": 0, "y": 0}, order=4)
+    at = T.remainder(x=0.5, y=0.5)
+    assert at.is_bound
+    assert abs(float(T.error(x=0.5, y=0.5))) <= float(at)
+    assert T.remainder(ball=0.1).is_bound
+    assert T.remainder(box=({"x": 0, "y": 0}, {"x": 0.1, "y": 0.1})).is_bound
+    of_function = wg.taylor(np.sin, 0.3, order=2)
+    assert float(of_function.remainder(0.5)) < 0.002
+
+
+def test_a_polynomial_at_a_kink() -> None:
+    with pytest.raises(wg.KinkError, match="order 1 is above what is defined"):
+        wg.taylor("abs(x)", {"x": 0}, order=1)
+    assert float(wg.taylor("abs(x)", {"x": 0}, order=0)(1.0)) == 0
+    assert float(wg.taylor("abs(x)", {"x": 0}, order=1, check=False)(1.0)) == 0
+    assert float(wg.taylor("x*abs(x)", {"x": 0}, order=1)(1.0)) == 0

@@ -19,7 +19,9 @@ from wengert.shapes import format_space
 from wengert.taylor.domain import check_point
 from wengert.taylor.entries import Entries, entries_text, increments_of, term_of
 from wengert.taylor.exact import Polynomial
+from wengert.taylor.kinks import check_kinks
 from wengert.taylor.points import Point, read_point
+from wengert.taylor.remainder import Remainder, remainder
 from wengert.taylor.subject import Source, function_of
 from wengert.taylor.symbolic import SymbolicPolynomial, check_number, symbolic_polynomial
 from wengert.taylor.trees import flattened, leaves_of, mapped, subtracted, unflattened
@@ -40,6 +42,7 @@ def taylor(
     order: int = 2,
     *,
     given: Mapping[str, Any] | None = None,
+    check: bool = True,
 ) -> TaylorPolynomial | SymbolicPolynomial:
     """The Taylor polynomial Σₖ D^k f(x₀)·δ^k / k! for k = 0, ..., order, with δ = x − x₀.
 
@@ -57,6 +60,9 @@ def taylor(
         The degree.
     given : mapping of str to array_like, optional
         Values of a formula's other variables.
+    check : bool
+        Refuse an order above what is defined at a kink; without it, the derivatives there are
+        those that the operations declare (0 for abs at 0).
 
     Returns
     -------
@@ -67,6 +73,8 @@ def taylor(
     ------
     DomainError
         If the value or a derivative at the point is not finite; says which operation, on what.
+    KinkError
+        If a derivative does not exist because the function has a kink at the point.
     NameClashError
         For names that are not the formula's.
     ValueError
@@ -99,9 +107,9 @@ def taylor(
     if point is None:
         check_callable(f, "taylor")
         function, at = function_of(f, x0, given)
-        return TaylorPolynomial(function, at, order).checked()
+        return TaylorPolynomial(function, at, order).checked(kinks=check)
     function, at = function_of(point.formula, point.values, point.given)
-    return TaylorPolynomial(function, at, order, point).checked()
+    return TaylorPolynomial(function, at, order, point).checked(kinks=check)
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,16 +251,35 @@ class TaylorPolynomial(Printed):
         recorded = record(self.function, (self.point,), {}, 0, name="taylor")
         return recorded if recorded.trace.parent is None else None
 
-    def checked(self) -> TaylorPolynomial:
-        """The polynomial itself, if its value and derivatives are finite.
+    def checked(self, *, kinks: bool = True) -> TaylorPolynomial:
+        """The polynomial itself, if its value and derivatives are finite, and exist.
 
         Raises
         ------
         DomainError
-            Otherwise.
+            Otherwise; a KinkError at a kink, unless ``kinks`` are passed over.
         """
         check_point(self._recorded, self.order, self._names)
+        if kinks:
+            check_kinks(self.function, self.point, self.order)
         return self
+
+    def remainder(
+        self,
+        x: Any = None,
+        /,
+        *,
+        ball: float | None = None,
+        box: tuple[Any, Any] | None = None,
+        **values: Any,
+    ) -> Remainder:
+        """How large f − T is at x, on a ball around x₀ or on a box: a bound, or an estimate.
+
+        See :func:`wengert.taylor.remainder`; x is passed as to the polynomial itself.
+        """
+        at = self._argument(x, values) if x is not None or values else None
+        ends = None if box is None else tuple(self._argument(end, {}) for end in box)
+        return remainder(self.function, self.point, at, order=self.order, ball=ball, box=ends)
 
     # ------------------------------------------------------------ reading
 
