@@ -56,6 +56,11 @@ def test_numbers_among_names_are_checked() -> None:
         wg.taylor("a/b", {"b": 0})
     with pytest.raises(wg.DomainError, match="nan"):
         wg.taylor("a*log(b)", {"b": -1}, order=1)
+    with pytest.raises(wg.DomainError, match="1/x is inf where x = 0"):
+        wg.taylor("a*sin(x)/x", {"x": 0})  # 0/0, not 0
+    with pytest.raises(wg.DomainError, match=r"log\(x\) is -inf where x = 0"):
+        wg.taylor("a*x*log(x)", {"x": 0}, order=0)
+    assert str(wg.taylor("exp(b)*mean(x)", {"b": 0}, order=1)) == "sum(x) (1/n + b/n)"
     assert str(wg.taylor("a/b", {"b": 2}, order=1)) == "a/2 − a(b − 2)/4"
 
 

@@ -14,6 +14,7 @@ from wengert.errors import DomainError, WengertError
 from wengert.expr import Expr, rebuild, topological
 from wengert.operations import variable
 from wengert.operations.rebuild import with_operands
+from wengert.operations.structural import SIZE
 from wengert.operations.structure import is_variable
 from wengert.rewrite import recognise
 from wengert.shapes import concrete
@@ -159,8 +160,15 @@ def check_point(recorded: Recorded | None, order: int, names: Sequence[str]) -> 
     refuse(_failure_of_order(recorded, failing, named), what, named, remedy)
 
 
-def check_constants(roots: Sequence[Expr]) -> None:
-    """An error unless what expressions have without variables is finite: 1/0 is not.
+def check_constants(roots: Sequence[Expr], values: Mapping[Expr, Any]) -> None:
+    """An error unless all that expressions have of some variables alone is finite there.
+
+    Parameters
+    ----------
+    roots : sequence of Expr
+        Expressions, of more variables.
+    values : mapping of Expr to array
+        Of these variables.
 
     Raises
     ------
@@ -168,15 +176,20 @@ def check_constants(roots: Sequence[Expr]) -> None:
         Saying which operation failed, and on what.
     """
     order = topological(*roots)
-    varying: set[Expr] = set()
+    open_: set[Expr] = set()
     for node in order:
-        if is_variable(node) or any(o in varying for o in node.operands):
-            varying.add(node)
-    constants = [n for n in order if n not in varying and n.ndim == 0 and n.operands]
-    with np.errstate(all="ignore"):
-        failure = first_failure(constants, {})
+        unknown = node.primitive is SIZE or (is_variable(node) and node not in values)
+        if unknown or any(o in open_ for o in node.operands):
+            open_.add(node)
+    closed = [n for n in order if n not in open_ and n.ndim == 0 and n.operands]
+    failure = first_failure(closed, values)
     if failure is not None:
-        refuse(failure, "the point is outside of the domain: a term", {}, "choose another point")
+        refuse(
+            failure,
+            "the point is outside of the domain of the function or of a derivative: a factor",
+            {},
+            "choose another point, or a lower order",
+        )
 
 
 def _first_infinite(recorded: Recorded, order: int) -> int | None:

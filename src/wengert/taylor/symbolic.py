@@ -39,6 +39,7 @@ from wengert.taylor.domain import check_constants
 from wengert.taylor.exact import Polynomial, polynomial_of
 from wengert.taylor.lecture import explanation
 from wengert.taylor.writing import Increment, Printed, Style, signed_sum
+from wengert.transforms.evaluation import evaluate_known
 
 _INCREMENTS = ("δ", "η", "ε", "Δ")
 _STAND_INS = "ξζτχψω"
@@ -113,11 +114,15 @@ class SymbolicPolynomial(Printed):
         return {_leaf(self._deltas[n]): _placed(self._own[n]) for n in self._at_zero}
 
     @cached_property
-    def _raw(self) -> tuple[Expr, ...]:
-        """The terms in δ."""
+    def _general(self) -> tuple[Expr, ...]:
+        """The terms in δ about any point."""
         directions = {_leaf(self._own[n]): _placed(d) for n, d in self._deltas.items()}
-        terms = directional_terms(self.function.expr, directions, self.order)
-        return tuple(map(self._at_point, terms))
+        return tuple(directional_terms(self.function.expr, directions, self.order))
+
+    @cached_property
+    def _raw(self) -> tuple[Expr, ...]:
+        """The terms in δ about this one."""
+        return tuple(map(self._at_point, self._general))
 
     def _at_point(self, expr: Expr) -> Expr:
         return rebuild(expr, with_operands, dict(self._fixed)) if self._fixed else expr
@@ -228,8 +233,10 @@ class SymbolicPolynomial(Printed):
         DomainError
             Otherwise: a number of the point is outside of a function's domain.
         """
-        if self._fixed:
-            check_constants(self._raw)
+        known = {leaf: p for leaf, p in self._fixed.items() if not variables_in(p)}
+        numbers = {leaf: evaluate_known(p, {}, {}) for leaf, p in known.items()}
+        if numbers:  # before they are put in: 0 · log(0) would be 0
+            check_constants(self._general, numbers)
         return self
 
     # ------------------------------------------------------------ evaluating
