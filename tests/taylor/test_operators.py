@@ -11,6 +11,7 @@ from scipy import sparse
 
 import wengert as wg
 from wengert.errors import ShapeError, UnsupportedFunctionError
+from wengert.taylor import operators
 from wengert.taylor.operators import _by_terms, contract_derivative
 from wengert.taylor.tensors import SymmetricTensor
 from wengert.taylor.weights import Terms, ways_to_weigh
@@ -123,7 +124,7 @@ def test_structured_weights() -> None:
 
 
 def test_batches_of_directions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wengert.taylor.operators._CHUNK", 1)
+    monkeypatch.setattr(operators, "_CHUNK", 1)
     weight = rng.normal(size=(40, 40))
     x = rng.normal(size=40)
 
@@ -223,7 +224,7 @@ def test_errors() -> None:
 
 def test_polarised_monomials() -> None:
     """Each distinct entry on its own, on a polynomial with one derivative that is not zero."""
-    for k in (2, 3, 4, 5):
+    for k in (2, 3, 4):
         for m in itertools.combinations_with_replacement(range(3), k):
             weight = np.zeros((3,) * k)
             weight[m] = 1.0

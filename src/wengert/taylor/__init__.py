@@ -15,6 +15,7 @@ __all__ = [
     "AtKink",
     "LinearModel",
     "NearKink",
+    "LinearModel",
     "QuadraticModel",
     "RankOneTerms",
     "Remainder",
