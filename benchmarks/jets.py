@@ -54,23 +54,21 @@ def developed(engine: str, width: int, order: int) -> Callable[[], Any]:
     if engine in ("wengert", "uncompiled"):
         import wengert as wg
 
-        def along(x: Any, d: Any) -> Any:
+        def along(weights: Any, x: Any, d: Any) -> Any:
             return wg.jet(lambda x: network(numpy, weights, x), x, d, order=order)
 
         run = wg.compile(along) if engine == "wengert" else along
-        return lambda: run(x, d)
+        return lambda: run(weights, x, d)
     import jax
     import jax.numpy as jnp
 
     jax.config.update("jax_enable_x64", True)
-    given = [jnp.asarray(w) for w in weights]
-    f = lambda x: network(jnp, given, x)  # noqa: E731
     if engine == "jet":
         from jax.experimental.jet import jet
 
-        def taylor(x: Any, d: Any) -> Any:
+        def taylor(weights: Any, x: Any, d: Any) -> Any:
             zeros = [jnp.zeros_like(d)] * (order - 1)
-            value, terms = jet(f, (x,), ([d, *zeros],))
+            value, terms = jet(lambda x: network(jnp, weights, x), (x,), ([d, *zeros],))
             return [value, *(c / math.factorial(k) for k, c in enumerate(terms, 1))]
 
     else:
@@ -80,8 +78,8 @@ def developed(engine: str, width: int, order: int) -> Callable[[], Any]:
             else jax.grad
         )
 
-        def taylor(x: Any, d: Any) -> Any:
-            h: Any = lambda t: f(x + t * d)  # noqa: E731
+        def taylor(weights: Any, x: Any, d: Any) -> Any:
+            h: Any = lambda t: network(jnp, weights, x + t * d)  # noqa: E731
             found = [h(0.0)]
             for k in range(1, order + 1):
                 h = step(h)
@@ -89,8 +87,8 @@ def developed(engine: str, width: int, order: int) -> Callable[[], Any]:
             return found
 
     compiled = jax.jit(taylor)
-    x, d = jnp.asarray(x), jnp.asarray(d)
-    return lambda: numpy.array([numpy.asarray(c) for c in jax.block_until_ready(compiled(x, d))])
+    given = jax.tree.map(jnp.asarray, (weights, x, d))
+    return lambda: numpy.array([numpy.asarray(c) for c in jax.block_until_ready(compiled(*given))])
 
 
 def engines(order: int) -> list[str]:

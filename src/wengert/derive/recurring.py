@@ -125,7 +125,7 @@ class _Parts:
         """Does the node depend on the operands that move, as far as derivatives can tell?"""
         if node not in self._moving:
             real = node.dtype == "real" and not _is_constant(node)
-            self._moving[node] = real and any([self.moves(o) for o in node.operands])
+            self._moving[node] = real and any(map(self.moves, node.operands))
         return self._moving[node]
 
     def _is_function(self, node: Expr) -> bool:

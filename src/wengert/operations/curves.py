@@ -1,8 +1,8 @@
 """Truncated power series in one array: products of curves x(t) = x₀ + x₁ t + x₂ t² + ...
 
-A curve is held as its value x₀ and its *tail*, the coefficients from order 1 on. The tail's axes
-are the order, then any extra axes (directions, the same for all curves), then those of x. It ends
-with the last coefficient that may not be 0.
+A curve is held as its value x₀ and its *tail*, the coefficients from order 1 on. The axes of the
+tail are the order, then any extra axes (directions, the same for all curves), then those of x. It
+ends with the last coefficient that may not be 0.
 
 Source: Griewank and Walther, Evaluating Derivatives, chapter 13.
 """

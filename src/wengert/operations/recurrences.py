@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import inf, prod
 from typing import Any, Protocol
 
@@ -157,6 +157,11 @@ class Recurrence:
         """The number of coefficients."""
         return self.parts[self.result].rows
 
+    @cached_property
+    def layout(self) -> _Layout:
+        """What is kept of the parts, and what is done once their values are known."""
+        return _layout(self.parts, self.result)
+
 
 def series_by_recurrence(
     recurrence: Recurrence, value: Expr, operands: Sequence[Expr], tails: Sequence[Expr]
@@ -172,14 +177,15 @@ class _Work:
     """The coefficients of all parts for one block of entries."""
 
     def __init__(self, layout: _Layout, size: int, dtype: Any) -> None:
-        parts = layout.parts
-        make = lambda t: np.empty((parts[t].rows + 1, size), dtype)  # noqa: E731
-        self.rows: list[Any] = [make(t) if t in layout.stored else None for t in range(len(parts))]
-        self.scaled: list[Any] = [
-            make(t) if t in layout.scaled else None for t in range(len(parts))
-        ]
-        self.inverse: list[Any] = [None] * len(parts)  # of a power's source
-        self.regular: list[Any] = [None] * len(parts)  # a power without its poles
+        count = len(layout.parts)
+        self.rows: list[Any] = [None] * count
+        self.scaled: list[Any] = [None] * count
+        self.inverse: list[Any] = [None] * count  # of a power's source
+        self.regular: list[Any] = [None] * count  # a power without its poles
+        for t, length in layout.stored:
+            self.rows[t] = np.empty((length, size), dtype)
+        for t, length in layout.weighted:
+            self.scaled[t] = np.empty((length, size), dtype)
 
 
 Step = Callable[[_Work], None]
@@ -191,22 +197,26 @@ class _Layout:
 
     Attributes
     ----------
-    stored : frozenset of int
-        The parts of which the coefficients are needed as they are.
+    stored, weighted : list of (int, int)
+        The parts of which the coefficients are needed as they are, and those of which they are
+        needed times ``weight · j``, with the number of rows.
     scaled : dict
-        The parts of which ``weight · j`` times coefficient j is needed, with that weight.
+        The weights of the latter.
     shifted : dict
         The parts that are needed with a constant added only, with the constant.
+    steps : list of callable
+        For the coefficients from order 1 on.
     """
 
     parts: tuple[Part, ...]
-    stored: frozenset[int]
+    stored: list[tuple[int, int]]
+    weighted: list[tuple[int, int]]
     scaled: dict[int, float]
     shifted: dict[int, float]
+    steps: list[Step] = field(default_factory=list[Step])
 
 
-@lru_cache(maxsize=1024)
-def _layout(parts: tuple[Part, ...], result: int) -> tuple[_Layout, tuple[Step, ...]]:
+def _layout(parts: tuple[Part, ...], result: int) -> _Layout:
     used = _used_as_they_are(parts) | {result}
     slopes = [s for p in parts if isinstance(p, Function) for s in p.slopes]
     shifts: dict[int, set[float]] = {}
@@ -219,7 +229,7 @@ def _layout(parts: tuple[Part, ...], result: int) -> tuple[_Layout, tuple[Step, 
     shifted = {
         t: c
         for t, found in shifts.items()
-        if len(found) == 1 and t not in used and not isinstance(parts[t], Given | Fixed)
+        if len(found) == 1 and t not in used and not isinstance(parts[t], Given | Fixed | Power)
         for c in found
         if c
     }
@@ -230,16 +240,18 @@ def _layout(parts: tuple[Part, ...], result: int) -> tuple[_Layout, tuple[Step, 
     linear = {s.source for s in slopes if s.constant and s.part not in shifted}
     moving = {t for t, p in enumerate(parts) if not isinstance(p, Fixed | Given)}
     wanted = used | moving | linear | {s.part for s in slopes if s.part >= 0}
-    stored = frozenset(t for t in wanted if not isinstance(parts[t], Fixed))
-    layout = _Layout(parts, stored, scaled, shifted)
-    steps: list[Step] = []
+    stored = [
+        (t, parts[t].rows + 1) for t in sorted(wanted - {result}) if not isinstance(parts[t], Fixed)
+    ]
+    weighted = [(t, parts[t].rows + 1) for t in scaled]
+    layout = _Layout(parts, stored, weighted, scaled, shifted)
     for k in range(1, max(p.rows for p in parts) + 1):
         for t, part in enumerate(parts):
             if k <= part.rows and type(part) in _STEPS:
-                steps.append(_STEPS[type(part)](layout, part, t, k))
+                layout.steps.append(_STEPS[type(part)](layout, part, t, k))
                 if t in scaled:
-                    steps.append(_scaling(t, k, k * scaled[t]))
-    return layout, tuple(steps)
+                    layout.steps.append(_scaling(t, k, k * scaled[t]))
+    return layout
 
 
 def _used_as_they_are(parts: Sequence[Part]) -> set[int]:
@@ -423,18 +435,17 @@ def _evaluate(node: Expr, value: Any, *arrays: Any) -> Any:
     size = prod(full)
     flat = [_spread_flat(x, full) for x in (value, *operands)]
     moved = dict(zip(recurrence.moving, (t.reshape(len(t), size) for t in tails), strict=True))
+    layout, result = recurrence.layout, recurrence.result
     found = np.empty((recurrence.order + 1, size), tails[0].dtype)
-    layout, steps = _layout(recurrence.parts, recurrence.result)
     work = None
     for start in range(0, size, _BLOCK):
         block = slice(start, min(start + _BLOCK, size))
         if work is None or block.stop - start < _BLOCK:
             work = _Work(layout, block.stop - start, found.dtype)
-        work.rows[recurrence.result] = found[:, block]
-        _start(work, layout, recurrence, [x[block] for x in flat], {
-            k: t[:, block] for k, t in moved.items()
-        })  # fmt: skip
-        for step in steps:
+        work.rows[result] = found[:, block]
+        values, *given = (x[block] for x in flat)
+        _start(work, layout, result, values, given, {k: t[:, block] for k, t in moved.items()})
+        for step in layout.steps:
             step(work)
     return found[1:].reshape(recurrence.order, *full)
 
@@ -444,13 +455,17 @@ def _spread_flat(x: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _start(
-    work: _Work, layout: _Layout, recurrence: Recurrence, flat: list[Any], moved: dict[int, Any]
+    work: _Work,
+    layout: _Layout,
+    result: int,
+    value: Any,
+    operands: list[Any],
+    moved: dict[int, Any],
 ) -> None:
     """The values of all parts, and the coefficients that are given."""
-    value, *operands = flat
     values: list[Any] = []
     for t, part in enumerate(layout.parts):
-        if t == recurrence.result:
+        if t == result:
             found = value
         elif isinstance(part, Given):
             found = operands[part.operand]
