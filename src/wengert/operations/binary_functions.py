@@ -15,7 +15,7 @@ from wengert.operations.algebra import add, power
 from wengert.operations.apply import apply
 from wengert.operations.build import mul, neg, ones_like, sub
 from wengert.operations.declare import HALF, declare, one_minus, one_minus_square, plus_one
-from wengert.operations.scalar_functions import ABS, LOG, LOG1P, RELU, SIGMOID, SIGN, STEP
+from wengert.operations.scalar_functions import ABS, EXP, LOG, LOG1P, RELU, SIGMOID, SIGN, STEP
 from wengert.operations.structure import constant_like, constant_value, safe_power
 from wengert.primitive import Constant, Domain, Notation
 
@@ -106,6 +106,7 @@ XLOGY = declare(
     rewrite=lambda x, z: (
         power_log(1, *x.operands) if x.primitive is POW and x.operands[0] == z else None
     ),
+    defined=lambda y: mul(y.operands[0], apply(LOG, y.operands[1])),
     source="x log z, 0 where x = 0",
 )  # fmt: skip
 
@@ -148,6 +149,9 @@ POWLOG = declare(
     "powlog", _power_log, _power_log_slope,
     lambda y, x, z: power_log(y.param("order") + 1, x, z), parameters=("order",),
     notation=_power_log_notation, domains=(Domain(0.3, 2.0), Domain(-2.0, 2.0)),
+    defined=lambda y: mul(
+        apply(POW, *y.operands), power(apply(LOG, y.operands[0]), y.param("order"))
+    ),
     source="xᶻ logⁿ x, the n-th derivative of xᶻ in z; 0 where x = 0 < z",
 )  # fmt: skip
 POW = declare(
@@ -156,6 +160,7 @@ POW = declare(
     lambda y, x, z: power_log(1, x, z),
     notation=Notation("{0:a} .^ {1:a}", "{0:a}^{1:a}", "{0:a}^{{{1}}}", "{0:a} ** {1:a}", "power"),
     domains=(Domain(0.3, 2.0), Domain(-2.0, 2.0)), ufuncs=(np.power, np.float_power),
+    defined=lambda y: apply(EXP, mul(y.operands[1], apply(LOG, y.operands[0]))),
     source="x^z; its derivatives in z are 0 where x = 0 < z",
 )  # fmt: skip
 

@@ -53,6 +53,7 @@ def declare(
     power_rule: Callable[[Expr, Fraction], Expr | None] | None = None,
     as_power: Callable[[Expr], tuple[Expr, Fraction]] | None = None,
     series: ByCoefficient | None = None,
+    defined: Callable[[Expr], Expr] | None = None,
     reason: str = "piecewise constant",
     source: str = "",
 ) -> Primitive:
@@ -88,7 +89,7 @@ def declare(
         ``rewrite(*operands)``: a simpler node or None, of a function without parameters.
     into : callable, optional
         ``into(out, *params, *arrays)``: evaluate into an array; by default the ufunc's ``out``.
-    positive, smooth, shared, power_rule, as_power, series, source
+    positive, smooth, shared, power_rule, as_power, series, defined, source
         As :class:`wengert.primitive.Primitive` has them.
     reason : str
         Why the derivative is zero, if there are no partials.
@@ -137,6 +138,7 @@ def declare(
             smooth=smooth,
             power_rule=power_rule,
             as_power=as_power,
+            defined=defined,
             ufuncs=ufuncs,
             source=source,
         )

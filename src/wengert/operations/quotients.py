@@ -17,8 +17,11 @@ from scipy import special
 
 from wengert.expr import Expr
 from wengert.operations.apply import apply
-from wengert.operations.build import neg
+from wengert.operations.algebra import power
+from wengert.operations.build import mul, neg, ones_like, sub
+from wengert.operations.constants import pi
 from wengert.operations.declare import declare, in_double, ordered
+from wengert.operations.scalar_functions import EXP, LOG, SIN
 from wengert.primitive import Domain
 
 Array = Any
@@ -71,6 +74,10 @@ def _family(name: str, evaluate: Callable[[int, Array], Array], numpy: str, late
     return derivative
 
 
+def _over(above: Expr, below: Expr) -> Expr:
+    return mul(above, power(below, -1))
+
+
 # ---------------------------------------------------------------- sin(πx)/(πx)
 
 
@@ -96,6 +103,7 @@ _dsinc = _family(
 SINC = declare(
     "sinc", lambda x: np.asarray(np.sinc(x)).astype(x.dtype)[()], lambda y, x: _dsinc(1, x),
     at_zero=1, ufuncs=(np.sinc,), domains=(Domain(boundary=(0.0, 1e-12, 0.9)),),
+    defined=lambda y: _over(apply(SIN, mul(pi(), y.operands[0])), mul(pi(), y.operands[0])),
     source="sin(πx)/(πx), 1 at 0",
 )  # fmt: skip
 
@@ -118,6 +126,7 @@ _dexprel = _family(
 EXPREL = declare(
     "exprel", special.exprel, lambda y, x: _dexprel(1, x), at_zero=1, positive=True,
     domains=(Domain(boundary=(0.0, 1e-12, 20.0, -20.0)),), source="(exp(x) − 1)/x, 1 at 0",
+    defined=lambda y: _over(sub(apply(EXP, *y.operands), ones_like(y)), y.operands[0]),
 )  # fmt: skip
 
 
@@ -154,6 +163,7 @@ LOGRATIO = declare(
     "logratio", in_double(lambda x: _logratio(0, x).reshape(x.shape)),
     lambda y, x: _dlogratio(1, x), positive=True,
     domains=(Domain(0.3, 3.0, boundary=(1.0, 0.1, 5.0)),),
+    defined=lambda y: _over(apply(LOG, *y.operands), sub(y.operands[0], ones_like(y))),
     numpy="(lambda t: np.where(t == 1, 1.0, np.log(t) / np.where(t == 1, 1, t - 1)))",
     source="log(x)/(x − 1), 1 at 1",
 )  # fmt: skip

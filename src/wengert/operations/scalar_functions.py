@@ -18,6 +18,7 @@ from wengert.operations.algebra import add, power, scale
 from wengert.operations.apply import apply
 from wengert.operations.build import mul, neg, ones_like, sub
 from wengert.operations.coefficients import root_coefficient
+from wengert.operations.constants import pi
 from wengert.operations.declare import (
     HALF,
     declare,
@@ -97,11 +98,16 @@ CBRT = declare(
     ),
     source="the real cube root, of negative numbers too; its tangent at 0 is vertical",
 )  # fmt: skip
+def _size_of_constant(x: Expr) -> Expr | None:
+    value = constant_value(x)
+    return None if value is None else constant_like(abs(value), x.shape)
+
+
 ABS = declare(
     "abs", np.abs, lambda y, x: apply(SIGN, x), at_zero=0, smooth=False,
     ufuncs=(np.absolute, np.fabs),
     notation=Notation("abs({0})", "|{0}|", r"\left|{0}\right|", "np.abs({0})"),
-    rewrite=lambda x: x if is_positive(x) else None,
+    rewrite=lambda x: x if is_positive(x) else _size_of_constant(x),
     domains=(Domain(boundary=(0.0,)),), source="subgradient 0 at 0",
 )  # fmt: skip
 SIGN = declare("sign", np.sign, at_zero=0, smooth=False,
@@ -212,6 +218,7 @@ SOFTPLUS = declare(
     "softplus", lambda x: np.logaddexp(x, 0), lambda y, x: apply(SIGMOID, x), positive=True,
     numpy="(lambda t: np.logaddexp(t, 0.0))", domains=(Domain(boundary=(0.0, 800.0, -800.0)),),
     shared=_from_exp_of_size(_softplus_from_exp),
+    defined=lambda y: apply(LOG, plus_one(apply(EXP, *y.operands))),
     source="log(1 + exp(x)), never overflowing",
 )  # fmt: skip
 RELU = declare(
@@ -232,6 +239,9 @@ NORMPDF = declare(
         "normpdf({0})", "φ({0})", r"\varphi\left({0}\right)",
         "(lambda t: np.exp(-t * t / 2) * 0.3989422804014327)({0})",
     ), source="AS 26.2",
+    defined=lambda y: mul(
+        apply(EXP, scale(-HALF, power(y.operands[0], 2))), power(scale(2, pi()), -HALF)
+    ),
 )  # fmt: skip
 GELU = declare(
     "gelu", lambda x: x * special.ndtr(x),
