@@ -1,0 +1,331 @@
+"""The general term of a power series, found from its coefficients and proven where that succeeds.
+
+The coefficients are split by the constants in them (sin 1, cos 1) into sequences of rational
+numbers; each sequence is searched for a recurrence, and the recurrence is turned into a closed
+form if it has one. What is found holds for all coefficients that were computed; that it holds
+for all of them is proven by the function's differential equation, or said to be unproven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import gcd
+
+from wengert.errors import WengertError
+from wengert.expr import Expr
+from wengert.operations import mul
+from wengert.taylor.univariate.closed_form import Closed, Factored, closed_form, numbered
+from wengert.taylor.univariate.numbers import UNIT, Exact, Number, raised, terms_of
+from wengert.taylor.univariate.sequences import (
+    Polynomial,
+    Recurrence,
+    evaluate,
+    holonomic,
+    hypergeometric,
+)
+
+COUNT = 64  # coefficients to begin with
+_FIRST_LOOK = 12
+_BASIS = 4  # constants whose rational combinations the coefficients are
+_DROPPED = 3  # first terms that may not follow the rule
+_LONGEST = 192
+_ENOUGH = 20
+
+
+@dataclass(frozen=True)
+class Component:
+    """One part of the general term: constant · Σ bₖ growthᵏ t^{first + step·k}.
+
+    Attributes
+    ----------
+    prefactor : Expr
+        A constant, one for rational coefficients.
+    growth : Expr
+        A constant whose powers the coefficients hold, one for none: log 2 in 2ˣ.
+    first, step : int
+        The exponents.
+    recurrence : Recurrence or None
+        Of the bₖ.
+    closed : Closed or None
+        Their closed form.
+    initial : tuple of Fraction
+        The first few bₖ.
+    """
+
+    prefactor: Expr
+    growth: Expr
+    first: int
+    step: int
+    recurrence: Recurrence | None
+    closed: Closed | None
+    initial: tuple[Fraction, ...]
+
+    def coefficients(self, count: int) -> dict[int, Number]:
+        """The coefficients by exponent, for the first ``count`` values of k."""
+        found: dict[int, Number] = {}
+        values = list(self.initial)
+        for k in range(count):
+            if self.closed is not None:
+                value = self.closed.value(k)
+            elif k < len(values):
+                value = values[k]
+            else:
+                assert self.recurrence is not None
+                r = self.recurrence.order
+                following = self.recurrence.next(k - r, values[k - r : k])
+                assert following is not None
+                value = following
+                values.append(value)
+            factor = terms_of(Fraction(1)) if self.prefactor is UNIT else {self.prefactor: 1}
+            found[self.first + self.step * k] = _combined(value, factor, self.growth, k)
+        return found
+
+
+def _combined(value: Fraction, factor: Mapping[Expr, Fraction | int], growth: Expr, k: int) -> Number:
+    number: Number = value
+    for m in factor:
+        if m is not UNIT:
+            number = Exact({m: Fraction(1)}) * number
+    if growth is not UNIT and k:
+        number = raised(Exact({growth: Fraction(1)}), Fraction(k)) * number
+    return number
+
+
+@dataclass(frozen=True)
+class GeneralTerm:
+    """All coefficients of a series by a rule.
+
+    Attributes
+    ----------
+    components : tuple of Component
+        Their sum is the series, with ``single``.
+    single : dict of int to Number
+        Terms that stand alone, by exponent.
+    proven : bool
+        Is it proven for all terms? Otherwise it was found from, and holds for, those checked.
+    checked : int
+        How many coefficients were compared.
+    why : str
+        How it is known.
+    """
+
+    components: tuple[Component, ...]
+    single: Mapping[int, Number]
+    proven: bool
+    checked: int
+    why: str
+
+    @property
+    def closed(self) -> bool:
+        """Has each component a closed form, rather than a recurrence?"""
+        return all(c.closed is not None for c in self.components)
+
+    @property
+    def finite(self) -> bool:
+        """Is the series a polynomial?"""
+        return not self.components
+
+
+Prover = Callable[[Sequence[Polynomial], int, int, Mapping[int, Number]], bool]
+
+
+def find(coefficient: Callable[[int], Number], prove: Prover | None) -> GeneralTerm | None:
+    """The general term of a series; None if no rule was found.
+
+    Parameters
+    ----------
+    coefficient : callable
+        n to the exact coefficient aₙ.
+    prove : callable or None
+        ``prove(polynomials of n, step, first, single terms)``: whether the recurrence is proven.
+    """
+    look = [coefficient(n) for n in range(_FIRST_LOOK)]
+    if any(isinstance(a, float) for a in look):
+        return None
+    basis = {m for a in look for m in terms_of(a)}  # type: ignore[arg-type]
+    geometric = len(basis) > _BASIS
+    if geometric and any(isinstance(a, Exact) and len(a.terms) > 1 for a in look):
+        return None
+    count = COUNT if not geometric else COUNT // 2
+    values = [coefficient(n) for n in range(count)]
+    support = [n for n, a in enumerate(values) if a != 0]
+    step = gcd(*(n - support[0] for n in support)) if support else 0
+    if step > 2 and not geometric:
+        values = [coefficient(n) for n in range(min(_LONGEST, _ENOUGH * step + support[0]))]
+    parts = [_geometric(values)] if geometric else _split(values)
+    if parts is None or any(p is None for p in parts):
+        return None
+    components: list[Component] = []
+    single: dict[int, Number] = {}
+    for part in parts:
+        assert part is not None
+        found = _component(*part)
+        if found is None:
+            return None
+        component, alone = found
+        for n, value in alone.items():
+            single[n] = single.get(n, Fraction(0)) + value
+        if component is not None:
+            components.append(component)
+    return _judged(components, single, values, prove)
+
+
+Part = tuple[Expr, Expr, dict[int, Fraction], int]
+
+
+def _split(values: Sequence[Number]) -> list[Part | None]:
+    found: dict[Expr, dict[int, Fraction]] = {}
+    for n, value in enumerate(values):
+        assert not isinstance(value, float)
+        for m, q in terms_of(value).items():
+            found.setdefault(m, {})[n] = q
+    if len(found) > _BASIS:
+        return [None]
+    return [(m, UNIT, own, len(values)) for m, own in found.items()]
+
+
+def _geometric(values: Sequence[Number]) -> Part | None:
+    """aₙ = qₙ · prefactor · growthᵏ."""
+    support = [n for n, a in enumerate(values) if a != 0]
+    monomials: list[Expr] = []
+    rational: dict[int, Fraction] = {}
+    for n in support:
+        value = values[n]
+        assert not isinstance(value, float)
+        terms = terms_of(value)
+        if len(terms) > 1:
+            return None
+        ((m, q),) = terms.items()
+        monomials.append(m)
+        rational[n] = q
+    try:
+        growth = Exact({monomials[1]: Fraction(1)}) / Exact({monomials[0]: Fraction(1)})
+    except WengertError:
+        return None
+    if not isinstance(growth, Exact) or list(growth.terms.values()) != [1]:
+        return None
+    (g,) = growth.terms
+    for before, after in zip(monomials, monomials[1:], strict=False):
+        if mul(before, g) is not after:
+            return None
+    steps = {b - a for a, b in zip(support, support[1:], strict=False)}
+    return (monomials[0], g, rational, len(values)) if len(steps) == 1 else None
+
+
+def _component(
+    prefactor: Expr, growth: Expr, own: Mapping[int, Fraction], count: int
+) -> tuple[Component | None, dict[int, Number]] | None:
+    """The rule of one sequence of rational numbers, and its terms that stand alone."""
+    support = sorted(own)
+    last = support[-1]
+    if 3 * last < count and growth is UNIT:
+        return None if len(support) > count // 3 else (None, _scaled(own, support, prefactor))
+    for dropped in range(_DROPPED + 1):
+        rest = support[dropped:]
+        steps = {b - a for a, b in zip(rest, rest[1:], strict=False)}
+        if len(steps) != 1 or len(rest) < _ENOUGH // 2 + dropped:
+            continue
+        (step,) = steps
+        terms = [own[n] for n in rest]
+        recurrence = hypergeometric(terms)
+        closed = closed_form(terms, recurrence)
+        closed = closed or (numbered(terms, rest[0], step) if recurrence is None else None)
+        if closed is not None or recurrence is not None:
+            if growth is not UNIT and dropped:
+                return None
+            found = Component(
+                prefactor, growth, rest[0], step, recurrence, closed, tuple(terms[:8])
+            )
+            return found, _scaled(own, support[:dropped], prefactor)
+    return _by_recurrence(prefactor, growth, own, count)
+
+
+def _scaled(own: Mapping[int, Fraction], exponents: Sequence[int], m: Expr) -> dict[int, Number]:
+    return {n: own[n] if m is UNIT else Exact({m: own[n]}) for n in exponents}
+
+
+def _by_recurrence(
+    prefactor: Expr, growth: Expr, own: Mapping[int, Fraction], count: int
+) -> tuple[Component, dict[int, Number]] | None:
+    first = min(own)
+    step = gcd(*(n - first for n in own)) or 1
+    terms = [own.get(n, Fraction(0)) for n in range(first, count, step)]
+    recurrence = holonomic(terms)
+    if recurrence is None:
+        return None
+    closed = closed_form(terms, recurrence)
+    return (
+        Component(prefactor, growth, first, step, recurrence, closed, tuple(terms[:12])),
+        {},
+    )
+
+
+# ---------------------------------------------------------------- proof
+
+
+def _judged(
+    components: list[Component],
+    single: dict[int, Number],
+    values: Sequence[Number],
+    prove: Prover | None,
+) -> GeneralTerm:
+    polynomials = {_in_exponent(c) for c in components}
+    proven = False
+    if prove is not None and len(polynomials) == 1 and None not in polynomials:
+        (agreed,) = polynomials
+        assert agreed is not None
+        growing = any(c.growth is not UNIT for c in components)
+        if not growing:
+            step = components[0].step
+            first = min(c.first for c in components)
+            proven = prove(agreed, step, first, single)
+    if not components:
+        degree = max(single, default=0)
+        zero: tuple[Polynomial, ...] = ((Fraction(1),),)
+        proven = prove is not None and prove(zero, 1, degree + 1, single)
+    count = len(values)
+    why = (
+        "proven: the function satisfies the differential equation of the recurrence"
+        if proven
+        else f"found from the coefficients and checked on {count} of them, not proven"
+    )
+    return GeneralTerm(tuple(components), single, proven, count, why)
+
+
+def _in_exponent(component: Component) -> tuple[Polynomial, ...] | None:
+    """The recurrence's polynomials as functions of the exponent n = first + step·k."""
+    if component.recurrence is None:
+        return None
+    found: list[list[Fraction]] = []
+    for p in component.recurrence.polynomials:
+        total = [Fraction(0)]
+        for c in reversed(p):  # Horner, with k = (n − first)/step
+            shifted = [Fraction(0), *(t / component.step for t in total)]
+            for i, t in enumerate(total):
+                shifted[i] -= t * Fraction(component.first, component.step)
+            shifted[0] += c
+            total = shifted
+        while len(total) > 1 and not total[-1]:
+            total.pop()
+        found.append(total)
+    leading = found[-1][-1]
+    return tuple(tuple(x / leading for x in p) for p in found)
+
+
+def is_factored(component: Component) -> bool:
+    """Is the closed form a product?"""
+    return isinstance(component.closed, Factored)
+
+
+def limit_of_ratio(component: Component) -> Fraction | None:
+    """lim |bₖ₊₁/bₖ| of a recurrence of order 1: 0 for entire series, None for divergent ones."""
+    assert component.recurrence is not None
+    lower, upper = component.recurrence.polynomials
+    if len(lower) > len(upper):
+        return None
+    return abs(lower[-1] / upper[-1]) if len(lower) == len(upper) else Fraction(0)
+
+
+__all__ = ["Component", "GeneralTerm", "evaluate", "find", "limit_of_ratio"]
