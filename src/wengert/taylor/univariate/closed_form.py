@@ -12,15 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from math import comb, factorial, prod
+from math import comb, factorial, gcd, prod
 
 from wengert.taylor.univariate.sequences import (
     Polynomial,
     Rationals,
     Recurrence,
+    constant_recurrence,
     evaluate,
-    holds,
-    holonomic,
     hypergeometric,
     null_vector,
     rational_roots,
@@ -100,10 +99,10 @@ class Factored:
         below: list[str] = []
         constant, ratio = self.constant, self.ratio
         sign = style.minus if constant < 0 else ""
-        if ratio < 0:
+        if ratio < 0 and ratio.numerator == -1:
             above.append(style.power(f"({style.minus}1)", "k+1" if sign else "k"))
-            sign = ""
-        self._numbers(abs(constant), abs(ratio), above, below, style)
+            sign, ratio = "", -ratio
+        self._numbers(abs(constant), ratio, above, below, style)
         for (p, q), e in sorted(self.linear.items()):
             text = linear(p, q, style)
             text = text if text.isalnum() and abs(e) == 1 else f"({text})"
@@ -133,9 +132,10 @@ class Factored:
                 side.append(style.power(str(base), "k+1"))
                 continue
             if number != 1:
-                side.append(str(number))
+                side.insert(0, str(number))
             if base != 1:
-                side.append(style.power(str(base), "k"))
+                written = f"({style.minus}{-base})" if base < 0 else str(base)
+                side.append(style.power(written, "k"))
 
 
 @dataclass(frozen=True)
@@ -163,9 +163,8 @@ class Powers:
 
 def _signed(c: Fraction, ratio: Fraction, power: int, style: Style, *, first: bool) -> str:
     linear_part = {(1, 0): power} if power else {}
-    parts = Factored(abs(c), abs(ratio), linear_part, {}, {}).parts(style)
-    above = [*([style.power(f"({style.minus}1)", "k")] if ratio < 0 else []), *parts.above]
-    text = style.quotient(above, parts.below)
+    parts = Factored(abs(c), ratio, linear_part, {}, {}).parts(style)
+    text = style.quotient(parts.above, parts.below)
     if first:
         return (style.minus if c < 0 else "") + text
     return f" {style.minus if c < 0 else '+'} {text}"
@@ -173,25 +172,33 @@ def _signed(c: Fraction, ratio: Fraction, power: int, style: Style, *, first: bo
 
 @dataclass(frozen=True)
 class Numbered:
-    """A closed form times the numbers B₂ₖ₊ₛ of Bernoulli, or E₂ₖ₊ₛ of Euler."""
+    """A closed form times Bₙ/n!, with n = pk + q for the index (p, q); B is Bernoulli's or Euler's.
+
+    It may be over a further linear factor.
+    """
 
     name: str
     index: tuple[int, int]
     factor: Factored | Powers
+    over: tuple[int, int] | None = None
 
     movable = False
 
     def value(self, k: int) -> Fraction:
         """The term."""
         n = self.index[0] * k + self.index[1]
-        return self.factor.value(k) * _NUMBERS[self.name](n) / factorial(n)
+        value = self.factor.value(k) * _NUMBERS[self.name](n) / factorial(n)
+        return value if self.over is None else value / (self.over[0] * k + self.over[1])
 
     def parts(self, style: Style) -> Parts:
         """The factors."""
         parts = self.factor.parts(style)
         index = linear(*self.index, style)
         number = style.indexed(self.name, index)
-        return Parts(parts.sign, [*parts.above, number], [*parts.below, style.factorial(index)])
+        below = [style.factorial(index)]
+        if self.over is not None:
+            below.insert(0, f"({linear(*self.over, style)})")
+        return Parts(parts.sign, [*parts.above, number], [*parts.below, *below])
 
 
 Closed = Factored | Powers | Numbered
@@ -252,7 +259,7 @@ class _Reduction:
         for residue, own in classes.items():
             if residue == 0 and any(a <= 0 for a in own):
                 return None  # the sequence ends, or the recurrence does not determine it
-            base = {Fraction(0): Fraction(1), HALF: HALF}.get(residue, min(own))
+            base = min(own) if residue.denominator > 4 else residue or Fraction(1)
             if any(abs(a - base) > _LONGEST for a in own):
                 return None
             for alpha, exponent in own.items():
@@ -267,6 +274,8 @@ class _Reduction:
         self.ratio /= Fraction(4) ** half
         self._count(self.factorials, (2, 0), half)
         self._count(self.factorials, (1, 0), whole - half)
+        self._multiplied(3, 27, 1)
+        self._multiplied(4, 64, 2)
         self._absorb()
         return Factored(self.constant, self.ratio, self.linear, self.factorials, self.rising)
 
@@ -284,6 +293,16 @@ class _Reduction:
         self.constant /= Fraction(value.denominator) ** exponent
         self._count(self.linear, (value.denominator, value.numerator), exponent)
 
+    def _multiplied(self, p: int, ratio: int, less: int) -> None:
+        """(1/p)ₖ (1 − 1/p)ₖ is (pk)!/(ratioᵏ (less·k)!)."""
+        low, high = Fraction(1, p), Fraction(p - 1, p)
+        e = self.rising.get(low, 0)
+        if e and e == self.rising.get(high, 0):
+            del self.rising[low], self.rising[high]
+            self.ratio /= Fraction(ratio) ** e
+            self._count(self.factorials, (p, 0), e)
+            self._count(self.factorials, (less, 0), -e)
+
     @staticmethod
     def _count(counts: dict[tuple[int, int], int], key: tuple[int, int], by: int) -> None:
         total = counts.get(key, 0) + by
@@ -299,7 +318,7 @@ class _Reduction:
             changed = False
             for (p, q), e in list(self.factorials.items()):
                 sign = 1 if e > 0 else -1
-                content = 2 if p == 2 and q % 2 else 1
+                content = gcd(p, q + 1)
                 following = (p // content, (q + 1) // content)
                 if self.linear.get(following, 0) * sign > 0:
                     self._count(self.linear, following, -sign)
@@ -365,13 +384,18 @@ def numbered(terms: Rationals, first: int, step: int) -> Numbered | None:
         for shift in (0, 1):
             n = [first + shift + step * k for k in range(len(terms))]
             values = [numbers(i) for i in n]
-            if not all(values):
+            if not all(values) or not all(terms):
                 continue
             rest = [t * factorial(i) / v for t, i, v in zip(terms, n, values, strict=True)]
-            recurrence = hypergeometric(rest) or holonomic(rest)
-            if recurrence is None or not holds(recurrence, rest):
-                continue
+            recurrence = hypergeometric(rest)
             factor = closed_form(rest, recurrence)
-            if isinstance(factor, Factored | Powers):
+            if isinstance(factor, Factored):
                 return Numbered(name, (step, first + shift), factor)
+            for over in (None, (step, first)):
+                weighted = rest if over is None else [
+                    r * (step * k + first) for k, r in enumerate(rest)
+                ]
+                factor = closed_form(weighted, constant_recurrence(weighted))
+                if isinstance(factor, Powers):
+                    return Numbered(name, (step, first + shift), factor, over)
     return None

@@ -16,12 +16,11 @@ from math import gcd
 from wengert.errors import WengertError
 from wengert.expr import Expr
 from wengert.operations import mul
-from wengert.taylor.univariate.closed_form import Closed, Factored, closed_form, numbered
+from wengert.taylor.univariate.closed_form import Closed, closed_form, numbered
 from wengert.taylor.univariate.numbers import UNIT, Exact, Number, raised, terms_of
 from wengert.taylor.univariate.sequences import (
     Polynomial,
     Recurrence,
-    evaluate,
     holonomic,
     hypergeometric,
 )
@@ -78,19 +77,13 @@ class Component:
                 assert following is not None
                 value = following
                 values.append(value)
-            factor = terms_of(Fraction(1)) if self.prefactor is UNIT else {self.prefactor: 1}
-            found[self.first + self.step * k] = _combined(value, factor, self.growth, k)
+            number: Number = value
+            if self.prefactor is not UNIT:
+                number = Exact({self.prefactor: Fraction(1)}) * number
+            if self.growth is not UNIT and k:
+                number = raised(Exact({self.growth: Fraction(1)}), Fraction(k)) * number
+            found[self.first + self.step * k] = number
         return found
-
-
-def _combined(value: Fraction, factor: Mapping[Expr, Fraction | int], growth: Expr, k: int) -> Number:
-    number: Number = value
-    for m in factor:
-        if m is not UNIT:
-            number = Exact({m: Fraction(1)}) * number
-    if growth is not UNIT and k:
-        number = raised(Exact({growth: Fraction(1)}), Fraction(k)) * number
-    return number
 
 
 @dataclass(frozen=True)
@@ -128,7 +121,7 @@ class GeneralTerm:
         return not self.components
 
 
-Prover = Callable[[Sequence[Polynomial], int, int, Mapping[int, Number]], bool]
+Prover = Callable[[Sequence[Polynomial], int, int, Mapping[int, Number], Expr], bool]
 
 
 def find(coefficient: Callable[[int], Number], prove: Prover | None) -> GeneralTerm | None:
@@ -139,7 +132,7 @@ def find(coefficient: Callable[[int], Number], prove: Prover | None) -> GeneralT
     coefficient : callable
         n to the exact coefficient aₙ.
     prove : callable or None
-        ``prove(polynomials of n, step, first, single terms)``: whether the recurrence is proven.
+        ``prove(polynomials of n, step, first, single terms, growth)``: is the recurrence proven?
     """
     look = [coefficient(n) for n in range(_FIRST_LOOK)]
     if any(isinstance(a, float) for a in look):
@@ -276,15 +269,12 @@ def _judged(
     if prove is not None and len(polynomials) == 1 and None not in polynomials:
         (agreed,) = polynomials
         assert agreed is not None
-        growing = any(c.growth is not UNIT for c in components)
-        if not growing:
-            step = components[0].step
-            first = min(c.first for c in components)
-            proven = prove(agreed, step, first, single)
+        first = min(c.first for c in components)
+        proven = prove(agreed, components[0].step, first, single, components[0].growth)
     if not components:
         degree = max(single, default=0)
         zero: tuple[Polynomial, ...] = ((Fraction(1),),)
-        proven = prove is not None and prove(zero, 1, degree + 1, single)
+        proven = prove is not None and prove(zero, 1, degree + 1, single, UNIT)
     count = len(values)
     why = (
         "proven: the function satisfies the differential equation of the recurrence"
@@ -314,11 +304,6 @@ def _in_exponent(component: Component) -> tuple[Polynomial, ...] | None:
     return tuple(tuple(x / leading for x in p) for p in found)
 
 
-def is_factored(component: Component) -> bool:
-    """Is the closed form a product?"""
-    return isinstance(component.closed, Factored)
-
-
 def limit_of_ratio(component: Component) -> Fraction | None:
     """lim |bₖ₊₁/bₖ| of a recurrence of order 1: 0 for entire series, None for divergent ones."""
     assert component.recurrence is not None
@@ -327,5 +312,3 @@ def limit_of_ratio(component: Component) -> Fraction | None:
         return None
     return abs(lower[-1] / upper[-1]) if len(lower) == len(upper) else Fraction(0)
 
-
-__all__ = ["Component", "GeneralTerm", "evaluate", "find", "limit_of_ratio"]

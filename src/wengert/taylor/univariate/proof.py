@@ -21,7 +21,7 @@ from wengert.operations.structure import (
     is_power,
     is_sum,
 )
-from wengert.taylor.univariate.numbers import Exact, Number, expr_of, number_of, terms_of
+from wengert.taylor.univariate.numbers import UNIT, Exact, Number, expr_of, number_of, terms_of
 from wengert.taylor.univariate.sequences import Polynomial, evaluate
 
 _TERMS = 400  # longer expressions are not multiplied out
@@ -37,6 +37,7 @@ def satisfies(
     step: int,
     first: int,
     coefficient: Callable[[int], Number],
+    growth: Expr = UNIT,
 ) -> bool:
     """Does the function satisfy the differential equation of a recurrence, provably?
 
@@ -50,6 +51,8 @@ def satisfies(
         m and s.
     coefficient : callable
         n to aₙ.
+    growth : Expr
+        A constant g: the recurrence is that of aₙ₊ₘₖ/gᵏ.
     """
     order = len(polynomials) - 1
     if not _determined(polynomials[-1]):
@@ -61,7 +64,7 @@ def satisfies(
             euler.append(mul(moved, derivative(euler[-1], [leaf])))
         terms: list[Expr] = []
         for j, p in enumerate(polynomials):
-            lifted = power(moved, step * (order - j))
+            lifted = mul(power(moved, step * (order - j)), power(growth, order - j))
             for e, c in zip(euler, _translated(p, -step * j), strict=False):
                 terms.append(mul(lifted, constant_like(c, ()), e))
             for i in range(first + step * j):

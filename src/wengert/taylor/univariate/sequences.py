@@ -91,9 +91,18 @@ def _degrees(ratios: int) -> Iterator[tuple[int, int]]:
 
 def holonomic(terms: Rationals) -> Recurrence | None:
     """The recurrence with polynomial coefficients that has the fewest coefficients."""
-    shapes = sorted(
-        ((r + 1) * (d + 1), r, d) for r in range(1, 2 * _ORDER + 1) for d in range(2 * _ORDER + 1)
+    return _fitted(
+        terms, [(r, d) for r in range(1, 2 * _ORDER + 1) for d in range(2 * _ORDER + 1)]
     )
+
+
+def constant_recurrence(terms: Rationals) -> Recurrence | None:
+    """The shortest recurrence whose coefficients are numbers."""
+    return _fitted(terms, [(r, 0) for r in range(1, _ORDER + 1)])
+
+
+def _fitted(terms: Rationals, allowed: Sequence[tuple[int, int]]) -> Recurrence | None:
+    shapes = sorted(((r + 1) * (d + 1), r, d) for r, d in allowed)
     for count, order, degree in shapes:
         if count > _UNKNOWNS or count + SPARE + order > len(terms):
             continue
