@@ -19,6 +19,7 @@ from wengert.errors import (
 )
 from wengert.formulas import Formula, formula, trace
 from wengert.structured import StructuredArray, StructuredBlocks
+from wengert.taylor import Series, series
 from wengert.tracing import at
 from wengert.transforms import (
     check_derivatives,
@@ -64,6 +65,7 @@ __all__ = [
     "InPlaceWriteError",
     "MissingRuleError",
     "NameClashError",
+    "Series",
     "ShapeError",
     "SingularMatrixError",
     "StructuredArray",
@@ -96,6 +98,7 @@ __all__ = [
     "laplacian",
     "linearize",
     "scan",
+    "series",
     "sparsity",
     "stop_gradient",
     "trace",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 from wengert.expr import Expr, make
+from wengert.operations.structure import constant_value, strip_coefficient
 from wengert.primitive import Constant, Notation, Primitive, register
 
 _VALUES = {"pi": math.pi}
@@ -22,6 +24,14 @@ CONSTANT = register(
         domains=(),
     )
 )
+
+
+def multiple_of_pi(x: Expr) -> Fraction | None:
+    """The rational q of a scalar x = qπ, 0 included; None of any other."""
+    if constant_value(x) == 0:
+        return Fraction(0)
+    factor, rest = strip_coefficient(x)
+    return factor if rest.primitive is CONSTANT and rest.params == ("pi",) else None
 
 
 def pi() -> Expr:

@@ -16,8 +16,8 @@ import numpy as np
 from scipy import special
 
 from wengert.expr import Expr
-from wengert.operations.apply import apply
 from wengert.operations.algebra import power
+from wengert.operations.apply import apply
 from wengert.operations.build import mul, neg, ones_like, sub
 from wengert.operations.constants import pi
 from wengert.operations.declare import declare, in_double, ordered

@@ -23,6 +23,7 @@ from wengert.taylor.univariate.sequences import (
     hypergeometric,
     null_vector,
     rational_roots,
+    translated,
 )
 from wengert.taylor.univariate.style import Style, linear
 
@@ -144,7 +145,13 @@ class Powers:
 
     terms: tuple[tuple[Fraction, Polynomial], ...]
 
-    movable = False
+    movable = True
+
+    def moved(self, by: int) -> Powers:
+        """The same terms, counted from k = ``by``."""
+        return Powers(
+            tuple((r, tuple(c / r**by for c in translated(p, -by))) for r, p in self.terms)
+        )
 
     def value(self, k: int) -> Fraction:
         """The term."""
@@ -153,7 +160,7 @@ class Powers:
     def parts(self, style: Style) -> Parts:
         """The factors: one bracket."""
         text = ""
-        for ratio, polynomial in sorted(self.terms, key=lambda t: -abs(t[0])):
+        for ratio, polynomial in sorted(self.terms, key=lambda t: (t[1][-1] < 0, -abs(t[0]))):
             for power in range(len(polynomial) - 1, -1, -1):
                 c = polynomial[power]
                 if c:
@@ -182,7 +189,16 @@ class Numbered:
     factor: Factored | Powers
     over: tuple[int, int] | None = None
 
-    movable = False
+    @property
+    def movable(self) -> bool:
+        """May k begin elsewhere?"""
+        return self.factor.movable
+
+    def moved(self, by: int) -> Numbered:
+        """The same terms, counted from k = ``by``."""
+        p, q = self.index
+        over = None if self.over is None else (self.over[0], self.over[1] - self.over[0] * by)
+        return Numbered(self.name, (p, q - p * by), self.factor.moved(by), over)
 
     def value(self, k: int) -> Fraction:
         """The term."""
@@ -392,9 +408,9 @@ def numbered(terms: Rationals, first: int, step: int) -> Numbered | None:
             if isinstance(factor, Factored):
                 return Numbered(name, (step, first + shift), factor)
             for over in (None, (step, first)):
-                weighted = rest if over is None else [
-                    r * (step * k + first) for k, r in enumerate(rest)
-                ]
+                weighted = (
+                    rest if over is None else [r * (step * k + first) for k, r in enumerate(rest)]
+                )
                 factor = closed_form(weighted, constant_recurrence(weighted))
                 if isinstance(factor, Powers):
                     return Numbered(name, (step, first + shift), factor, over)

@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.backends import run
 from wengert.errors import DomainError, MissingRuleError
-from wengert.expr import Expr, topological
+from wengert.expr import Expr, rebuild, topological
 from wengert.operations.rebuild import with_operands
 from wengert.operations.structural import ADD, CONTRACT
 from wengert.operations.structure import (
@@ -196,6 +196,17 @@ class Expansion:
         return terms[0] if len(terms) == 1 else Combination([(1, t) for t in terms])
 
 
+def without_definitions(expr: Expr) -> Expr:
+    """The expression in terms of what its operations are defined by, where they are."""
+
+    def transform(node: Expr, operands: tuple[Expr, ...]) -> Expr:
+        again = with_operands(node, operands)
+        defined = again.primitive.defined
+        return again if defined is None else without_definitions(defined(again))
+
+    return rebuild(expr, transform, {})
+
+
 def written(node: Expr) -> str:
     """An expression in messages."""
     text = matrix_notation(node) or node.name
@@ -211,7 +222,9 @@ def _checked(number: Number) -> Number:
 
 def _finite(value: float, node: Expr) -> float:
     if not np.isfinite(value):
-        raise DomainError(f"{written(node)} is not defined at the point: its value there is {value}")
+        raise DomainError(
+            f"{written(node)} is not defined at the point: its value there is {value}"
+        )
     return value
 
 

@@ -311,4 +311,3 @@ def limit_of_ratio(component: Component) -> Fraction | None:
     if len(lower) > len(upper):
         return None
     return abs(lower[-1] / upper[-1]) if len(lower) == len(upper) else Fraction(0)
-

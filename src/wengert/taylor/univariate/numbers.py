@@ -19,9 +19,9 @@ from wengert.errors import DomainError
 from wengert.expr import Expr, topological
 from wengert.operations import add, mul, power
 from wengert.operations.structure import (
+    coefficients_of,
     constant_like,
     constant_value,
-    coefficients_of,
     exponent_of,
     is_contraction,
     is_power,

@@ -22,7 +22,7 @@ from wengert.operations.structure import (
     is_sum,
 )
 from wengert.taylor.univariate.numbers import UNIT, Exact, Number, expr_of, number_of, terms_of
-from wengert.taylor.univariate.sequences import Polynomial, evaluate
+from wengert.taylor.univariate.sequences import Polynomial, evaluate, translated
 
 _TERMS = 400  # longer expressions are not multiplied out
 _ROUNDS = 6
@@ -65,7 +65,7 @@ def satisfies(
         terms: list[Expr] = []
         for j, p in enumerate(polynomials):
             lifted = mul(power(moved, step * (order - j)), power(growth, order - j))
-            for e, c in zip(euler, _translated(p, -step * j), strict=False):
+            for e, c in zip(euler, translated(p, -step * j), strict=False):
                 terms.append(mul(lifted, constant_like(c, ()), e))
             for i in range(first + step * j):
                 value = coefficient(i)
@@ -85,18 +85,6 @@ def _is_constant(gap: Expr, leaf: Expr, moved: Expr) -> bool:
         if vanishes(derivative(mul(power(moved, -j), gap), [leaf])):
             return True
     return False
-
-
-def _translated(polynomial: Polynomial, by: int) -> Polynomial:
-    """p(n + by), by Horner's scheme."""
-    result: list[Fraction] = []
-    for c in reversed(polynomial):
-        shifted = [Fraction(0), *result]
-        for k, value in enumerate(result):
-            shifted[k] += by * value
-        shifted[0] += c
-        result = shifted
-    return tuple(result)
 
 
 def _determined(top: Polynomial) -> bool:

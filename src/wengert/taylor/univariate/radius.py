@@ -12,7 +12,15 @@ from wengert.expr import Expr
 from wengert.taylor.univariate.closed_form import Powers
 from wengert.taylor.univariate.estimate import Estimated, estimate
 from wengert.taylor.univariate.general_term import GeneralTerm, limit_of_ratio
-from wengert.taylor.univariate.numbers import UNIT, Exact, Number, expr_of, number_of, raised, symbols_in
+from wengert.taylor.univariate.numbers import (
+    UNIT,
+    Exact,
+    Number,
+    expr_of,
+    number_of,
+    raised,
+    symbols_in,
+)
 from wengert.taylor.univariate.singularities import Singularity, is_removable, survey
 from wengert.taylor.univariate.style import Style
 
@@ -57,7 +65,7 @@ class Radius:
         """The value."""
         if math.isinf(self.value):
             return r"\infty" if style.latex else "∞"
-        if self.kind == "estimated":
+        if self.kind == "estimated" and not self.text:
             digits = 12
             if self.error > 0:
                 digits = max(2, min(12, 1 - math.floor(math.log10(self.error / self.value))))
@@ -94,7 +102,7 @@ def radius_of(
     """
     if general is not None:
         found = _by_general_term(general)
-        if found is not None:
+        if found is not None and (general.proven or function is None):
             return found
     coefficients = floats()
     guess = estimate(coefficients)
@@ -107,7 +115,10 @@ def radius_of(
             return Radius(math.inf, "estimated", "the coefficients seem to end", math.inf)
         return Radius(math.nan, "estimated", "too few coefficients", math.inf)
     return Radius(
-        guess.value, "estimated", f"by {len(coefficients)} coefficients: {guess.method}", guess.error
+        guess.value,
+        "estimated",
+        f"by {len(coefficients)} coefficients: {guess.method}",
+        guess.error,
     )
 
 
@@ -127,10 +138,12 @@ def _by_general_term(general: GeneralTerm) -> Radius | None:
         growth: Number = Exact({c.growth: Fraction(1)}) if c.growth is not UNIT else Fraction(1)
         radii.append((growth * limit, c.step))
     limits = {(str(g), s): (g, s) for g, s in radii if g != 0}
-    source = "the ratio of successive terms"
-    source += "" if general.proven else ", which was found, not proven"
+    kind: Literal["exact", "estimated"] = "exact" if general.proven else "estimated"
+    error = 0.0 if general.proven else math.nan
+    source = "by the ratio of successive terms"
+    source += "" if general.proven else " of the rule that was found"
     if not limits:
-        return Radius(math.inf, "exact", f"{source} tends to 0")
+        return Radius(math.inf, kind, f"{source}, which tends to 0", error)
     known = [(g, s) for g, s in limits.values() if not symbols_in(g)]
     if len(known) < len(limits):
         if len(limits) > 1:
@@ -138,10 +151,11 @@ def _by_general_term(general: GeneralTerm) -> Radius | None:
         ((growth, step),) = limits.values()
         inverse = raised(growth, Fraction(-1))
         body = f"|{inverse}|" + (f"^(1/{step})" if step > 1 else "")
-        return Radius(math.nan, "exact", source, text=body)
+        return Radius(math.nan, kind, source, error, body)
     growth, step = min(known, key=lambda g: abs(float(g[0])) ** (-1 / g[1]))
     value = abs(float(growth)) ** (-1 / step)
-    return Radius(value, "exact", source, text=_exact_text(growth, step) or closed_value(value))
+    text = _exact_text(growth, step) or closed_value(value)
+    return Radius(value, kind, source, error, text)
 
 
 def _exact_text(growth: Number, step: int) -> str:

@@ -59,6 +59,18 @@ def evaluate(polynomial: Polynomial, k: Fraction | int) -> Fraction:
     return total
 
 
+def translated(polynomial: Polynomial, by: int) -> Polynomial:
+    """p(n + by), by Horner's scheme."""
+    result: list[Fraction] = []
+    for c in reversed(polynomial):
+        shifted = [Fraction(0), *result]
+        for k, value in enumerate(result):
+            shifted[k] += by * value
+        shifted[0] += c
+        result = shifted
+    return tuple(result)
+
+
 def hypergeometric(terms: Rationals) -> Recurrence | None:
     """The recurrence of order 1, if the ratio of successive terms is a rational function of k."""
     if any(not t for t in terms) or len(terms) < SPARE + 2:
@@ -91,9 +103,7 @@ def _degrees(ratios: int) -> Iterator[tuple[int, int]]:
 
 def holonomic(terms: Rationals) -> Recurrence | None:
     """The recurrence with polynomial coefficients that has the fewest coefficients."""
-    return _fitted(
-        terms, [(r, d) for r in range(1, 2 * _ORDER + 1) for d in range(2 * _ORDER + 1)]
-    )
+    return _fitted(terms, [(r, d) for r in range(1, 2 * _ORDER + 1) for d in range(2 * _ORDER + 1)])
 
 
 def constant_recurrence(terms: Rationals) -> Recurrence | None:
@@ -128,9 +138,7 @@ def _fitted(terms: Rationals, allowed: Sequence[tuple[int, int]]) -> Recurrence 
 def holds(recurrence: Recurrence, terms: Rationals) -> bool:
     """Do all the terms satisfy it, and does it determine each one that is known?"""
     r = recurrence.order
-    return all(
-        recurrence.next(k, terms[k : k + r]) == terms[k + r] for k in range(len(terms) - r)
-    )
+    return all(recurrence.next(k, terms[k : k + r]) == terms[k + r] for k in range(len(terms) - r))
 
 
 # ---------------------------------------------------------------- linear algebra
@@ -153,7 +161,9 @@ def _dependent(rows: Sequence[Sequence[Fraction]], columns: int) -> bool:
             if reduced[i][column]:
                 factor = reduced[i][column] * inverse
                 head = reduced[rank]
-                reduced[i] = [(a - factor * b) % _PRIME for a, b in zip(reduced[i], head, strict=True)]
+                reduced[i] = [
+                    (a - factor * b) % _PRIME for a, b in zip(reduced[i], head, strict=True)
+                ]
         rank += 1
     return False
 

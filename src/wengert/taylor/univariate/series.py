@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.backends import run
+from wengert.derive import derivative
 from wengert.errors import DomainError, NameClashError, ShapeError
 from wengert.expr import Expr, rebuild, topological
 from wengert.formula import variable_names
@@ -20,10 +21,9 @@ from wengert.formulas import Formula, formula, trace
 from wengert.operations import add, mul, power, variable
 from wengert.operations.rebuild import with_operands
 from wengert.operations.structure import is_variable
-from wengert.derive import derivative
 from wengert.taylor.subject import Source, function_of
 from wengert.taylor.univariate import general_term as finding
-from wengert.taylor.univariate.expand import Expansion, NotScalarError
+from wengert.taylor.univariate.expand import Expansion, NotScalarError, without_definitions
 from wengert.taylor.univariate.general_term import GeneralTerm
 from wengert.taylor.univariate.lazy import (
     Combination,
@@ -48,7 +48,7 @@ from wengert.taylor.univariate.radius import Radius, radius_of
 from wengert.taylor.univariate.sequences import Polynomial
 from wengert.taylor.univariate.style import Style
 from wengert.taylor.univariate.summing import Sum, summed
-from wengert.taylor.univariate.writing import base_text, polynomial_text, series_text
+from wengert.taylor.univariate.writing import base_text, polynomial_text, region_text, series_text
 from wengert.transforms import jet
 
 _ONE = Fraction(1)
@@ -156,7 +156,10 @@ def _of_formula(f: str | Formula, wrt: str | None, point: Number, given: dict[st
 
 
 def _of_read(read: Formula, name: str, point: Number, given: Mapping[str, Any]) -> Series:
+    known = read.traced.captured if read.traced is not None else {}
     for v in read.variables:
+        if v.shape and v.name in known:
+            raise NotScalarError(f"{v.name} is an array")
         if v.shape:
             raise ShapeError(
                 f"{v.name} is an array; series are of functions of numbers: give its shape as ()"
@@ -164,8 +167,7 @@ def _of_read(read: Formula, name: str, point: Number, given: Mapping[str, Any]) 
     if read.shape:
         raise ShapeError(f"the value is an array of shape {read.shape}; a series has one number")
     numbers = {k: point_of(v, k) for k, v in given.items()}
-    captured = read.traced.captured if read.traced is not None else {}
-    numbers.update({k: float(v) for k, v in captured.items() if k not in numbers})
+    numbers.update({k: float(v) for k, v in known.items() if k not in numbers})
     leaves = {str(n.params[0]): n for n in topological(read.expr) if is_variable(n)}
     leaf = leaves.get(name, variable(name, ()))
     exact = {
@@ -240,7 +242,9 @@ def _variable(names: Sequence[str], wrt: str | None, given: Mapping[str, Any]) -
     listed = ", ".join(names) or "none"
     if wrt is not None:
         if wrt not in names and names:
-            raise NameClashError(f"{wrt} is no variable of the formula; its variables are: {listed}")
+            raise NameClashError(
+                f"{wrt} is no variable of the formula; its variables are: {listed}"
+            )
         if wrt in given:
             raise NameClashError(f"{wrt} is the variable of the series and among the given values")
         return wrt
@@ -252,9 +256,7 @@ def _variable(names: Sequence[str], wrt: str | None, given: Mapping[str, Any]) -
     return free[0] if free else "x"
 
 
-def _expanded(
-    expr: Expr, leaf: Expr, point: Number, floats: Mapping[Expr, Any] | None
-) -> Lazy:
+def _expanded(expr: Expr, leaf: Expr, point: Number, floats: Mapping[Expr, Any] | None) -> Lazy:
     one: Number = 1.0 if isinstance(point, float) else _ONE
     curve = Lazy(0, [point, one])
     try:
@@ -408,8 +410,10 @@ class Series:
         if self.expr is None or isinstance(self.point, float):
             return False
         moved = add([self.leaf, expr_of(self.point)], [1, -1])
-        terms = [mul(expr_of(v), power(moved, n)) for n, v in single.items() if not isinstance(v, float)]
-        rest = add([self.expr, *terms], [1, *[-1] * len(terms)])
+        terms = [
+            mul(expr_of(v), power(moved, n)) for n, v in single.items() if not isinstance(v, float)
+        ]
+        rest = add([without_definitions(self.expr), *terms], [1, *[-1] * len(terms)])
 
         def coefficient(n: int) -> Number:
             return self[n] - single.get(n, Fraction(0))
@@ -471,28 +475,38 @@ class Series:
         radius = self.radius
         if not abs(t) < radius.value:
             raise DomainError(
-                f"the series converges for |{self.name} − {float(self.point):g}| < "
-                f"{radius.written(Style())} ({radius.kind}); {float(x):g} is not within"
+                f"the series converges for "
+                f"{region_text(self.name, self.point, radius, Style())} ({radius.kind}); "
+                f"{float(x):g} is not within"
             )
         return summed(self._by_floats, t, radius.value, tol)
 
-    def plot(self, degrees: Sequence[int] | None = None, *, axes: Any = None) -> Any:
+    def plot(
+        self,
+        path: str | None = None,
+        *,
+        degrees: Sequence[int] | None = None,
+        width: float | None = None,
+    ) -> Any:
         """The function, partial sums, and where the series converges; needs matplotlib.
 
         Parameters
         ----------
+        path : str, optional
+            A file to write the figure to; its ending says the format.
         degrees : sequence of int, optional
-            Of the partial sums.
-        axes : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Of the partial sums; by default of the first few that differ.
+        width : float, optional
+            How far the axis goes to either side of the point.
 
         Returns
         -------
-        matplotlib Axes
+        matplotlib.figure.Figure
+            Not attached to a window.
         """
-        from wengert.taylor.univariate.plots import draw  # noqa: PLC0415 - matplotlib is optional
+        from wengert.taylor.univariate.plots import plot_series  # noqa: PLC0415 - optional
 
-        return draw(self, degrees, axes)
+        return plot_series(self, path, degrees=degrees, width=width)
 
     def function(self, x: Any) -> Any:
         """The function itself, not its series, at an array of points; NaN where it is not defined.
@@ -590,7 +604,9 @@ class Series:
             Unless the constant term of g is the point around which f is expanded.
         """
         if self.expr is None:
-            raise DomainError("of this series only the coefficients are known: it cannot be composed")
+            raise DomainError(
+                "of this series only the coefficients are known: it cannot be composed"
+            )
         if inner[0] != self.point:
             raise DomainError(
                 f"f(g): f is expanded at {_shown(self.point)}, and g is {_shown(inner[0])} there"

@@ -205,9 +205,7 @@ def _riccati(function: Expr, slope: Expr, y: Expr, w: Expr, base: float) -> list
     if first in (low, high):
         return []
     ratio = (first - low) / (first - high)
-    poles = [
-        base + (-cmath.log(ratio) + 2j * cmath.pi * k) / (c * (low - high)) for k in _PERIODS
-    ]
+    poles = [base + (-cmath.log(ratio) + 2j * cmath.pi * k) / (c * (low - high)) for k in _PERIODS]
     return sorted(poles, key=lambda p: abs(p - base))
 
 

@@ -70,10 +70,16 @@ class Style:
     def number(self, value: Number) -> tuple[int, list[str], list[str]]:
         """A number as sign, factors above and factors below the fraction line."""
         if isinstance(value, float):
+            if abs(value) == 1:
+                return int(value), [], []
             text = f"{abs(value):.10g}"
             if "e" in text:
                 mantissa, exponent = text.split("e")
-                text = mantissa + ("\\cdot " if self.latex else "·") + self.power("10", str(int(exponent)))
+                text = (
+                    mantissa
+                    + ("\\cdot " if self.latex else "·")
+                    + self.power("10", str(int(exponent)))
+                )
             return (-1 if value < 0 else 1), [text], []
         if isinstance(value, Exact):
             return self._exact(value)
@@ -87,8 +93,9 @@ class Style:
         ((m, q),) = value.terms.items()
         sign, above, below = self.number(q)
         text = self.constant(Exact({m: type(q)(1)}))
-        if not self.latex and text.startswith("1/"):
-            return sign, above, [*below, text[2:]]
+        under = _reciprocal_of(text, latex=self.latex)
+        if under:
+            return sign, above, [*below, under]
         return sign, [*above, text], below
 
     def constant(self, value: Exact) -> str:
@@ -123,11 +130,20 @@ class Style:
         return r"\cdots" if self.latex else "..."
 
 
+def _reciprocal_of(text: str, *, latex: bool) -> str:
+    """The text below the fraction line of a reciprocal."""
+    head, tail = (r"\frac{1}{", "}") if latex else ("1/", "")
+    found = text.removeprefix(head).removesuffix(tail) if text.startswith(head) else ""
+    return "" if found.count("{") != found.count("}") or found.startswith("(") else found
+
+
 def linear(p: int, q: int, style: Style, name: str = "k") -> str:
     """``2k + 1``, without spaces: ``2k+1``."""
     if not p:
         return str(q)
-    head = name if p == 1 else (f"{style.minus if p < 0 else ''}{abs(p) if abs(p) != 1 else ''}{name}")
+    head = (
+        name if p == 1 else (f"{style.minus if p < 0 else ''}{abs(p) if abs(p) != 1 else ''}{name}")
+    )
     if not q:
         return head
     return f"{head}+{q}" if q > 0 else f"{head}{style.minus}{-q}"

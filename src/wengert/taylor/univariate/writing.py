@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from wengert.taylor.univariate.closed_form import Factored
+from wengert.taylor.univariate.closed_form import Factored, Numbered
 from wengert.taylor.univariate.general_term import Component, GeneralTerm
 from wengert.taylor.univariate.numbers import UNIT, Exact, Number, number_of
 from wengert.taylor.univariate.sequences import Polynomial, Recurrence
@@ -82,9 +82,12 @@ def _sum_text(component: Component, base: str, style: Style) -> tuple[int, str]:
     closed = component.closed
     assert closed is not None
     start, first, step = 0, component.first, component.step
-    if isinstance(closed, Factored) and closed.movable and first % step == 0 and first > 0:
+    if isinstance(closed, Numbered) and closed.movable and component.growth is UNIT:
+        start = closed.index[1] // closed.index[0]
+        closed, first = closed.moved(start), first - step * start
+    elif closed.movable and first % step == 0 and first > 0 and component.growth is UNIT:
         moved = closed.moved(first // step)
-        if component.growth is UNIT and not moved.factorials or _is_simpler(moved, closed):
+        if not isinstance(closed, Factored) or _is_simpler(moved, closed):
             closed, start, first = moved, first // step, 0
     sign, front = 1, ""
     if component.prefactor is not UNIT:
@@ -114,8 +117,10 @@ def _sum_text(component: Component, base: str, style: Style) -> tuple[int, str]:
     return sign, front + style.sum(start, body)
 
 
-def _is_simpler(one: Factored, other: Factored) -> bool:
+def _is_simpler(one: object, other: Factored) -> bool:
     """Fewer shifts."""
+    if not isinstance(one, Factored):
+        return False
 
     def shifts(form: Factored) -> int:
         return sum(abs(q) for _, q in (*form.linear, *form.factorials))
@@ -156,7 +161,13 @@ def _recurrence(recurrence: Recurrence, component: Component, style: Style) -> t
         p = recurrence.polynomials[j]
         if any(p):
             sign, text = _coefficient(tuple(-c for c in p), letter, style)
-            joint = f" {style.minus if sign < 0 else '+'} " if pieces else style.minus if sign < 0 else ""
+            joint = (
+                f" {style.minus if sign < 0 else '+'} "
+                if pieces
+                else style.minus
+                if sign < 0
+                else ""
+            )
             pieces.append(joint + (f"{text} " if text else "") + term(j))
     body = "".join(pieces)
     _, divisor = _coefficient(top, letter, style)
@@ -192,7 +203,9 @@ def region_text(name: str, point: Number, radius: Radius, style: Style) -> str:
     """``|x − 1| < 2 (exact)``."""
     inner = base_text(name, point, style)
     if point != 0:
-        inner = inner.removeprefix(r"\left").removeprefix("(").removesuffix(")").removesuffix(r"\right")
+        inner = (
+            inner.removeprefix(r"\left").removeprefix("(").removesuffix(")").removesuffix(r"\right")
+        )
     return f"|{inner}| < {radius.written(style)}"
 
 
@@ -209,15 +222,15 @@ def series_text(
     base = base_text(name, point, style)
     finite = general is not None and general.finite
     degree = max(general.single, default=0) if finite and general is not None else _LOOKED
-    head = polynomial_text(
-        coefficient, base, style, degree=degree, terms=None if finite else terms
-    )
+    head = polynomial_text(coefficient, base, style, degree=degree, terms=None if finite else terms)
     if not finite and not head.endswith(style.dots):
         head += f" + {style.dots}"
     parts = [head]
     if general is not None and not finite:
         whole = general_text(general, base, style)
-        doubt = "" if general.proven else r"\;\text{(not proven)}" if style.latex else " (not proven)"
+        doubt = (
+            "" if general.proven else r"\;\text{(not proven)}" if style.latex else " (not proven)"
+        )
         if whole is not None:
             parts[0] += f" = {whole}{doubt}"
         else:
@@ -228,5 +241,3 @@ def series_text(
     if not math.isnan(radius.value) or radius.text:
         parts.append(region_text(name, point, radius, style) + kind)
     return (r",\quad " if style.latex else ",  ").join(parts)
-
-
