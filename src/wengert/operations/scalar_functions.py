@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from wengert.errors import DomainError
 from wengert.expr import Expr
 from wengert.operations.algebra import add, power, scale
 from wengert.operations.apply import apply
@@ -171,8 +172,10 @@ def _cosine(x: Expr) -> Expr | None:
 
 def _tangent(x: Expr) -> Expr | None:
     above, below = _sine(x), _cosine(x)
-    if above is None or below is None or is_zero(below):
+    if above is None or below is None:
         return None
+    if is_zero(below):
+        raise DomainError("tan has a pole at odd multiples of π/2")
     return mul(above, power(below, -1))
 
 

@@ -14,6 +14,7 @@ from fractions import Fraction
 from functools import cache
 from math import comb, factorial, gcd, prod
 
+from wengert.taylor.univariate.numbers import Exact, Number
 from wengert.taylor.univariate.sequences import (
     Polynomial,
     Rationals,
@@ -217,7 +218,38 @@ class Numbered:
         return Parts(parts.sign, [*parts.above, number], [*parts.below, *below])
 
 
-Closed = Factored | Powers | Numbered
+@dataclass(frozen=True)
+class Binomial:
+    """constant · binom(top, k) ratioᵏ, with symbols in the top and the ratio."""
+
+    constant: Fraction
+    top: Number
+    ratio: Number
+
+    movable = False
+
+    def value(self, k: int) -> Number:
+        """The term."""
+        total: Number = self.constant
+        for i in range(k):
+            total = total * self.ratio * (self.top - i) / Fraction(i + 1)
+        return total
+
+    def parts(self, style: Style) -> Parts:
+        """The factors."""
+        sign, above, below = style.number(self.constant)
+        signed, *factors = style.number(self.ratio)
+        if signed < 0:
+            above.append(style.power(f"({style.minus}1)", "k"))
+        for side, texts in zip((above, below), factors, strict=True):
+            side += [style.power(style.atom(t), "k") for t in texts]
+        top = style.constant(self.top) if isinstance(self.top, Exact) else str(self.top)
+        return Parts(
+            style.minus if sign < 0 else "", [*above, style.binomial(top, "k")], below
+        )
+
+
+Closed = Factored | Powers | Numbered | Binomial
 
 # ---------------------------------------------------------------- from recurrences
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 _FEWEST = 12
 _NOISE = 1e-9
+_SURE = 1e-6  # an extrapolation as sharp as this needs no second opinion
 _STAGES = 4  # of extrapolation in 1/n
 _GROWTH = 1.15  # by which an entire function's radii grow when the order doubles
 
@@ -46,7 +48,7 @@ def estimate(coefficients: Sequence[float]) -> Estimated | None:
     if _entire(coefficients, support):
         return Estimated(math.inf, math.inf, "the coefficients fall faster than any power")
     found = [envelope]
-    steps = {b - a for a, b in zip(support, support[1:], strict=False)}
+    steps = {b - a for a, b in pairwise(support)}
     if len(steps) == 1:
         (step,) = steps
         terms = np.array([coefficients[n] for n in support])
@@ -54,7 +56,11 @@ def estimate(coefficients: Sequence[float]) -> Estimated | None:
             radius = _extrapolated(method, terms, step, f"extrapolated {name}")
             if radius is not None:
                 found.append(radius)
-    return min(found, key=lambda e: e.error)
+    best, *others = sorted(found, key=lambda e: e.error)
+    if not others or best.error < _SURE * best.value:
+        return best
+    apart = abs(best.value - others[0].value)
+    return Estimated(best.value, max(best.error, min(apart, others[0].error)), best.method)
 
 
 def _without_noise(coefficients: Sequence[float]) -> list[int]:
@@ -122,13 +128,17 @@ def _extrapolated(method: Method, terms: np.ndarray, step: int, name: str) -> Es
     with np.errstate(all="ignore"):
         n, values = method(terms)
         best: tuple[float, float] | None = None
+        before = float("nan")
         for stage in range(_STAGES + 1):
             tail = values[-5:]
             if len(tail) < 5 or not np.all(np.isfinite(tail)):
                 break
             spread = float(np.ptp(tail)) + 1e-15 * abs(float(tail[-1]))
+            if not math.isnan(before):
+                spread += abs(float(tail[-1]) - before)
+            before = float(tail[-1])
             if best is None or spread < best[1]:
-                best = float(tail[-1]), spread
+                best = before, spread
             weight = n[1:] / (stage + 1)
             values = values[1:] + (values[1:] - values[:-1]) * (weight - 1)
             n = n[1:]

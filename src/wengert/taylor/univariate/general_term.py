@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import gcd
 
 from wengert.errors import WengertError
 from wengert.expr import Expr
 from wengert.operations import mul
-from wengert.taylor.univariate.closed_form import Closed, closed_form, numbered
+from wengert.taylor.univariate.closed_form import Binomial, Closed, closed_form, numbered
 from wengert.taylor.univariate.numbers import UNIT, Exact, Number, raised, terms_of
 from wengert.taylor.univariate.sequences import (
     Polynomial,
@@ -31,6 +32,7 @@ _BASIS = 4  # constants whose rational combinations the coefficients are
 _DROPPED = 3  # first terms that may not follow the rule
 _LONGEST = 192
 _ENOUGH = 20
+_BINOMIAL = 16
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,14 @@ class GeneralTerm:
 Prover = Callable[[Sequence[Polynomial], int, int, Mapping[int, Number], Expr], bool]
 
 
-def find(coefficient: Callable[[int], Number], prove: Prover | None) -> GeneralTerm | None:
+PowerProver = Callable[[int, int, Number, Number], bool]
+
+
+def find(
+    coefficient: Callable[[int], Number],
+    prove: Prover | None,
+    prove_power: PowerProver | None = None,
+) -> GeneralTerm | None:
     """The general term of a series; None if no rule was found.
 
     Parameters
@@ -133,6 +142,8 @@ def find(coefficient: Callable[[int], Number], prove: Prover | None) -> GeneralT
         n to the exact coefficient aₙ.
     prove : callable or None
         ``prove(polynomials of n, step, first, single terms, growth)``: is the recurrence proven?
+    prove_power : callable or None
+        ``prove_power(step, first, ratio, top)``: is the function c tˢ (1 + ratio·tᵐ) ** top?
     """
     look = [coefficient(n) for n in range(_FIRST_LOOK)]
     if any(isinstance(a, float) for a in look):
@@ -140,7 +151,7 @@ def find(coefficient: Callable[[int], Number], prove: Prover | None) -> GeneralT
     basis = {m for a in look for m in terms_of(a)}  # type: ignore[arg-type]
     geometric = len(basis) > _BASIS
     if geometric and any(isinstance(a, Exact) and len(a.terms) > 1 for a in look):
-        return None
+        return _binomial(coefficient, prove_power)
     count = COUNT if not geometric else COUNT // 2
     values = [coefficient(n) for n in range(count)]
     support = [n for n, a in enumerate(values) if a != 0]
@@ -163,6 +174,39 @@ def find(coefficient: Callable[[int], Number], prove: Prover | None) -> GeneralT
         if component is not None:
             components.append(component)
     return _judged(components, single, values, prove)
+
+
+def _binomial(
+    coefficient: Callable[[int], Number], prove: PowerProver | None
+) -> GeneralTerm | None:
+    """Coefficients c binom(top, k) ratioᵏ with symbols: those of (1 + ratio·t) ** top."""
+    values = [coefficient(n) for n in range(_BINOMIAL)]
+    support = [n for n, a in enumerate(values) if a != 0]
+    steps = {b - a for a, b in pairwise(support)}
+    if len(steps) != 1 or len(support) < 6:
+        return None
+    (step,), first = steps, support[0]
+    b = [values[n] for n in support]
+    try:
+        slope = b[1] / b[0]
+        ratio = slope - b[2] / b[1] * Fraction(2)
+        top = slope / ratio
+    except WengertError:
+        return None
+    front = b[0]
+    if isinstance(front, float) or len(terms_of(front)) != 1:
+        return None
+    ((prefactor, constant),) = terms_of(front).items()
+    if any(
+        after * Fraction(k + 1) != before * ratio * (top - k)
+        for k, (before, after) in enumerate(pairwise(b))
+    ):
+        return None
+    component = Component(
+        prefactor, UNIT, first, step, None, Binomial(constant, top, ratio), ()
+    )
+    proven = prove is not None and prove(step, first, ratio, top)
+    return GeneralTerm((component,), {}, proven, len(values), _why(proven, len(values)))
 
 
 Part = tuple[Expr, Expr, dict[int, Fraction], int]
@@ -200,10 +244,10 @@ def _geometric(values: Sequence[Number]) -> Part | None:
     if not isinstance(growth, Exact) or list(growth.terms.values()) != [1]:
         return None
     (g,) = growth.terms
-    for before, after in zip(monomials, monomials[1:], strict=False):
+    for before, after in pairwise(monomials):
         if mul(before, g) is not after:
             return None
-    steps = {b - a for a, b in zip(support, support[1:], strict=False)}
+    steps = {b - a for a, b in pairwise(support)}
     return (monomials[0], g, rational, len(values)) if len(steps) == 1 else None
 
 
@@ -217,7 +261,7 @@ def _component(
         return None if len(support) > count // 3 else (None, _scaled(own, support, prefactor))
     for dropped in range(_DROPPED + 1):
         rest = support[dropped:]
-        steps = {b - a for a, b in zip(rest, rest[1:], strict=False)}
+        steps = {b - a for a, b in pairwise(rest)}
         if len(steps) != 1 or len(rest) < _ENOUGH // 2 + dropped:
             continue
         (step,) = steps
@@ -276,12 +320,13 @@ def _judged(
         zero: tuple[Polynomial, ...] = ((Fraction(1),),)
         proven = prove is not None and prove(zero, 1, degree + 1, single, UNIT)
     count = len(values)
-    why = (
-        "proven: the function satisfies the differential equation of the recurrence"
-        if proven
-        else f"found from the coefficients and checked on {count} of them, not proven"
-    )
-    return GeneralTerm(tuple(components), single, proven, count, why)
+    return GeneralTerm(tuple(components), single, proven, count, _why(proven, count))
+
+
+def _why(proven: bool, count: int) -> str:
+    if proven:
+        return "proven: the function satisfies the differential equation of the recurrence"
+    return f"found from the coefficients and checked on {count} of them, not proven"
 
 
 def _in_exponent(component: Component) -> tuple[Polynomial, ...] | None:

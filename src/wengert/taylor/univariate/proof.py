@@ -79,12 +79,28 @@ def satisfies(
         return False
 
 
+def is_power_of(
+    function: Expr, leaf: Expr, moved: Expr, step: int, first: int, ratio: Number, top: Number
+) -> bool:
+    """Is the function c tˢ (1 + ratio·tᵐ) ** top, provably: t f' (1 + u) = f (s (1 + u) + m top u).
+
+    Here u = ratio·tᵐ; the constant c, the first coefficient, is known.
+    """
+    if isinstance(ratio, float) or isinstance(top, float):
+        return False
+    try:
+        u = mul(expr_of(ratio), power(moved, step))
+        one = add([constant_like(1, ()), u])
+        left = mul(moved, derivative(function, [leaf]), one)
+        right = add([one, mul(expr_of(top), u)], [first, step])
+        return vanishes(add([left, mul(function, right)], [1, -1]))
+    except (WengertError, RecursionError):
+        return False
+
+
 def _is_constant(gap: Expr, leaf: Expr, moved: Expr) -> bool:
     """Is the derivative zero, after division by a power of t? The terms that are known are zero."""
-    for j in range(4):
-        if vanishes(derivative(mul(power(moved, -j), gap), [leaf])):
-            return True
-    return False
+    return any(vanishes(derivative(mul(power(moved, -j), gap), [leaf])) for j in range(4))
 
 
 def _determined(top: Polynomial) -> bool:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Literal
 
 from wengert.expr import Expr
-from wengert.taylor.univariate.closed_form import Powers
+from wengert.taylor.univariate.closed_form import Binomial, Powers
 from wengert.taylor.univariate.estimate import Estimated, estimate
 from wengert.taylor.univariate.general_term import GeneralTerm, limit_of_ratio
 from wengert.taylor.univariate.numbers import (
@@ -24,9 +24,10 @@ from wengert.taylor.univariate.numbers import (
 from wengert.taylor.univariate.singularities import Singularity, is_removable, survey
 from wengert.taylor.univariate.style import Style
 
-_AGREES = 0.03  # relative; between a singularity's distance and the estimate
+_AGREES = 0.15  # relative: near essential singularities the coefficients tell it slowly
+_ROUNDING = 1e-11
 _CLOSE = 1e-12
-_SHARP = 1e-8  # an estimate by which a singularity is told from ones that are not known
+_SHARP = 1e-7  # an estimate by which a singularity is told from ones that are not known
 _DENOMINATORS = 60
 
 
@@ -105,11 +106,11 @@ def radius_of(
         if found is not None and (general.proven or function is None):
             return found
     coefficients = floats()
-    guess = estimate(coefficients)
     if function is not None:
-        found = _by_singularities(*function, guess)
+        found = _by_singularities(*function, coefficients)
         if found is not None:
             return found
+    guess = estimate(coefficients)
     if guess is None:
         if not any(coefficients[len(coefficients) // 3 :]):
             return Radius(math.inf, "estimated", "the coefficients seem to end", math.inf)
@@ -127,6 +128,9 @@ def _by_general_term(general: GeneralTerm) -> Radius | None:
         return Radius(math.inf, "exact", "a polynomial") if general.proven else None
     radii: list[tuple[Number, int]] = []
     for c in general.components:
+        if isinstance(c.closed, Binomial):
+            radii.append((c.closed.ratio, c.step))
+            continue
         if isinstance(c.closed, Powers):
             limit: Fraction | None = max(abs(r) for r, _ in c.closed.terms)
         elif c.recurrence is not None and c.recurrence.order == 1:
@@ -168,25 +172,45 @@ def _exact_text(growth: Number, step: int) -> str:
 
 
 def _by_singularities(
-    expr: Expr, leaf: Expr, point: float, guess: Estimated | None
+    expr: Expr, leaf: Expr, point: float, coefficients: Sequence[float]
 ) -> Radius | None:
     """The distance of the nearest singularity, if the coefficients agree that it is one."""
     known = survey(expr, leaf, point)
-    if not known.found and known.complete:
+    guess = estimate(coefficients)
+    if not known.found and known.exhaustive:
         return Radius(math.inf, "exact", "an entire function: made of entire ones")
-    if guess is None:
-        return None
     for s in known.found:
         if is_removable(expr, leaf, point, s, known.found):
+            guess = estimate(_before_rounding(coefficients, s.distance)) if guess else None
             continue
-        gap = abs(s.distance / guess.value - 1)
-        sure = known.complete or guess.error < _SHARP * guess.value
-        if sure and gap <= max(_AGREES, 3 * guess.error / guess.value):
+        if _agrees(s.distance, guess, complete=known.complete):
             return Radius(s.distance, "exact", _located(s, point), text=closed_value(s.distance))
         return None
-    if known.complete and all(s.one_of_few for s in known.found):
+    if known.exhaustive:
         return Radius(math.inf, "exact", "an entire function: its singularities are removable")
     return None
+
+
+def _agrees(distance: float, guess: Estimated | None, *, complete: bool) -> bool:
+    """Do the coefficients agree with a radius? Where parts are not understood, sharply."""
+    if guess is None:
+        return complete
+    gap, error = abs(distance / guess.value - 1), 3 * guess.error / guess.value
+    if complete:
+        return gap <= max(_AGREES, error)
+    return gap <= max(_SHARP, error) and error < _SHARP
+
+
+def _before_rounding(coefficients: Sequence[float], distance: float) -> Sequence[float]:
+    """The coefficients before the rounding errors of a removable singularity outgrow them.
+
+    These grow as those of a pole would.
+    """
+    size = max(abs(c) * distance**n for n, c in enumerate(coefficients[:8]))
+    end = len(coefficients)
+    while end > 1 and not abs(coefficients[end - 1]) * distance ** (end - 1) > _ROUNDING * size:
+        end -= 1
+    return coefficients[:end]
 
 
 def _located(s: Singularity, point: float) -> str:

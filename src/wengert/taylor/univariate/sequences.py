@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import gcd, lcm
 
 Polynomial = tuple[Fraction, ...]
@@ -75,7 +76,7 @@ def hypergeometric(terms: Rationals) -> Recurrence | None:
     """The recurrence of order 1, if the ratio of successive terms is a rational function of k."""
     if any(not t for t in terms) or len(terms) < SPARE + 2:
         return None
-    ratios = [b / a for a, b in zip(terms, terms[1:], strict=False)]
+    ratios = [b / a for a, b in pairwise(terms)]
     for above, below in _degrees(len(ratios)):
         count = above + below + 2
         rows = [

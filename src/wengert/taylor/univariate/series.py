@@ -43,7 +43,7 @@ from wengert.taylor.univariate.numbers import (
     number_of,
     symbols_in,
 )
-from wengert.taylor.univariate.proof import satisfies
+from wengert.taylor.univariate.proof import is_power_of, satisfies
 from wengert.taylor.univariate.radius import Radius, radius_of
 from wengert.taylor.univariate.sequences import Polynomial
 from wengert.taylor.univariate.style import Style
@@ -397,7 +397,19 @@ class Series:
         """The rule of all coefficients, proven or found; None if none was found."""
         if not self.exact:
             return None
-        return finding.find(self.lazy.__getitem__, self._prove)
+        return finding.find(self.lazy.__getitem__, self._prove, self._prove_power)
+
+    @property
+    def _moved(self) -> Expr:
+        """t = x − x₀."""
+        assert not isinstance(self.point, float)
+        return add([self.leaf, expr_of(self.point)], [1, -1])
+
+    def _prove_power(self, step: int, first: int, ratio: Number, top: Number) -> bool:
+        if self.expr is None:
+            return False
+        function = without_definitions(self.expr)
+        return is_power_of(function, self.leaf, self._moved, step, first, ratio, top)
 
     def _prove(
         self,
@@ -409,7 +421,7 @@ class Series:
     ) -> bool:
         if self.expr is None or isinstance(self.point, float):
             return False
-        moved = add([self.leaf, expr_of(self.point)], [1, -1])
+        moved = self._moved
         terms = [
             mul(expr_of(v), power(moved, n)) for n, v in single.items() if not isinstance(v, float)
         ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import cmath
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -49,13 +49,10 @@ class Singularity:
         The point, less x₀.
     why : str
         Which part of the expression is singular there.
-    one_of_few : bool
-        Are all singularities of that part listed? It may have infinitely many otherwise.
     """
 
     at: complex
     why: str
-    one_of_few: bool = False
 
     @property
     def distance(self) -> float:
@@ -72,13 +69,16 @@ class Survey:
     found : tuple of Singularity
         The nearest ones, the nearest first.
     complete : bool
-        Are there no others within the distance of the ones found?
+        Was every part of the expression understood?
+    exhaustive : bool
+        Are these all there are? Of functions other than polynomials only near zeros are found.
     why : str
         What is not known, if it is not complete.
     """
 
     found: tuple[Singularity, ...]
     complete: bool
+    exhaustive: bool
     why: str = ""
 
 
@@ -92,55 +92,82 @@ def survey(expr: Expr, leaf: Expr, point: float) -> Survey:
     point : float
         x₀.
     """
-    order = topological(expr)
-    moving = depending(order, {leaf})
-    found: list[Singularity] = []
-    unknown = ""
-    for node in order:
-        if node not in moving or node is leaf or node.primitive in (ADD, CONTRACT):
-            continue
-        try:
-            found += _of_node(node, leaf, moving, point, found)
-        except (WengertError, np.linalg.LinAlgError, OverflowError, ZeroDivisionError) as error:
-            unknown = unknown or str(error)
-    found.sort(key=lambda s: s.distance)
-    return Survey(tuple(found), not unknown, unknown)
+    survey_ = _Survey(leaf, point, depending(topological(expr), {leaf}))
+    return survey_.of(expr)
 
 
 class _UnknownError(WengertError):
     """Nothing is known of a function's singularities."""
 
 
-def _of_node(
-    node: Expr, leaf: Expr, moving: set[Expr], point: float, before: Sequence[Singularity]
-) -> list[Singularity]:
-    if is_power(node) or is_safe_power(node):
-        exponent = exponent_of(node)
-        if exponent > 0 and exponent.denominator == 1:
+class _Survey:
+    """The singularities below each node of an expression."""
+
+    def __init__(self, leaf: Expr, point: float, moving: set[Expr]) -> None:
+        self.leaf = leaf
+        self.point = point
+        self.moving = moving
+        self.below: dict[Expr, list[Singularity]] = {}
+        self.exhaustive = True
+
+    def of(self, expr: Expr) -> Survey:
+        unknown = ""
+        for node in topological(expr):
+            if node not in self.moving:
+                continue
+            found = [s for o in node.operands for s in self.below.get(o, ())]
+            try:
+                found += self._own(node)
+            except (WengertError, np.linalg.LinAlgError, ArithmeticError) as error:
+                unknown = unknown or str(error) or node.name
+            self.below[node] = sorted(dict.fromkeys(found), key=lambda s: s.distance)
+        known = tuple(self.below.get(expr, ()))
+        return Survey(known, not unknown, self.exhaustive and not unknown, unknown)
+
+    def _own(self, node: Expr) -> list[Singularity]:
+        if node is self.leaf or node.primitive in (ADD, CONTRACT):
             return []
-        why = f"{'pole' if exponent.denominator == 1 else 'branch point'} of {written(node)}"
-        return _where(node.operands[0], 0j, leaf, point, before, why)
-    if node.primitive.defined is not None:
-        inner = survey(node.primitive.defined(node), leaf, point)
+        if is_power(node) or is_safe_power(node):
+            exponent = exponent_of(node)
+            if exponent > 0 and exponent.denominator == 1:
+                return []
+            kind = "pole" if exponent.denominator == 1 else "branch point"
+            return self._where(node.operands[0], 0j, f"{kind} of {written(node)}")
+        if node.primitive.defined is not None:
+            inner = survey(node.primitive.defined(node), self.leaf, self.point)
+            return self._all(inner)
+        places = [k for k, o in enumerate(node.operands) if o in self.moving]
+        if len(places) != 1:
+            raise _UnknownError(f"{written(node)} depends on the variable in several ways")
+        (place,) = places
+        inner = node.operands[place]
+        argument = variable("·w", ())
+        rest = node.operands[:place], node.operands[place + 1 :]
+        function = with_operands(node, (*rest[0], argument, *rest[1]))
+        base = float(_numbers(inner, self.leaf, self.point, 1)[0].real)
+        special = _special(function, argument, base)
+        self.exhaustive = self.exhaustive and len(special) < len(_PERIODS)
+        why = f"singularity of {written(node)}"
+        return [s for target in special for s in self._where(inner, target, why)]
+
+    def _all(self, inner: Survey) -> list[Singularity]:
         if not inner.complete:
             raise _UnknownError(inner.why)
+        self.exhaustive = self.exhaustive and inner.exhaustive
         return list(inner.found)
-    places = [k for k, o in enumerate(node.operands) if o in moving]
-    if len(places) != 1:
-        raise _UnknownError(f"{written(node)} depends on the variable in several ways")
-    (place,) = places
-    inner = node.operands[place]
-    argument = variable("·w", ())
-    function = with_operands(node, (*node.operands[:place], argument, *node.operands[place + 1 :]))
-    base = float(_numbers(inner, leaf, point, 1)[0].real)
-    found: list[Singularity] = []
-    targets = _special(function, argument, base)
-    for target in targets:
-        why = f"singularity of {written(node)}"
-        found += _where(inner, target, leaf, point, before, why)
-    if len(targets) >= len(_PERIODS):
-        return [replace(s, one_of_few=False) for s in found]
-    return found
+
+    def _where(self, inner: Expr, target: complex, why: str) -> list[Singularity]:
+        """The points nearest to x₀ at which an expression takes a value."""
+        own = depending(topological(inner), {self.leaf})
+        if inner not in own:
+            return []
+        exact = _is_polynomial(inner, own)
+        self.exhaustive = self.exhaustive and exact
+        numbers = _numbers(inner, self.leaf, self.point, _ORDER + 1)
+        numbers[0] -= target
+        reach = min((s.distance for s in self.below.get(inner, ())), default=float("inf"))
+        zeros = _zeros(numbers, reach, exact=exact)
+        return [Singularity(z, why) for z in (zeros if exact else zeros[:_MANY])]
 
 
 # ---------------------------------------------------------------- functions of one variable
@@ -152,8 +179,8 @@ def _special(function: Expr, w: Expr, base: float, active: tuple[Expr, ...] = ()
         raise _UnknownError(f"the derivatives of {written(active[0])} have no end")
     if function.primitive.defined is not None:
         inner = survey(function.primitive.defined(function), w, base)
-        if not inner.complete:
-            raise _UnknownError(inner.why)
+        if not inner.exhaustive:
+            raise _UnknownError(inner.why or f"{function.name} has many singularities")
         return [base + s.at for s in inner.found]
     rule = function.primitive.derivative
     place = function.operands.index(w) if w in function.operands else -1
@@ -178,12 +205,14 @@ def _special(function: Expr, w: Expr, base: float, active: tuple[Expr, ...] = ()
             if exponent < 0 or exponent.denominator > 1:
                 if set(marks.values()) & set(topological(node.operands[0])):
                     raise _UnknownError(f"the singularities of {function.name} are not known")
-                zeros = _where(node.operands[0], 0j, w, base, [], "")
-                found += [base + s.at for s in zeros]
+                inner = survey(node, w, base)
+                if not inner.exhaustive:
+                    raise _UnknownError(f"the singularities of {function.name} are not known")
+                found += [base + s.at for s in inner.found]
         elif len(node.operands) == 1 and node.operands[0] is not w:
             inner = survey(node, w, base)
-            if not inner.complete:
-                raise _UnknownError(inner.why)
+            if not inner.exhaustive:
+                raise _UnknownError(inner.why or f"{written(node)} has many singularities")
             found += [base + s.at for s in inner.found]
         else:
             found += _special(node, w, base, now)
@@ -267,24 +296,6 @@ def _numbers(expr: Expr, leaf: Expr, point: float, count: int) -> np.ndarray:
     if series.start < 0 and any(series[k] != 0 for k in range(series.start, 0)):
         raise _UnknownError("a pole")
     return np.array([complex(float(series[k])) for k in range(count)])
-
-
-def _where(
-    inner: Expr, target: complex, leaf: Expr, point: float, before: Sequence[Singularity], why: str
-) -> list[Singularity]:
-    """The points nearest to x₀ at which an expression takes a value."""
-    own = depending(topological(inner), {leaf})
-    if inner not in own:
-        return []
-    numbers = _numbers(inner, leaf, point, _ORDER + 1)
-    numbers[0] -= target
-    if inner is leaf:
-        reach = float("inf")
-    else:
-        reach = min((s.distance for s in before), default=float("inf"))
-    exact = _is_polynomial(inner, own)
-    zeros = _zeros(numbers, reach, exact=exact)
-    return [Singularity(z, why, exact) for z in (zeros if exact else zeros[:_MANY])]
 
 
 def _is_polynomial(expr: Expr, moving: set[Expr]) -> bool:

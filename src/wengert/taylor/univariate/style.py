@@ -104,6 +104,10 @@ class Style:
             return expr_latex(value.expr)
         return matrix_notation(value.expr) or repr(value.expr)
 
+    def atom(self, text: str) -> str:
+        """The text, in brackets if it is not one symbol, number or call."""
+        return text if text.isalnum() or text.endswith(")") else self.bracket(text)
+
     def factorial(self, argument: str) -> str:
         """argument!."""
         return f"{argument}!" if argument.isdigit() or argument.isalpha() else f"({argument})!"

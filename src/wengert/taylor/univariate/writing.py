@@ -107,7 +107,7 @@ def _sum_text(component: Component, base: str, style: Style) -> tuple[int, str]:
     if component.growth is not UNIT:
         _, g, h = style.number(number_of(component.growth))
         for side, factors in ((above, g), (below, h)):
-            side += [style.power(_atom(f, style), "k") for f in factors]
+            side += [style.power(style.atom(f), "k") for f in factors]
     exponent = linear(step, first, style)
     if component.step or first:
         above.append(style.power(base, exponent))
@@ -126,10 +126,6 @@ def _is_simpler(one: object, other: Factored) -> bool:
         return sum(abs(q) for _, q in (*form.linear, *form.factorials))
 
     return not any(q < 0 for _, q in one.factorials) and shifts(one) < shifts(other)
-
-
-def _atom(text: str, style: Style) -> str:
-    return text if text.isalnum() or text.endswith(")") else style.bracket(text)
 
 
 # ---------------------------------------------------------------- recurrences
