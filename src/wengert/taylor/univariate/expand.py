@@ -43,6 +43,7 @@ from wengert.taylor.univariate.numbers import Exact, Number, expr_of, number_of,
 
 _MULTIPLIED = 4  # up to here a power of a series is a product
 _NEARBY = 1e-7
+_SHAKE = 2.0**-51
 
 
 class NotScalarError(MissingRuleError):
@@ -61,10 +62,20 @@ class Expansion:
     values : mapping of Expr to float, optional
         Numbers for the other variables, with which coefficients are floats; without them all
         constants are exact, and other variables are symbols.
+    shaken : bool
+        Move floating-point values by a few units in the last place, to see what comes of it.
     """
 
-    def __init__(self, leaf: Expr, curve: Lazy, values: Mapping[Expr, Any] | None = None) -> None:
+    def __init__(
+        self,
+        leaf: Expr,
+        curve: Lazy,
+        values: Mapping[Expr, Any] | None = None,
+        *,
+        shaken: bool = False,
+    ) -> None:
         self.values = values
+        self._shake = _SHAKE if shaken else 0.0
         self._made: dict[Expr, Lazy] = {leaf: curve}
         self._moving = {leaf}
 
@@ -103,7 +114,8 @@ class Expansion:
     def _at_point(self, node: Expr, values: Sequence[Number]) -> Number:
         """The operation's value, of numbers."""
         if self.values is not None:
-            return _finite(_evaluated(node, values), node)
+            self._shake = -self._shake
+            return _finite(_evaluated(node, values), node) * (1 + self._shake)
         exact = [expr_of(v) for v in values if not isinstance(v, float)]
         return _checked(number_of(with_operands(node, tuple(exact))))
 
@@ -222,9 +234,8 @@ def _checked(number: Number) -> Number:
 
 def _finite(value: float, node: Expr) -> float:
     if not np.isfinite(value):
-        raise DomainError(
-            f"{written(node)} is not defined at the point: its value there is {value}"
-        )
+        reason = "too large there" if np.isinf(value) else "not defined at the point"
+        raise DomainError(f"{written(node)} is {reason}: its value is {value}")
     return value
 
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from wengert.errors import DomainError
+from wengert.errors import ConvergenceError, DomainError
 from wengert.taylor.univariate.numbers import Number, raised
 
 Need = tuple["Lazy", int]
+_BEFORE = 3  # coefficients before, with which an error is compared: single ones may be zero
+_LOST = 1e-3
 VALUATION_LIMIT = 128  # a denominator that vanishes to this order is taken for zero
 ZERO = Fraction(0)
 
@@ -58,6 +60,10 @@ class Lazy:
             return ZERO
         ensure(self, exponent)
         return self.known[exponent - self.start]
+
+    def known_to(self, count: int) -> None:
+        """Compute the coefficients up to an exponent."""
+        ensure(self, count - 1)
 
     def at(self, exponent: int) -> Number:
         """A coefficient that is known already."""
@@ -244,6 +250,35 @@ class Integral(Lazy):
 
     def step(self, k: int) -> Number:
         return self.integrand.at(k - 1) * Fraction(1, k)
+
+
+class Checked(Lazy):
+    """Floating-point coefficients, beside those of slightly other constants.
+
+    What the two differ by is what rounding errors have grown to: near a removable singularity,
+    for one, as fast as the coefficients of a pole.
+    """
+
+    def __init__(self, of: Lazy, shadow: Lazy) -> None:
+        super().__init__(0)
+        self.of = of
+        self.shadow = shadow
+        self.noise: list[float] = []
+
+    def needs(self, k: int) -> Sequence[Need]:
+        return ((self.of, k), (self.shadow, k))
+
+    def step(self, k: int) -> Number:
+        value, other = float(self.of.at(k)), float(self.shadow.at(k))
+        size = max(abs(float(self.of.at(j))) for j in range(max(0, k - _BEFORE), k + 1))
+        noise = abs(value - other) / size if size else 0.0
+        if not noise < _LOST:
+            raise ConvergenceError(
+                f"coefficient {k} is lost to rounding errors: near the point there is a removable "
+                "singularity, or other cancellation; expand there, or ask for fewer terms"
+            )
+        self.noise.append(noise)
+        return value
 
 
 class Computed(Lazy):

@@ -151,6 +151,8 @@ def number_of(expr: Expr) -> Number:
         for operand in rest.operands:
             product = product * number_of(operand)
         return product
+    if is_power(rest) and exponent_of(rest) < 0 and constant_value(rest.operands[0]) == 0:
+        raise DomainError("division by zero")
     if _is_composite(rest) and is_power(rest):
         base = number_of(rest.operands[0])
         product = factor
@@ -230,7 +232,10 @@ def value_of(expr: Expr) -> float:
         raise DomainError(
             f"the value depends on {names[0]}, which is a symbol: give it a number with given={{...}}"
         )
-    (value,) = program_of((expr,), np.dtype(np.float64))({})
+    try:
+        (value,) = program_of((expr,), np.dtype(np.float64))({})
+    except ZeroDivisionError:
+        value = np.nan
     if not np.isfinite(value):
         raise DomainError(f"{matrix_notation(expr)} is not a real number")
     return float(value)

@@ -21,11 +21,11 @@ from wengert.taylor.univariate.numbers import (
     raised,
     symbols_in,
 )
-from wengert.taylor.univariate.singularities import Singularity, is_removable, survey
+from wengert.taylor.univariate.singularities import Singularity, kind_at, survey
 from wengert.taylor.univariate.style import Style
 
-_AGREES = 0.15  # relative: near essential singularities the coefficients tell it slowly
-_ROUNDING = 1e-11
+_AGREES = 0.03  # relative
+_ROUGHLY = 0.15  # of essential singularities the coefficients tell slowly
 _CLOSE = 1e-12
 _SHARP = 1e-7  # an estimate by which a singularity is told from ones that are not known
 _DENOMINATORS = 60
@@ -180,10 +180,10 @@ def _by_singularities(
     if not known.found and known.exhaustive:
         return Radius(math.inf, "exact", "an entire function: made of entire ones")
     for s in known.found:
-        if is_removable(expr, leaf, point, s, known.found):
-            guess = estimate(_before_rounding(coefficients, s.distance)) if guess else None
+        kind = kind_at(expr, leaf, point, s, known.found)
+        if kind == "removable":
             continue
-        if _agrees(s.distance, guess, complete=known.complete):
+        if _agrees(s.distance, guess, complete=known.complete, isolated=kind == "isolated"):
             return Radius(s.distance, "exact", _located(s, point), text=closed_value(s.distance))
         return None
     if known.exhaustive:
@@ -191,26 +191,14 @@ def _by_singularities(
     return None
 
 
-def _agrees(distance: float, guess: Estimated | None, *, complete: bool) -> bool:
+def _agrees(distance: float, guess: Estimated | None, *, complete: bool, isolated: bool) -> bool:
     """Do the coefficients agree with a radius? Where parts are not understood, sharply."""
     if guess is None:
-        return complete
+        return complete and isolated
     gap, error = abs(distance / guess.value - 1), 3 * guess.error / guess.value
     if complete:
-        return gap <= max(_AGREES, error)
+        return gap <= max(_ROUGHLY if isolated else _AGREES, error)
     return gap <= max(_SHARP, error) and error < _SHARP
-
-
-def _before_rounding(coefficients: Sequence[float], distance: float) -> Sequence[float]:
-    """The coefficients before the rounding errors of a removable singularity outgrow them.
-
-    These grow as those of a pole would.
-    """
-    size = max(abs(c) * distance**n for n, c in enumerate(coefficients[:8]))
-    end = len(coefficients)
-    while end > 1 and not abs(coefficients[end - 1]) * distance ** (end - 1) > _ROUNDING * size:
-        end -= 1
-    return coefficients[:end]
 
 
 def _located(s: Singularity, point: float) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert.backends import run
 from wengert.derive import derivative
-from wengert.errors import DomainError, NameClashError, ShapeError
+from wengert.errors import ConvergenceError, DomainError, NameClashError, ShapeError
 from wengert.expr import Expr, rebuild, topological
 from wengert.formula import variable_names
 from wengert.formulas import Formula, formula, trace
@@ -26,6 +26,7 @@ from wengert.taylor.univariate import general_term as finding
 from wengert.taylor.univariate.expand import Expansion, NotScalarError, without_definitions
 from wengert.taylor.univariate.general_term import GeneralTerm
 from wengert.taylor.univariate.lazy import (
+    Checked,
     Combination,
     Computed,
     Derivative,
@@ -53,6 +54,7 @@ from wengert.transforms import jet
 
 _ONE = Fraction(1)
 _FOR_RADIUS = 100
+_TRUSTED = 1e-10  # relative errors of coefficients from which a radius is estimated
 
 
 def series(
@@ -258,9 +260,12 @@ def _variable(names: Sequence[str], wrt: str | None, given: Mapping[str, Any]) -
 
 def _expanded(expr: Expr, leaf: Expr, point: Number, floats: Mapping[Expr, Any] | None) -> Lazy:
     one: Number = 1.0 if isinstance(point, float) else _ONE
-    curve = Lazy(0, [point, one])
     try:
-        return _regular(Expansion(leaf, curve, floats).series(expr))
+        found = _regular(Expansion(leaf, Lazy(0, [point, one]), floats).series(expr))
+        if floats is None:
+            return found
+        other = Expansion(leaf, Lazy(0, [point, one]), floats, shaken=True)
+        return Checked(found, _regular(other.series(expr)))
     except DomainError as error:
         raise DomainError(
             f"no power series at {leaf.params[0]} = {_shown(point)}: {error}"
@@ -370,6 +375,19 @@ class Series:
         source = self._by_floats
         return [float(source[k]) for k in range(n)]
 
+    def _trusted(self) -> list[float]:
+        """Coefficients as floats, as many as rounding errors leave most digits of."""
+        source = self._by_floats
+        try:
+            source.known_to(_FOR_RADIUS)
+        except (ConvergenceError, DomainError):
+            if not source.known:
+                raise
+        end = len(source.known)
+        if isinstance(source, Checked):
+            end = next((k for k, e in enumerate(source.noise) if e > _TRUSTED), end)
+        return [float(source[k]) for k in range(end)]
+
     @cached_property
     def _by_floats(self) -> Lazy:
         look = [self[k] for k in range(6)]
@@ -382,7 +400,7 @@ class Series:
                     "with given={...}"
                 )
         try:
-            return _expanded(self.expr, self.leaf, float(self.point), self.values)
+            return _expanded(self.expr, self.leaf, float(self.point), dict(self.values))
         except DomainError:
             return self.lazy
 
@@ -439,7 +457,7 @@ class Series:
         if self.expr is not None and not self.symbols and not self.values:
             function = self.expr, self.leaf, float(self.point)
         try:
-            return radius_of(self.general_term, function, lambda: self.floats(_FOR_RADIUS))
+            return radius_of(self.general_term, function, self._trusted)
         except DomainError:
             return Radius(math.nan, "estimated", "it depends on symbols", math.inf)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import cmath
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -240,17 +241,19 @@ def _riccati(function: Expr, slope: Expr, y: Expr, w: Expr, base: float) -> list
 
 # ---------------------------------------------------------------- removable ones
 
-_TURNS = 64
+_TURNS = 256
 _NOTHING = 1e-9
+_SMOOTH = 1e-4
 
 
-def is_removable(
+def kind_at(
     expr: Expr, leaf: Expr, point: float, one: Singularity, others: Sequence[Singularity]
-) -> bool:
-    """Is the function analytic there? Only yes is certain.
+) -> Literal["removable", "isolated", "unsure"]:
+    """What the function's values around a point say: is it analytic there, or has it a pole?
 
-    Its Laurent coefficients are integrals over a small circle around the point: of an analytic
-    function all with negative exponents are zero.
+    Laurent's coefficients are integrals over a small circle around the point: of an analytic
+    function those with negative exponents are zero; of one that is not single-valued, for one
+    because of the branches that NumPy takes, they fall slowly.
     """
     gaps = [abs(s.at - one.at) for s in others if abs(s.at - one.at) > _NOTHING * one.distance]
     radius = min([0.2 * one.distance, *(0.2 * g for g in gaps)])
@@ -258,11 +261,14 @@ def is_removable(
     try:
         values = _evaluated(expr, leaf, point + one.at + radius * turns)
     except (TypeError, ValueError, NotImplementedError):
-        return False
-    if not np.all(np.isfinite(values)):
-        return False
-    terms = [np.mean(values * turns**j) for j in range(1, _TURNS // 4)]
-    return bool(np.abs(terms).max() < _NOTHING * np.abs(values).max())
+        return "unsure"
+    size = float(np.abs(values).max())
+    if not np.isfinite(size):
+        return "unsure"
+    terms = np.abs(np.fft.fft(values)) / _TURNS  # at exponents 0, 1, ..., and from the end −1, ...
+    if terms[_TURNS // 4 : 3 * _TURNS // 4].max() > _SMOOTH * size / _TURNS:
+        return "unsure"
+    return "removable" if terms[_TURNS // 2 :].max() < _NOTHING * size else "isolated"
 
 
 def _evaluated(root: Expr, leaf: Expr, points: np.ndarray) -> np.ndarray:
