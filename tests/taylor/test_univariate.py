@@ -13,6 +13,7 @@ import sympy
 from scipy import special
 
 import wengert as wg
+from wengert.cli import main
 from wengert.primitive import Constant, Partials, registry
 from wengert.taylor.univariate.closed_form import bernoulli, euler
 
@@ -153,7 +154,9 @@ def test_every_operation_of_one_number_has_the_series_of_its_differences() -> No
         step = 0.01 * (high - low)
         for t in (-step, step):
             value = function(at + t)
-            assert found.partial_sum(8)(at + t) == pytest.approx(value, rel=1e-8, abs=1e-9), primitive
+            assert found.partial_sum(8)(at + t) == pytest.approx(value, rel=1e-8, abs=1e-9), (
+                primitive
+            )
         tried += 1
     assert tried > 50
 
@@ -238,7 +241,7 @@ def test_a_false_recurrence_is_not_proven() -> None:
 
 
 def test_numbers_of_bernoulli_and_euler() -> None:
-    for n in range(0, 40):
+    for n in range(40):
         b, e = sympy.bernoulli(n), sympy.euler(n)
         assert bernoulli(n) == (F(-1, 2) if n == 1 else F(int(b.p), int(b.q)))
         assert euler(n) == int(e)
@@ -470,3 +473,23 @@ def test_plot(tmp_path: Any) -> None:
     assert path.stat().st_size > 10_000
     labels = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
     assert labels == ["$|x| < 1$", "$T_{1}$", "$T_{3}$", "$T_{9}$", "$f$"]
+
+
+# ---------------------------------------------------------------- command line
+
+
+def test_command(capsys: Any, tmp_path: Any) -> None:
+    main(["series", "log(x)", "--at", "2", "--terms", "2"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("log(x) = log(2) + (x − 2)/2 + ... = log(2) + Σ_{k≥1}")
+    assert lines[1].startswith("general term: proven")
+    assert lines[2] == "radius of convergence: 2 (exact: by the ratio of successive terms)"
+    main(["series", "exp(a*x)", "--wrt", "x", "--value", "a=1/2", "--latex"])
+    assert capsys.readouterr().out.startswith(r"1 + \frac{x}{2}")
+    path = tmp_path / "tan.png"
+    main(["series", "tan(x)", "--plot", str(path)])
+    assert path.stat().st_size > 10_000
+    with pytest.raises(SystemExit) as stopped:
+        main(["series", "1/x"])
+    assert stopped.value.code == 2
+    assert "pole of order 1" in capsys.readouterr().err

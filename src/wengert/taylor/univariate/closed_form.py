@@ -244,9 +244,7 @@ class Binomial:
         for side, texts in zip((above, below), factors, strict=True):
             side += [style.power(style.atom(t), "k") for t in texts]
         top = style.constant(self.top) if isinstance(self.top, Exact) else str(self.top)
-        return Parts(
-            style.minus if sign < 0 else "", [*above, style.binomial(top, "k")], below
-        )
+        return Parts(style.minus if sign < 0 else "", [*above, style.binomial(top, "k")], below)
 
 
 Closed = Factored | Powers | Numbered | Binomial

@@ -202,9 +202,7 @@ def _binomial(
         for k, (before, after) in enumerate(pairwise(b))
     ):
         return None
-    component = Component(
-        prefactor, UNIT, first, step, None, Binomial(constant, top, ratio), ()
-    )
+    component = Component(prefactor, UNIT, first, step, None, Binomial(constant, top, ratio), ())
     proven = prove is not None and prove(step, first, ratio, top)
     return GeneralTerm((component,), {}, proven, len(values), _why(proven, len(values)))
 

@@ -390,8 +390,10 @@ class Series:
 
     @cached_property
     def _by_floats(self) -> Lazy:
+        if not self.exact or self.expr is None:
+            return self.lazy
         look = [self[k] for k in range(6)]
-        if not any(isinstance(a, Exact) for a in look) or self.expr is None:
+        if not any(isinstance(a, Exact) for a in look):
             return self.lazy
         for a in look:
             for name in symbols_in(a):
