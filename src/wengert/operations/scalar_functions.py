@@ -143,7 +143,9 @@ NAN_TO_NUM = declare(
 
 # ---------------------------------------------------------------- trigonometric and hyperbolic
 
-_SINES = {0: 0, 1: HALF, 3: 1}  # of kπ/6
+_SINES: dict[Fraction, Fraction | int] = {
+    Fraction(k): value for k, value in ((0, 0), (1, HALF), (3, 1))
+}  # of kπ/6
 
 
 def _sine_at(turn: Fraction | None) -> Expr | None:
@@ -184,7 +186,7 @@ def _angle(turns: dict[Fraction, Fraction]) -> Callable[[Expr], Expr | None]:
 
     def rewrite(x: Expr) -> Expr | None:
         value = constant_value(x)
-        if x.shape or value not in turns:
+        if x.shape or value is None or value not in turns:
             return None
         return scale(turns[value], pi())
 

@@ -228,6 +228,10 @@ class Binomial:
 
     movable = False
 
+    def moved(self, by: int) -> Binomial:
+        """Not to be moved."""
+        raise ValueError("a binomial series begins at k = 0")
+
     def value(self, k: int) -> Number:
         """The term."""
         total: Number = self.constant

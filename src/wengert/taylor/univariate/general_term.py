@@ -69,7 +69,7 @@ class Component:
         values = list(self.initial)
         for k in range(count):
             if self.closed is not None:
-                value = self.closed.value(k)
+                value: Number = self.closed.value(k)
             elif k < len(values):
                 value = values[k]
             else:
@@ -79,7 +79,7 @@ class Component:
                 assert following is not None
                 value = following
                 values.append(value)
-            number: Number = value
+            number = value
             if self.prefactor is not UNIT:
                 number = Exact({self.prefactor: Fraction(1)}) * number
             if self.growth is not UNIT and k:
@@ -159,7 +159,7 @@ def find(
     if step > 2 and not geometric:
         values = [coefficient(n) for n in range(min(_LONGEST, _ENOUGH * step + support[0]))]
     parts = [_geometric(values)] if geometric else _split(values)
-    if parts is None or any(p is None for p in parts):
+    if any(p is None for p in parts):
         return None
     components: list[Component] = []
     single: dict[int, Number] = {}

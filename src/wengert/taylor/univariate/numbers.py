@@ -130,7 +130,7 @@ def terms_of(number: Fraction | Exact | int) -> Mapping[Expr, Fraction]:
     return {UNIT: Fraction(number)} if number else {}
 
 
-def expr_of(number: Fraction | Exact) -> Expr:
+def expr_of(number: Fraction | Exact | int) -> Expr:
     """A number as an expression."""
     return number.expr if isinstance(number, Exact) else constant_like(number, ())
 
@@ -188,7 +188,8 @@ def raised(number: Number, exponent: Fraction) -> Number:
         raise DomainError("division by zero")
     if isinstance(number, float):
         return _raised_float(number, exponent)
-    if isinstance(number, Fraction):
+    if isinstance(number, Fraction | int):
+        number = Fraction(number)
         if whole:
             return number**exponent.numerator
         if number < 0:
@@ -230,7 +231,8 @@ def value_of(expr: Expr) -> float:
     names = [str(node.params[0]) for node in topological(expr) if is_variable(node)]
     if names:
         raise DomainError(
-            f"the value depends on {names[0]}, which is a symbol: give it a number with given={{...}}"
+            f"the value depends on {names[0]}, which is a symbol: give it a number with "
+            "given={...}"
         )
     try:
         (value,) = program_of((expr,), np.dtype(np.float64))({})

@@ -17,7 +17,7 @@ from wengert.taylor.univariate.writing import base_text
 if TYPE_CHECKING:
     from wengert.taylor.univariate.series import Series
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": "serif",
     "font.size": 10,
     "mathtext.fontset": "cm",
@@ -63,8 +63,9 @@ def plot_series(
     bounded = math.isfinite(radius)
     reach = width or (_AROUND * radius if bounded else _ENTIRE)
     x = np.linspace(centre - reach, centre + reach, _POINTS)
-    with mpl.rc_context(_STYLE), np.errstate(all="ignore"):
-        figure = Figure(figsize=(6.0, 3.6), layout="constrained")
+    style: Any = mpl.rc_context(_STYLE)  # pyright: ignore[reportUnknownMemberType]
+    with style, np.errstate(all="ignore"):
+        figure: Any = Figure(figsize=(6.0, 3.6), layout="constrained")
         axes: Any = figure.add_subplot()
         shown = [np.asarray(series.partial_sum(n)(x)) for n in degrees or _degrees(series)]
         values = _values(series, x)

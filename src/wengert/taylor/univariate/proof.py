@@ -1,8 +1,9 @@
 """Proof of a recurrence: the function satisfies the differential equation that it stands for.
 
-With θ = t d/dt, the recurrence Σⱼ pⱼ(n) aₙ₊ₘⱼ = 0 from n = s on says that Σⱼ t^{m(r−j)} pⱼ(θ − mj) f
-is a polynomial, which is known. The library derives f, and the difference is multiplied out; if
-nothing is left, then the equation, and with it the recurrence, holds for every n.
+With θ = t d/dt, a recurrence Σⱼ pⱼ(n) aₙ₊ₘⱼ = 0 from n = s on says that a sum of the
+t^(m(r−j)) pⱼ(θ − mj) f is a polynomial, which is known. The library derives f, and the difference
+is multiplied out; if nothing is left, then the equation, and with it the recurrence, holds for
+every n.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The radius of convergence: exact where it can be had, estimated elsewhere, and which of the two."""
+"""The radius of convergence: exact where it can be had, estimated elsewhere, saying which."""
 
 from __future__ import annotations
 

@@ -151,21 +151,19 @@ def _dependent(rows: Sequence[Sequence[Fraction]], columns: int) -> bool:
     for row in rows:
         common = lcm(*(x.denominator for x in row))
         reduced.append([int(x * common) % _PRIME for x in row])
-    rank = 0
-    for column in range(columns):
-        pivot = next((i for i in range(rank, len(reduced)) if reduced[i][column]), None)
+    for rank in range(columns):  # which is the column too, as long as all have a pivot
+        pivot = next((i for i in range(rank, len(reduced)) if reduced[i][rank]), None)
         if pivot is None:
             return True
         reduced[rank], reduced[pivot] = reduced[pivot], reduced[rank]
-        inverse = pow(reduced[rank][column], -1, _PRIME)
+        inverse = pow(reduced[rank][rank], -1, _PRIME)
         for i in range(rank + 1, len(reduced)):
-            if reduced[i][column]:
-                factor = reduced[i][column] * inverse
+            if reduced[i][rank]:
+                factor = reduced[i][rank] * inverse
                 head = reduced[rank]
                 reduced[i] = [
                     (a - factor * b) % _PRIME for a, b in zip(reduced[i], head, strict=True)
                 ]
-        rank += 1
     return False
 
 

@@ -130,7 +130,7 @@ def point_of(at: Any, what: str = "the point") -> Number:
         if isinstance(number, Exact):
             float(number)
         return number
-    if isinstance(at, np.ndarray | np.generic) and np.ndim(at) == 0:
+    if hasattr(at, "item") and np.ndim(at) == 0:
         at = at.item()
     if isinstance(at, bool) or not isinstance(at, int | float | Fraction):
         raise TypeError(f"{what} is one number or its text; got {at!r}")
@@ -158,7 +158,7 @@ def _of_formula(f: str | Formula, wrt: str | None, point: Number, given: dict[st
 
 
 def _of_read(read: Formula, name: str, point: Number, given: Mapping[str, Any]) -> Series:
-    known = read.traced.captured if read.traced is not None else {}
+    known: Mapping[str, Any] = read.traced.captured if read.traced is not None else {}
     for v in read.variables:
         if v.shape and v.name in known:
             raise NotScalarError(f"{v.name} is an array")
@@ -347,10 +347,11 @@ class Series:
     # ------------------------------------------------------------ coefficients
 
     def __getitem__(self, n: int) -> Number:
-        """The coefficient aₙ: a fraction, an exact number (``float(a)`` is its value) or a float."""
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
+        """The coefficient aₙ: a fraction, an exact number (which ``float`` takes) or a float."""
+        number = _whole(n)
+        if number is None:
             raise IndexError(f"coefficients are numbered by whole numbers from 0 on; got {n!r}")
-        return self.lazy[int(n)]
+        return self.lazy[number]
 
     def coefficients(self, n: int) -> list[Number]:
         """The first n coefficients."""
@@ -672,6 +673,12 @@ class Series:
 
         root = Integral(self.point, integrand)
         return Series(None, self.leaf, self.name, self[0], root, exact=self.exact)
+
+
+def _whole(n: object) -> int | None:
+    """A whole number from 0 on."""
+    fits = isinstance(n, int | np.integer) and not isinstance(n, bool) and n >= 0
+    return int(n) if fits else None  # type: ignore[call-overload]
 
 
 def _reciprocal(series: Lazy) -> Lazy:

@@ -29,7 +29,7 @@ from wengert.operations.structure import (
     is_power,
     is_safe_power,
 )
-from wengert.primitive import Partials
+from wengert.primitive import Constant, Partials, Undefined
 from wengert.taylor.univariate.expand import Expansion, written
 from wengert.taylor.univariate.lazy import Lazy
 
@@ -183,41 +183,44 @@ def _special(function: Expr, w: Expr, base: float, active: tuple[Expr, ...] = ()
         if not inner.exhaustive:
             raise _UnknownError(inner.why or f"{function.name} has many singularities")
         return [base + s.at for s in inner.found]
-    rule = function.primitive.derivative
-    place = function.operands.index(w) if w in function.operands else -1
-    if not isinstance(rule, Partials) or place < 0 or not callable(rule.partials[place]):
-        raise _UnknownError(f"the singularities of {function.name} are not known")
-    partial = rule.partials[place](function, *function.operands)
     now = (*active, function)
     marks = {f: variable(f"·y{k}", ()) for k, f in enumerate(now)}
-    slope = rebuild(partial, with_operands, dict(marks))
+    slope = rebuild(_slope(function, w), with_operands, dict(marks))
     slopes = [derivative(slope, [m]) for m in marks.values()]
     mixed = any(d in topological(s) for s in slopes for d in marks.values())
     if mixed:
         return _riccati(function, slope, marks[function], w, base)
-    found: list[complex] = []
-    order = topological(slope)
-    dependent = depending(order, {w})
-    for node in order:
-        if node not in dependent or node is w or node.primitive in (ADD, CONTRACT):
-            continue
-        if is_power(node) or is_safe_power(node):
-            exponent = exponent_of(node)
-            if exponent < 0 or exponent.denominator > 1:
-                if set(marks.values()) & set(topological(node.operands[0])):
-                    raise _UnknownError(f"the singularities of {function.name} are not known")
-                inner = survey(node, w, base)
-                if not inner.exhaustive:
-                    raise _UnknownError(f"the singularities of {function.name} are not known")
-                found += [base + s.at for s in inner.found]
-        elif len(node.operands) == 1 and node.operands[0] is not w:
-            inner = survey(node, w, base)
-            if not inner.exhaustive:
-                raise _UnknownError(inner.why or f"{written(node)} has many singularities")
-            found += [base + s.at for s in inner.found]
-        else:
-            found += _special(node, w, base, now)
-    return found
+    dependent = depending(topological(slope), {w})
+    return [
+        at
+        for node in topological(slope)
+        if node in dependent and node is not w and node.primitive not in (ADD, CONTRACT)
+        for at in _of_coefficient(node, w, base, now, set(marks.values()))
+    ]
+
+
+def _slope(function: Expr, w: Expr) -> Expr:
+    """The declared derivative in w, an expression of the function and w."""
+    rule = function.primitive.derivative
+    place = function.operands.index(w) if w in function.operands else -1
+    partial = rule.partials[place] if isinstance(rule, Partials) and place >= 0 else None
+    if partial is None or isinstance(partial, Constant | Undefined):
+        raise _UnknownError(f"the singularities of {function.name} are not known")
+    return partial(function, *function.operands)
+
+
+def _of_coefficient(
+    node: Expr, w: Expr, base: float, active: tuple[Expr, ...], marks: set[Expr]
+) -> list[complex]:
+    """The singularities of a part of the coefficients of a linear differential equation."""
+    if len(node.operands) == 1 and node.operands[0] is w and not is_power(node):
+        return _special(node, w, base, active)
+    if marks & set(topological(node)):
+        raise _UnknownError(f"the singularities of {active[0].name} are not known")
+    inner = survey(node, w, base)
+    if not inner.exhaustive:
+        raise _UnknownError(inner.why or f"{written(node)} has many singularities")
+    return [base + s.at for s in inner.found]
 
 
 def _riccati(function: Expr, slope: Expr, y: Expr, w: Expr, base: float) -> list[complex]:
