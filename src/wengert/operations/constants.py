@@ -28,6 +28,8 @@ CONSTANT = register(
 
 def multiple_of_pi(x: Expr) -> Fraction | None:
     """The rational q of a scalar x = qπ, 0 included; None of any other."""
+    if x.shape:
+        return None
     if constant_value(x) == 0:
         return Fraction(0)
     factor, rest = strip_coefficient(x)

@@ -19,7 +19,6 @@ from wengert.operations.algebra import add, power, scale
 from wengert.operations.apply import apply
 from wengert.operations.build import mul, neg, ones_like, sub
 from wengert.operations.coefficients import root_coefficient
-from wengert.operations.constants import pi
 from wengert.operations.constants import multiple_of_pi, pi
 from wengert.operations.declare import (
     HALF,
