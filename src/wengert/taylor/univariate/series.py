@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,275 +13,40 @@ import numpy as np
 
 from wengert.backends import run
 from wengert.derive import derivative
-from wengert.errors import ConvergenceError, DomainError, NameClashError, ShapeError
+from wengert.errors import ConvergenceError, DomainError
 from wengert.expr import Expr, rebuild, topological
-from wengert.formula import variable_names
-from wengert.formulas import Formula, formula, trace
-from wengert.operations import add, mul, power, variable
+from wengert.operations import add, mul, power
 from wengert.operations.rebuild import with_operands
 from wengert.operations.structure import is_variable
-from wengert.taylor.subject import Source, function_of
 from wengert.taylor.univariate import general_term as finding
-from wengert.taylor.univariate.expand import Expansion, NotScalarError, without_definitions
+from wengert.taylor.univariate.expand import Expansion, without_definitions
 from wengert.taylor.univariate.general_term import GeneralTerm
 from wengert.taylor.univariate.lazy import (
     Checked,
     Combination,
-    Computed,
     Derivative,
     Integral,
     Lazy,
     Power,
     Product,
     constant,
-    without_pole,
 )
 from wengert.taylor.univariate.numbers import (
     Exact,
     Number,
     expr_of,
-    number_of,
     symbols_in,
 )
+from wengert.taylor.univariate.points import expanded, point_of, regular, shown
 from wengert.taylor.univariate.proof import is_power_of, satisfies
 from wengert.taylor.univariate.radius import Radius, radius_of
 from wengert.taylor.univariate.sequences import Polynomial
 from wengert.taylor.univariate.style import Style
 from wengert.taylor.univariate.summing import Sum, summed
 from wengert.taylor.univariate.writing import base_text, polynomial_text, region_text, series_text
-from wengert.transforms import jet
 
-_ONE = Fraction(1)
 _FOR_RADIUS = 100
 _TRUSTED = 1e-10  # relative errors of coefficients from which a radius is estimated
-
-
-def series(
-    f: Source,
-    wrt: str | None = None,
-    at: Any = 0,
-    given: Mapping[str, Any] | None = None,
-) -> Series:
-    """The power series of a function of one variable, with all its terms.
-
-    Parameters
-    ----------
-    f : str, Formula or callable
-        A scalar function; a callable takes one number and is written with NumPy.
-    wrt : str, optional
-        The variable; not needed if there is just one.
-    at : number or str
-        The point x₀: an integer, a fraction or a text such as ``"0.3"`` or ``"pi/2"`` for exact
-        coefficients, a float for floating-point ones.
-    given : mapping of str to number or str, optional
-        Numbers for the other variables, exact ones as for ``at``. Those that are not given stay
-        symbols.
-
-    Returns
-    -------
-    Series
-        Coefficients, general term, radius of convergence, partial sums, arithmetic.
-
-    Raises
-    ------
-    DomainError
-        If the function is not analytic at the point: a pole, a branch point, a kink.
-    NameClashError
-        For names that do not fit.
-    ShapeError
-        If a variable or the value is no single number.
-
-    Examples
-    --------
-    >>> print(series("sin(x)"))
-    x − x³/6 + x⁵/120 + ... = Σ_{k≥0} (−1)^k x^{2k+1}/(2k+1)!,  |x| < ∞ (exact)
-    >>> series("exp(x)/(1 - x)")[3]
-    Fraction(8, 3)
-    """
-    point = point_of(at)
-    if isinstance(f, str | Formula):
-        return _of_formula(f, wrt, point, dict(given or {}))
-    if not callable(f):
-        raise TypeError(f"series takes a formula or a function, not {type(f).__name__}")
-    if given:
-        raise NameClashError(
-            "values by name are for formulas; a function takes them where it is written: "
-            "lambda x: f(x, a=2.0)"
-        )
-    return _of_function(f, wrt, point)
-
-
-def point_of(at: Any, what: str = "the point") -> Number:
-    """A number as an exact one, or a float.
-
-    Raises
-    ------
-    DomainError
-        If it is not finite.
-    TypeError
-        If it is no number.
-    """
-    if isinstance(at, str):
-        names = variable_names(at)
-        if names:
-            raise NameClashError(f"{what} is a number; {at!r} has the variable {names[0]}")
-        number = number_of(formula(at).expr)
-        if isinstance(number, Exact):
-            float(number)
-        return number
-    if hasattr(at, "item") and np.ndim(at) == 0:
-        at = at.item()
-    if isinstance(at, bool) or not isinstance(at, int | float | Fraction):
-        raise TypeError(f"{what} is one number or its text; got {at!r}")
-    if isinstance(at, float):
-        if not math.isfinite(at):
-            raise DomainError(f"{what} must be finite; got {at}")
-        return Fraction(int(at)) if at.is_integer() and abs(at) < 2**53 else at
-    return Fraction(at)
-
-
-def _of_formula(f: str | Formula, wrt: str | None, point: Number, given: dict[str, Any]) -> Series:
-    names = variable_names(f) if isinstance(f, str) else [v.name for v in f.variables]
-    name = _variable(names, wrt, given)
-    unknown = sorted(set(given) - set(names))
-    if unknown:
-        raise NameClashError(f"{unknown[0]} is no variable of the formula: {', '.join(names)}")
-    try:
-        read = formula(f, dict.fromkeys(names, ())) if isinstance(f, str) else f
-        return _of_read(read, name, point, given)
-    except NotScalarError:
-        values = {k: float(point_of(v, k)) for k, v in given.items()}
-        if set(names) - {name} - set(values):
-            raise
-        return _numeric(f, name, point, values)
-
-
-def _of_read(read: Formula, name: str, point: Number, given: Mapping[str, Any]) -> Series:
-    known: Mapping[str, Any] = read.traced.captured if read.traced is not None else {}
-    for v in read.variables:
-        if v.shape and v.name in known:
-            raise NotScalarError(f"{v.name} is an array")
-        if v.shape:
-            raise ShapeError(
-                f"{v.name} is an array; series are of functions of numbers: give its shape as ()"
-            )
-    if read.shape:
-        raise ShapeError(f"the value is an array of shape {read.shape}; a series has one number")
-    numbers = {k: point_of(v, k) for k, v in given.items()}
-    numbers.update({k: float(v) for k, v in known.items() if k not in numbers})
-    leaves = {str(n.params[0]): n for n in topological(read.expr) if is_variable(n)}
-    leaf = leaves.get(name, variable(name, ()))
-    exact = {
-        leaves[k]: expr_of(v)
-        for k, v in numbers.items()
-        if not isinstance(v, float) and k in leaves
-    }
-    expr = rebuild(read.expr, with_operands, dict(exact))
-    floats = {leaves[k]: v for k, v in numbers.items() if isinstance(v, float) and k in leaves}
-    if isinstance(point, float) or floats:
-        symbols = sorted(set(leaves) - {name} - set(numbers))
-        if symbols:
-            raise NameClashError(
-                f"with floats every variable needs a number; {symbols[0]} is not given"
-            )
-        x0 = float(point)
-        root = _expanded(expr, leaf, x0, floats)
-        return Series(expr, leaf, name, x0, root, floats, exact=False)
-    return Series(expr, leaf, name, point, _expanded(expr, leaf, point, None))
-
-
-def _of_function(f: Callable[..., Any], wrt: str | None, point: Number) -> Series:
-    name = wrt or _parameter(f)
-    try:
-        traced = trace(f, float(point))
-        return _of_read(_renamed(traced, name), name, point, {})
-    except NotScalarError:
-        return _numeric(f, name, point, {})
-
-
-def _renamed(traced: Formula, name: str) -> Formula:
-    """The formula, whose variable has another name."""
-    first = traced.variables[0] if traced.variables else None
-    if first is None or first.name == name:
-        return traced
-    leaf = variable(first.name, first.shape)
-    expr = rebuild(traced.expr, with_operands, {leaf: variable(name, first.shape)})
-    rest = tuple(v for v in traced.variables if v is not first)
-    return Formula(expr, rest, traced.orientation, None, traced=traced.traced)
-
-
-def _parameter(f: Callable[..., Any]) -> str:
-    try:
-        names = list(inspect.signature(f).parameters)
-    except (TypeError, ValueError):
-        return "x"
-    return names[0] if names and names[0].isidentifier() else "x"
-
-
-def _numeric(f: Source, name: str, point: Number, values: Mapping[str, float]) -> Series:
-    """By jets: for functions with parts that have no scalar recurrence."""
-    x0 = float(point)
-    function, at = function_of(f, {name: x0} if isinstance(f, str | Formula) else x0, values)
-    direction = {name: 1.0} if isinstance(at, dict) else 1.0
-
-    def up_to(order: int) -> Sequence[Number]:
-        found = np.asarray(jet(function, at, direction, order))
-        if found.ndim != 1:
-            raise ShapeError(
-                f"the value is an array of shape {found.shape[1:]}; a series has one number"
-            )
-        if not np.all(np.isfinite(found)):
-            raise DomainError(f"the function is not analytic at {name} = {x0:g}")
-        return [float(c) for c in found]
-
-    root = Computed(up_to)
-    _ = root[1]
-    return Series(None, variable(name, ()), name, x0, root, exact=False)
-
-
-def _variable(names: Sequence[str], wrt: str | None, given: Mapping[str, Any]) -> str:
-    listed = ", ".join(names) or "none"
-    if wrt is not None:
-        if wrt not in names and names:
-            raise NameClashError(
-                f"{wrt} is no variable of the formula; its variables are: {listed}"
-            )
-        if wrt in given:
-            raise NameClashError(f"{wrt} is the variable of the series and among the given values")
-        return wrt
-    free = [n for n in names if n not in given]
-    if len(free) > 1:
-        raise NameClashError(
-            f"which variable is the series in? The formula has: {listed}; name one"
-        )
-    return free[0] if free else "x"
-
-
-def _expanded(expr: Expr, leaf: Expr, point: Number, floats: Mapping[Expr, Any] | None) -> Lazy:
-    one: Number = 1.0 if isinstance(point, float) else _ONE
-    try:
-        found = _regular(Expansion(leaf, Lazy(0, [point, one]), floats).series(expr))
-        if floats is None:
-            return found
-        other = Expansion(leaf, Lazy(0, [point, one]), floats, shaken=True)
-        return Checked(found, _regular(other.series(expr)))
-    except DomainError as error:
-        raise DomainError(
-            f"no power series at {leaf.params[0]} = {_shown(point)}: {error}"
-        ) from error
-
-
-def _regular(series: Lazy) -> Lazy:
-    found = without_pole(series)
-    if found is None:
-        order = next(-k for k in range(series.start, 0) if series[k] != 0)
-        raise DomainError(f"the function has a pole of order {order} there")
-    _ = found[1]
-    return found
-
-
-def _shown(point: Number) -> str:
-    return f"{point:g}" if isinstance(point, float) else str(point)
 
 
 @dataclass(frozen=True)
@@ -403,7 +167,7 @@ class Series:
                     "with given={...}"
                 )
         try:
-            return _expanded(self.expr, self.leaf, float(self.point), dict(self.values))
+            return expanded(self.expr, self.leaf, float(self.point), dict(self.values))
         except DomainError:
             return self.lazy
 
@@ -574,7 +338,7 @@ class Series:
 
     def __truediv__(self, other: Series | Fraction | int | float) -> Series:
         one = self._like(other)
-        root = _regular(Product(self.lazy, _reciprocal(one.lazy)))
+        root = regular(Product(self.lazy, _reciprocal(one.lazy)))
         return self._with(one, root, lambda a, b: mul(a, power(b, -1)))
 
     def __neg__(self) -> Series:
@@ -601,7 +365,7 @@ class Series:
             return Series(expr, self.leaf, self.name, self.point, constant(number), exact=exact)
         if other.point != self.point:
             raise DomainError(
-                f"series around different points: {_shown(self.point)} and {_shown(other.point)}"
+                f"series around different points: {shown(self.point)} and {shown(other.point)}"
             )
         return other
 
@@ -642,10 +406,10 @@ class Series:
             )
         if inner[0] != self.point:
             raise DomainError(
-                f"f(g): f is expanded at {_shown(self.point)}, and g is {_shown(inner[0])} there"
+                f"f(g): f is expanded at {shown(self.point)}, and g is {shown(inner[0])} there"
             )
         numeric = None if self.exact and inner.exact else self.values
-        root = _regular(Expansion(self.leaf, inner.lazy, numeric).series(self.expr))
+        root = regular(Expansion(self.leaf, inner.lazy, numeric).series(self.expr))
         expr = None
         if inner.expr is not None:
             expr = rebuild(self.expr, with_operands, {self.leaf: inner.expr})
