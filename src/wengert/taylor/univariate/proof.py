@@ -56,7 +56,7 @@ def satisfies(
         A constant g: the recurrence is that of aₙ₊ₘₖ/gᵏ.
     """
     order = len(polynomials) - 1
-    if not _determined(polynomials[-1]):
+    if not _determined(polynomials[-1], first):
         return False
     degree = max(len(p) for p in polynomials) - 1
     try:
@@ -104,10 +104,10 @@ def _is_constant(gap: Expr, leaf: Expr, moved: Expr) -> bool:
     return any(vanishes(derivative(mul(power(moved, -j), gap), [leaf])) for j in range(4))
 
 
-def _determined(top: Polynomial) -> bool:
-    """Is the leading coefficient zero at no whole number that was not tried?"""
+def _determined(top: Polynomial, first: int) -> bool:
+    """Is the leading coefficient zero at no whole number from the first exponent on?"""
     bound = 1 + max((abs(c / top[-1]) for c in top[:-1]), default=Fraction(0))
-    return bound < _TESTED
+    return bound < _TESTED and all(evaluate(top, n) for n in range(first, int(bound) + 1))
 
 
 def vanishes(expr: Expr) -> bool:
