@@ -24,6 +24,7 @@ from wengert.taylor import (
     LinearModel,
     QuadraticModel,
     RankOneTerms,
+    Series,
     SymbolicPolynomial,
     SymmetricTensor,
     TaylorPolynomial,
@@ -34,6 +35,7 @@ from wengert.taylor import (
     outer_power,
     quadratic_model,
     rank_one_terms,
+    series,
     taylor,
 )
 from wengert.tracing import at
@@ -85,6 +87,7 @@ __all__ = [
     "NameClashError",
     "QuadraticModel",
     "RankOneTerms",
+    "Series",
     "ShapeError",
     "SingularMatrixError",
     "StructuredArray",
@@ -127,6 +130,7 @@ __all__ = [
     "quadratic_model",
     "rank_one_terms",
     "scan",
+    "series",
     "sparsity",
     "stop_gradient",
     "taylor",

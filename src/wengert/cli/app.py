@@ -1,4 +1,4 @@
-"""The commands: derive, explain, taylor, functions."""
+"""The commands: derive, explain, taylor, series, functions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from wengert import __version__
 from wengert.assumptions import Assumption
 from wengert.cli.report import Notation, Report
 from wengert.cli.screen import Screen, prepare, to_ascii
+from wengert.cli.series import series
 from wengert.cli.taylor_report import TaylorReport, is_scalar, point_values
 from wengert.cli.values import assignments, read_values
 from wengert.errors import FormulaError, NameClashError, WengertError
@@ -223,6 +224,9 @@ def taylor(
         report.values(assignments(x, "--x", "x=0.1"))
     if plot is not None:
         report.plot(plot)
+
+
+app.command()(series)
 
 
 @app.command()

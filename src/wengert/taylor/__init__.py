@@ -39,6 +39,10 @@ from wengert.taylor.tensors import (
     SymmetricTensor,
     derivative_tensor,
 )
+from wengert.taylor.univariate import (
+    Series,
+    series,
+)
 from wengert.taylor.weights import (
     RankOneTerms,
     rank_one_terms,
@@ -51,6 +55,7 @@ __all__ = [
     "QuadraticModel",
     "RankOneTerms",
     "Remainder",
+    "Series",
     "Source",
     "SymbolicPolynomial",
     "SymmetricTensor",
@@ -67,5 +72,6 @@ __all__ = [
     "quadratic_model",
     "rank_one_terms",
     "remainder",
+    "series",
     "taylor",
 ]
