@@ -94,7 +94,8 @@ def declare(
         ``rewrite(*operands, *params)``: a simpler node or None.
     into : callable, optional
         ``into(out, *params, *arrays)``: evaluate into an array; by default the ufunc's ``out``.
-    positive, smooth, shared, power_rule, as_power, series, defined, enclosure, bounds, kinks, source
+    positive, smooth, shared, power_rule, as_power, series, defined, enclosure, bounds, kinks,
+    source
         As :class:`wengert.primitive.Primitive` has them.
     reason : str
         Why the derivative is zero, if there are no partials.

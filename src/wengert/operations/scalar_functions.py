@@ -6,9 +6,10 @@ stable forms of sigmoid, softplus and friends are the usual ones (no overflow fo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
-from math import inf, pi
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ from wengert.operations.structure import (
 from wengert.primitive import ByCoefficient, Domain, Notation, Sample, Shared
 
 POSITIVE = Extremes(within=(0.0, inf))
-HALF_PI = pi / 2
+HALF_PI = math.pi / 2
 
 # ---------------------------------------------------------------- exponential and logarithm
 
@@ -248,7 +249,7 @@ COS = declare(
 TAN = declare(
     "tan", np.tan, lambda y, x: one_plus_square(y), latex=r"\tan", at_zero=0, rewrite=_tangent,
     domains=(Domain(-1.2, 1.2),),
-    enclosure=Branches(HALF_PI, pi),
+    enclosure=Branches(HALF_PI, math.pi),
 )  # fmt: skip
 ARCSIN = declare(
     "arcsin", np.arcsin, lambda y, x: power(one_minus_square(x), -HALF), latex=r"\arcsin",
