@@ -344,6 +344,34 @@ def test_functions_that_are_smooth_everywhere_are_no_warning(f):
     assert wg.expectation(f, wg.Normal(1.5, 0.05), order=2).doubts == ()
 
 
+@pytest.mark.parametrize(
+    ("f", "sentence"),
+    [
+        (np.abs, "abs has a kink 0.5 standard deviations"),
+        (lambda x: np.maximum(x, 1.5), "has a kink 1 standard deviations"),
+        (lambda x: np.where(x > 1.0, x**2, 0.0), "greater jumps 0.5 standard"),
+        (lambda x: (x > 1.0) * 1.0, "greater jumps 0.5 standard"),
+        (lambda x: np.clip(x, 0.0, 1.0), "clip has a kink 0.5 standard"),
+        (lambda x: np.max(np.stack([x, 1 - x])), "max is not smooth"),
+        (lambda x: np.argmax(np.stack([x, 1 - x])), "argmax is not smooth"),
+        (np.floor, "floor is not smooth"),
+    ],
+)
+def test_kinks_within_the_mass_are_a_warning(f, sentence):
+    with pytest.warns(wg.ApproximationWarning, match=sentence):
+        wg.expectation(f, wg.Normal(0.5, 1.0))
+
+
+def test_kinks_and_ends_beyond_the_support_are_none():
+    assert wg.expectation(np.abs, stats.uniform(0.1, 2.0)).doubts == ()
+    assert "ends" not in str(wg.expectation(np.log, stats.uniform(0.1, 2.0), order=20).doubts)
+    assert wg.expectation(np.abs, wg.Normal(5.0, 1.0)).doubts == ()
+    with pytest.warns(wg.ApproximationWarning, match="abs has a kink"):
+        wg.expectation(np.abs, stats.uniform(-0.5, 2.0))
+    with pytest.warns(wg.ApproximationWarning, match="abs has a kink"):
+        wg.expectation(lambda x: np.abs(x[0] - x[1]), wg.Draws(np.eye(2) + 1.0))
+
+
 def test_degenerate_variables():
     for dist in (wg.Normal(1.0, 0.0), wg.Normal([1.0], np.zeros((1, 1))), wg.Draws([1.0])):
         estimate = wg.expectation(np.exp, dist, order=4)

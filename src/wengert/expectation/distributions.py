@@ -227,6 +227,13 @@ class Independent:
         """Always."""
         return True
 
+    def support(self) -> tuple[Any, Any]:
+        """The least and the largest value of each entry, in the variable's shape."""
+        return (
+            self._each(lambda c: np.broadcast_to(c.support()[0], np.shape(c.mean()))),
+            self._each(lambda c: np.broadcast_to(c.support()[1], np.shape(c.mean()))),
+        )
+
     def central_moments(self, order: int) -> Any:
         """Of each entry, by its quantiles or its support.
 

@@ -19,7 +19,7 @@ from wengert.expectation.polynomials import degree_of
 from wengert.expectation.subject import Subject, subject_of
 from wengert.expectation.symbolic import SymbolicEstimate, is_symbolic, symbolic_expectation
 from wengert.expectation.terms import Flat, Terms, is_even, is_gaussian, terms_of, way_of
-from wengert.expectation.trust import edges_within
+from wengert.expectation.trust import places_within
 from wengert.expr import Expr
 from wengert.formula import ShapeLike
 from wengert.rewrite import recognise
@@ -204,8 +204,11 @@ def _cut(subject: Subject, order: int) -> Series:
             doubt = f"the error estimate is the last term, as there is no next one: {error}"
             continue
         _check_terms(terms, order)
-        kept = Terms(terms.by_order[: order + 1], terms.cost)
-        return Series(kept, order, terms.by_order[order + 1 :], ())
+        beyond = terms.by_order[order + 1 :]
+        if not all(np.all(np.isfinite(t)) for term in beyond for t in term):
+            doubt = "the next term is not finite: the error estimate is the last one"
+            continue
+        return Series(Terms(terms.by_order[: order + 1], terms.cost), order, beyond, ())
     terms = terms_of(subject, way)
     _check_terms(terms, order)
     return Series(terms, order, [], (doubt,))
@@ -239,15 +242,15 @@ def _automatic(subject: Subject, rtol: float) -> Series:
 
 
 def _best_cut(terms: Terms, order: int, rtol: float) -> Series:
-    sizes = [largest(t) for t in terms.by_order]
-    scale = max(sizes[0], sizes[2], np.finfo(float).tiny)
-    present = [k for k in range(2, order + 1) if sizes[k] > 0]
-    for before, after in pairwise(present):
-        if sizes[after] <= rtol * scale or sizes[after] > sizes[before]:
+    sizes = _sizes(Series(terms, order, [], ()))
+    scale = max(largest(terms.by_order[0]), sizes.get(2, 0.0))
+    ratios = _ratios(sizes)
+    for before, after in pairwise(sizes):
+        if sizes[after] <= rtol * scale or not ratios[after] <= 1:
             kept = Terms(terms.by_order[: before + 1], terms.cost)
             return Series(kept, before, terms.by_order[before + 1 : after + 1], ())
     doubt = f"the terms have not become small by order {order}"
-    return Series(terms, order, [], (doubt,) if present else ())
+    return Series(terms, order, [], (doubt,) if sizes else ())
 
 
 def _check_terms(terms: Terms, order: int) -> None:
@@ -264,7 +267,7 @@ def _check_terms(terms: Terms, order: int) -> None:
 
 def _estimate(subject: Subject, series: Series, exact: str, closed: Flat | None = None) -> Estimate:
     recorded = subject.recorded
-    grave = [] if exact else [*_growth(series), *edges_within(subject)]
+    grave = [] if exact else [*_growth(series), *places_within(subject)]
     doubts = (*grave, *series.doubts, *([] if exact or grave else _slowness(series)))
     by_order = series.terms.by_order
     value = closed or [sum(parts) for parts in zip(*by_order, strict=True)]
@@ -292,17 +295,16 @@ def _sizes(series: Series) -> dict[int, float]:
     """The largest entries of the terms that are not zero, by order from 2 on."""
     every = [*series.terms.by_order, *series.beyond]
     sizes = {k: largest(term) for k, term in enumerate(every) if k >= 2}
-    return {k: size for k, size in sizes.items() if size > 0}
+    return {k: size for k, size in sizes.items() if size != 0}
 
 
 def _ratios(sizes: Mapping[int, float]) -> dict[int, float]:
-    """Each term relative to the larger of the two before it: one of them may be small by chance."""
-    orders = list(sizes)
-    return {
-        k: sizes[k] / max(sizes[j] for j in orders[max(0, n - 2) : n])
-        for n, k in enumerate(orders)
-        if n
-    }
+    """Each term relative to the larger of the two orders before it: one may be small by chance."""
+    ratios: dict[int, float] = {}
+    for last, k in pairwise(sizes):
+        before = [sizes[j] for j in (k - 1, k - 2) if j in sizes] or [sizes[last]]
+        ratios[k] = sizes[k] / max(before)
+    return ratios
 
 
 def _growth(series: Series) -> list[str]:
