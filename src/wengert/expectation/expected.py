@@ -23,6 +23,7 @@ from wengert.expectation.trust import places_within
 from wengert.expr import Expr
 from wengert.formula import ShapeLike
 from wengert.rewrite import recognise
+from wengert.taylor.domain import check_point
 from wengert.taylor.subject import Source
 from wengert.transforms.jets import check_order
 
@@ -31,7 +32,8 @@ _AFFORDABLE = 3e8  # operations for a term that is only an error estimate
 _PATIENCE = 1e10  # operations for order="auto"
 _SLOW = 0.3  # ratio of a term to the one before, from which a series is slow
 _STEADY = 0.95  # up to which ratio the rest is added up as a geometric series
-_SEEN = 1e-6  # of the value: smaller terms do not matter
+_SEEN = 1e-4  # of the value: smaller terms may grow
+_FELT = 1e-3  # of the value: smaller terms are small
 
 
 def expectation(
@@ -96,7 +98,7 @@ def expectation(
     --------
     >>> from wengert.expectation import Normal
     >>> print(expectation("log(x)", {"x": Normal(1.0, 0.01)}, order=4))
-    E f = -0.005075   (order 4, error about 2.5e-06)
+    E f = -0.005075   (order 4, error about 2.6e-06)
       order                    term                       sum
           0                       0                         0
           2                  -0.005                    -0.005
@@ -116,17 +118,8 @@ def expectation(
     if is_symbolic(dist):
         return symbolic_expectation(f, dist, 2 if order == "auto" else int(order), given, shapes)
     subject = subject_of(f, dist, given)
-    _check_finite(subject)
+    check_point(subject.recorded, 0, subject.names)
     return _of_subject(subject, order, rtol, method)
-
-
-def _check_finite(subject: Subject) -> None:
-    recorded = subject.recorded
-    for value in recorded.finish(recorded.roots, recorded.dtypes):
-        if not np.all(np.isfinite(value)):
-            raise DomainError(
-                "the function is not finite at the mean, around which its series would be"
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,14 +196,14 @@ def _cut(subject: Subject, order: int) -> Series:
         except WengertError as error:
             doubt = f"the error estimate is the last term, as there is no next one: {error}"
             continue
-        _check_terms(terms, order)
+        _check_terms(subject, terms, order)
         beyond = terms.by_order[order + 1 :]
         if not all(np.all(np.isfinite(t)) for term in beyond for t in term):
             doubt = "the next term is not finite: the error estimate is the last one"
             continue
         return Series(Terms(terms.by_order[: order + 1], terms.cost), order, beyond, ())
     terms = terms_of(subject, way)
-    _check_terms(terms, order)
+    _check_terms(subject, terms, order)
     return Series(terms, order, [], (doubt,))
 
 
@@ -234,7 +227,7 @@ def _automatic(subject: Subject, rtol: float) -> Series:
             terms = terms_of(subject, way)
         except WengertError:
             break
-        _check_terms(terms, 2)
+        _check_terms(subject, terms, 2)
         found = _best_cut(terms, order, rtol)
         if found.order < order:
             break
@@ -253,9 +246,11 @@ def _best_cut(terms: Terms, order: int, rtol: float) -> Series:
     return Series(terms, order, [], (doubt,) if sizes else ())
 
 
-def _check_terms(terms: Terms, order: int) -> None:
+def _check_terms(subject: Subject, terms: Terms, order: int) -> None:
+    """An error, naming the operation, unless the terms up to an order are finite."""
     for k, term in enumerate(terms.by_order[: order + 1]):
         if not all(np.all(np.isfinite(t)) for t in term):
+            check_point(subject.recorded, k, subject.names)
             raise DomainError(
                 f"the term of order {k} is not finite: the function has no derivative of that "
                 "order at the mean; take a lower order"
@@ -308,20 +303,21 @@ def _ratios(sizes: Mapping[int, float]) -> dict[int, float]:
 
 
 def _growth(series: Series) -> list[str]:
-    """What is said of terms that grow."""
-    sizes = _seen(series)
-    growing = [k for k, ratio in _ratios(sizes).items() if ratio > 1]
-    if not growing:
+    """What is said of terms that grow: of the last ones, as one before may be small by chance."""
+    sizes = _seen(series, _SEEN)
+    ratios = _ratios(sizes)
+    last = max(ratios, default=0)
+    if not ratios or ratios[last] <= 1:
         return []
     return [
-        f"the terms grow with the order (to {sizes[growing[0]]:.2g} at order {growing[0]}): the "
-        "series diverges, or does not yet converge; compare with quadrature or Monte Carlo"
+        f"the terms grow with the order (to {sizes[last]:.2g} at order {last}): the series "
+        "diverges, or does not yet converge; compare with quadrature or Monte Carlo"
     ]
 
 
 def _slowness(series: Series) -> list[str]:
     """What is said of a next term that is not small."""
-    sizes = _seen(series)
+    sizes = _seen(series, _FELT)
     ratios = _ratios(sizes)
     slow = [k for k, ratio in ratios.items() if k > series.order and ratio > _SLOW]
     if not slow:
@@ -333,10 +329,10 @@ def _slowness(series: Series) -> list[str]:
     ]
 
 
-def _seen(series: Series) -> dict[int, float]:
+def _seen(series: Series, share: float) -> dict[int, float]:
     """The sizes of the terms that matter beside the value."""
     sizes = _sizes(series)
-    least = _SEEN * max(largest(series.terms.by_order[0]), *sizes.values(), 0.0)
+    least = share * max(largest(series.terms.by_order[0]), *sizes.values(), 0.0)
     return {k: size for k, size in sizes.items() if size > least}
 
 
