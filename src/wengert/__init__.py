@@ -18,6 +18,14 @@ from wengert.errors import (
     UnsupportedFunctionError,
     WengertError,
 )
+from wengert.expectation import (
+    ApproximationWarning,
+    Draws,
+    Estimate,
+    LowRankCovariance,
+    Normal,
+    expectation,
+)
 from wengert.formulas import Formula, formula, trace
 from wengert.structured import StructuredArray, StructuredBlocks
 from wengert.taylor import (
@@ -73,18 +81,23 @@ from wengert.transforms import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "ApproximationWarning",
     "AssumptionError",
     "ConvergenceError",
     "DerivativeMismatchError",
     "DomainError",
+    "Draws",
     "EscapedValueError",
+    "Estimate",
     "Formula",
     "FormulaError",
     "InPlaceWriteError",
     "KinkError",
     "LinearModel",
+    "LowRankCovariance",
     "MissingRuleError",
     "NameClashError",
+    "Normal",
     "QuadraticModel",
     "RankOneTerms",
     "Series",
@@ -109,6 +122,7 @@ __all__ = [
     "derivative",
     "derivative_tensor",
     "divergence",
+    "expectation",
     "fisher",
     "fori_loop",
     "formula",
