@@ -18,6 +18,14 @@ from wengert.errors import (
     UnsupportedFunctionError,
     WengertError,
 )
+from wengert.expectation import (
+    ApproximationWarning,
+    Draws,
+    Estimate,
+    LowRankCovariance,
+    Normal,
+    expectation,
+)
 from wengert.formulas import Formula, formula, trace
 from wengert.structured import StructuredArray, StructuredBlocks
 from wengert.taylor import (
@@ -71,11 +79,14 @@ from wengert.transforms import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "ApproximationWarning",
     "AssumptionError",
     "ConvergenceError",
     "DerivativeMismatchError",
     "DomainError",
+    "Draws",
     "EscapedValueError",
+    "Estimate",
     "Formula",
     "FormulaError",
     "InPlaceWriteError",
@@ -85,6 +96,10 @@ __all__ = [
     "NameClashError",
     "QuadraticModel",
     "RankOneTerms",
+    "LowRankCovariance",
+    "MissingRuleError",
+    "NameClashError",
+    "Normal",
     "ShapeError",
     "SingularMatrixError",
     "StructuredArray",
@@ -106,6 +121,7 @@ __all__ = [
     "derivative",
     "derivative_tensor",
     "divergence",
+    "expectation",
     "fisher",
     "fori_loop",
     "formula",

@@ -16,18 +16,24 @@ from wengert.expectation.distributions import (
     Normal,
     as_distribution,
 )
+from wengert.expectation.estimate import ApproximationWarning, Cost, Estimate
+from wengert.expectation.expected import expectation
 
 __all__ = [
+    "ApproximationWarning",
     "BlockCovariance",
+    "Cost",
     "Covariance",
     "DenseCovariance",
     "DiagonalCovariance",
     "Distribution",
     "Draws",
+    "Estimate",
     "Independent",
     "KroneckerCovariance",
     "LowRankCovariance",
     "Normal",
     "as_distribution",
     "covariance_of",
+    "expectation",
 ]

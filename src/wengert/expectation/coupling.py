@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from math import factorial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,8 @@ from wengert.expectation.covariance import (
 )
 from wengert.expectation.subject import Group, Subject
 from wengert.expr import Expr
-from wengert.operations import add, contract, scale, variable, zeros
+from wengert.operations import add, contract, variable, zeros
+from wengert.shapes import concrete
 
 Labels = tuple[int, ...]
 
@@ -75,15 +75,6 @@ class Couplings:
             parts.append(_contracted([left, right], [rows, columns], one.ndim, term))
         return add(parts) if parts else zeros(one.shape)
 
-    def series(self, root: Expr, order: int) -> list[Expr]:
-        """The terms (½ Δ)^m f / m! for m = 0, 1, ..., order // 2, where Δ is the trace."""
-        found = [root]
-        applied = root
-        for m in range(1, order // 2 + 1):
-            applied = self.trace(applied)
-            found.append(scale(Fraction(1, factorial(m) * 2**m), applied))
-        return found
-
 
 def _contracted(
     derivatives: Sequence[Expr], labels: Sequence[Labels], lead: int, term: Coupling
@@ -110,9 +101,7 @@ def couplings_of(subject: Subject) -> Couplings:
     return Couplings(tuple(terms), values)
 
 
-def _of_group(
-    subject: Subject, group: Group, name: str
-) -> list[tuple[Coupling, dict[Expr, Any]]]:
+def _of_group(subject: Subject, group: Group, name: str) -> list[tuple[Coupling, dict[Expr, Any]]]:
     leaves = [subject.recorded.leaves[k] for k in group.leaves]
     if len(leaves) > 1:
         return _joint(leaves, group.covariance.dense(), name)
@@ -129,10 +118,12 @@ def _of_leaf(
         factor = variable(f"{name}.factor", (*leaf.shape, np.shape(covariance.factor)[1]))
         rows, columns = tuple(range(rank)), tuple(range(rank, 2 * rank))
         arrays = ((factor, (*rows, 2 * rank)), (factor, (*columns, 2 * rank)))
-        value = np.asarray(covariance.factor, float).reshape(factor.shape)
+        value = np.asarray(covariance.factor, float).reshape(concrete(factor.shape))
         own = DiagonalCovariance(covariance.variances() - np.sum(np.square(covariance.factor), 1))
         found = [(Coupling(leaf, leaf, arrays), {factor: value})]
-        return [*found, _diagonal(leaf, own.entries, f"{name}.own")] if np.any(own.entries) else found
+        return (
+            [*found, _diagonal(leaf, own.entries, f"{name}.own")] if np.any(own.entries) else found
+        )
     if isinstance(covariance, KroneckerCovariance):
         factors = [variable(f"{name}.{k}", (n, n)) for k, n in enumerate(leaf.shape)]
         arrays = tuple((f, (k, rank + k)) for k, f in enumerate(factors))
@@ -144,15 +135,13 @@ def _of_leaf(
 def _diagonal(leaf: Expr, variances: Any, name: str) -> tuple[Coupling, dict[Expr, Any]]:
     entries = variable(f"{name}.variances", leaf.shape)
     rows = tuple(range(leaf.ndim))
-    values = {entries: np.asarray(variances, float).reshape(leaf.shape)}
+    values = {entries: np.asarray(variances, float).reshape(concrete(leaf.shape))}
     return Coupling(leaf, leaf, ((entries, rows),), tied=True), values
 
 
-def _joint(
-    leaves: Sequence[Expr], dense: Any, name: str
-) -> list[tuple[Coupling, dict[Expr, Any]]]:
+def _joint(leaves: Sequence[Expr], dense: Any, name: str) -> list[tuple[Coupling, dict[Expr, Any]]]:
     """A dense covariance, block by block of its variables."""
-    cuts = np.concatenate([[0], np.cumsum([int(np.prod(leaf.shape)) for leaf in leaves])])
+    cuts = np.concatenate([[0], np.cumsum([prod(concrete(leaf.shape)) for leaf in leaves])])
     found: list[tuple[Coupling, dict[Expr, Any]]] = []
     for i, one in enumerate(leaves):
         for j, other in enumerate(leaves):
@@ -161,6 +150,6 @@ def _joint(
                 continue
             weight = variable(f"{name}.{i}.{j}", (*one.shape, *other.shape))
             labels = tuple(range(one.ndim + other.ndim))
-            values = {weight: block.reshape(weight.shape)}
+            values = {weight: block.reshape(concrete(weight.shape))}
             found.append((Coupling(one, other, ((weight, labels),)), values))
     return found

@@ -155,7 +155,9 @@ class Normal:
         return {
             name: mean + part.reshape(size, *np.shape(mean))
             for (name, mean), part in zip(
-                self.mean.items(), np.split(deviations, cuts, axis=1), strict=True  # pyright: ignore
+                self.mean.items(),
+                np.split(deviations, cuts, axis=1),
+                strict=True,  # pyright: ignore
             )
         }
 

@@ -57,8 +57,9 @@ class Estimate:
     order : int
         At which the series was cut.
     error_estimate : tree of array or None
-        The largest of the terms computed beyond the order; 0 if the value is exact; None if no
-        further term could be had (``doubts`` says why).
+        Of the size of what is left out: the largest of the terms computed beyond the order (with
+        a geometric series of more such), or of the last term, where there is no next (``doubts``
+        says so). 0 if the value is exact; None at orders below 2 without a next term.
     exact : str
         Why the value is exact; empty if it is an approximation.
     doubts : tuple of str
@@ -80,7 +81,7 @@ class Estimate:
         """The approximations of order 0, 1, ..., order."""
         sums = [self.terms[0]]
         for term in self.terms[1:]:
-            sums.append(optree.tree_map(lambda a, b: a + b, sums[-1], term))  # noqa: PERF401
+            sums.append(optree.tree_map(lambda a, b: a + b, sums[-1], term))
         return tuple(sums)
 
     @property

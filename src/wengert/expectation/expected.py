@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from warnings import warn
 
 import numpy as np
-import optree
 
 from wengert.errors import DomainError, WengertError
-from wengert.expectation.distributions import Draws
-from wengert.expectation.estimate import ApproximationWarning, Cost, Estimate, largest
+from wengert.expectation.estimate import ApproximationWarning, Estimate, largest
 from wengert.expectation.polynomials import degree_of
 from wengert.expectation.subject import Subject, subject_of
-from wengert.expectation.terms import Flat, Terms, is_even, number_of_jets, terms_of
+from wengert.expectation.terms import Flat, Terms, is_even, terms_of, way_of
 from wengert.rewrite import recognise
 from wengert.taylor.subject import Source
 from wengert.transforms.jets import check_order
 
-_HIGHEST = 40  # of orders that are tried, for order="auto"
-_AFFORDABLE = 2_000  # jets for the term that is only an error estimate
+_TRIED = (4, 6, 8, 12, 16, 24, 32, 48)  # orders, for order="auto"
+_AFFORDABLE = 3e8  # operations for a term that is only an error estimate
+_PATIENCE = 1e10  # operations for order="auto"
 _SLOW = 0.3  # ratio of a term to the one before, from which a series is slow
+_STEADY = 0.95  # up to which ratio the rest is added up as a geometric series
 _SEEN = 1e-6  # of the value: smaller terms do not matter
 
 
@@ -78,6 +80,7 @@ def expectation(
 
     Examples
     --------
+    >>> from wengert.expectation import Normal
     >>> E = expectation("exp(x)", {"x": Normal(0.0, 0.04)}, order=4)
     >>> round(float(E.value), 6), round(float(np.exp(0.02)), 6)
     (1.0202, 1.020201)
@@ -116,9 +119,9 @@ class Series:
 
 def _of_subject(subject: Subject, order: int | str, rtol: float) -> Estimate:
     degree = degree_of([recognise(r) for r in subject.recorded.roots], subject.recorded.leaves)
-    wanted = _HIGHEST if order == "auto" else int(order)
+    wanted = _TRIED[-1] if order == "auto" else int(order)
     if degree is not None and degree <= wanted:
-        found = Series(terms_of(subject, degree), degree, [], ())
+        found = Series(terms_of(subject, way_of(subject, degree)), degree, [], ())
         return _estimate(subject, found, f"a polynomial of degree {degree}")
     series = _automatic(subject, rtol) if order == "auto" else _cut(subject, wanted)
     exact = "" if subject_varies(subject) else "nothing varies"
@@ -135,76 +138,70 @@ def subject_varies(subject: Subject) -> bool:
 
 def _cut(subject: Subject, order: int) -> Series:
     """The terms up to an order, and what lies beyond as far as that is affordable."""
+    way = way_of(subject, order)
+    doubt = "the next term was too costly to compute: the error estimate is the last one"
     for further in _further(subject, order):
         try:
-            if number_of_jets(subject, further) > _AFFORDABLE:
+            longer = way_of(subject, further)
+            if longer.work > max(_AFFORDABLE, 4 * way.work):
                 continue
-            terms = terms_of(subject, further)
+            terms = terms_of(subject, longer)
         except WengertError as error:
-            if further == order:
-                raise
-            reason = str(error)
+            doubt = f"the error estimate is the last term, as there is no next one: {error}"
             continue
-        _check_terms(terms)
+        _check_terms(terms, order)
         kept = Terms(terms.by_order[: order + 1], terms.cost)
         return Series(kept, order, terms.by_order[order + 1 :], ())
-    terms = terms_of(subject, order)
-    _check_terms(terms)
-    doubt = "the next term, by which the error would be estimated, was too costly to compute"
+    terms = terms_of(subject, way)
+    _check_terms(terms, order)
     return Series(terms, order, [], (doubt,))
 
 
 def _further(subject: Subject, order: int) -> list[int]:
     """Orders to go to: the next terms that can differ from zero, two of them first."""
     step = 1
-    try:
+    with suppress(DomainError):  # a moment that does not exist is found when it is needed
         step = 2 if is_even(subject, order + 3) else 1
-    except DomainError:
-        pass
     first = order + step - (order % 2 if step == 2 else 0)
-    return [first + step, first, order]
+    return [first + step, first]
 
 
 def _automatic(subject: Subject, rtol: float) -> Series:
     """The order at which a term is small enough, or the terms begin to grow."""
-    found: Series | None = None
-    order = 2
-    while order <= _HIGHEST:
+    found = _best_cut(terms_of(subject, way_of(subject, 2)), 2, rtol)
+    for order in _TRIED:
         try:
-            if found is not None and number_of_jets(subject, order) > _AFFORDABLE:
+            way = way_of(subject, order)
+            if way.work > _PATIENCE:
                 break
-            terms = terms_of(subject, order)
+            terms = terms_of(subject, way)
         except WengertError:
-            if found is None:
-                raise
             break
-        _check_terms(terms)
+        _check_terms(terms, 2)
         found = _best_cut(terms, order, rtol)
         if found.order < order:
             break
-        order *= 2
-    assert found is not None
     return found
 
 
 def _best_cut(terms: Terms, order: int, rtol: float) -> Series:
     sizes = [largest(t) for t in terms.by_order]
-    scale = max(np.cumsum(sizes)[-1] if order == 0 else sizes[0], sizes[2], np.finfo(float).tiny)
+    scale = max(sizes[0], sizes[2], np.finfo(float).tiny)
     present = [k for k in range(2, order + 1) if sizes[k] > 0]
-    for before, after in zip(present, present[1:], strict=False):
+    for before, after in pairwise(present):
         if sizes[after] <= rtol * scale or sizes[after] > sizes[before]:
             kept = Terms(terms.by_order[: before + 1], terms.cost)
             return Series(kept, before, terms.by_order[before + 1 : after + 1], ())
-    last = present[-1] if present else order
-    return Series(Terms(terms.by_order[: last + 1], terms.cost), last, [], ())
+    doubt = f"the terms have not become small by order {order}"
+    return Series(terms, order, [], (doubt,) if present else ())
 
 
-def _check_terms(terms: Terms) -> None:
-    for k, term in enumerate(terms.by_order):
+def _check_terms(terms: Terms, order: int) -> None:
+    for k, term in enumerate(terms.by_order[: order + 1]):
         if not all(np.all(np.isfinite(t)) for t in term):
             raise DomainError(
-                f"the term of order {k} is not finite: the function has no derivative of that order "
-                "at the mean; take a lower order"
+                f"the term of order {k} is not finite: the function has no derivative of that "
+                "order at the mean; take a lower order"
             )
 
 
@@ -217,11 +214,7 @@ def _estimate(subject: Subject, series: Series, exact: str) -> Estimate:
     by_order = series.terms.by_order
     value = [sum(parts) for parts in zip(*by_order, strict=True)]
     dtypes = [d if d.kind == "f" else np.dtype(float) for d in recorded.dtypes]
-    error = None
-    if exact:
-        error = [np.zeros_like(v) for v in value]
-    elif series.beyond:
-        error = [np.max(np.abs(np.stack(parts)), axis=0) for parts in zip(*series.beyond, strict=True)]
+    error = [np.zeros_like(v) for v in value] if exact else _error(series)
 
     def tree(flat: Flat) -> Any:
         cast = [np.asarray(a).astype(d, copy=False)[()] for a, d in zip(flat, dtypes, strict=True)]
@@ -240,27 +233,54 @@ def _estimate(subject: Subject, series: Series, exact: str) -> Estimate:
     )
 
 
+def _sizes(series: Series) -> dict[int, float]:
+    """The largest entries of the terms that are not zero, by order from 2 on."""
+    every = [*series.terms.by_order, *series.beyond]
+    sizes = {k: largest(term) for k, term in enumerate(every) if k >= 2}
+    return {k: size for k, size in sizes.items() if size > 0}
+
+
+def _ratios(sizes: Mapping[int, float]) -> dict[int, float]:
+    """Each term relative to the larger of the two before it: one of them may be small by chance."""
+    orders = list(sizes)
+    return {
+        k: sizes[k] / max(sizes[j] for j in orders[max(0, n - 2) : n])
+        for n, k in enumerate(orders)
+        if n
+    }
+
+
 def _doubts(series: Series) -> tuple[str, ...]:
     """What the sizes of the terms say."""
-    sizes = {
-        k: largest(term)
-        for k, term in enumerate([*series.terms.by_order, *series.beyond])
-        if k >= 2 and largest(term) > 0
-    }
-    scale = max(largest(series.terms.by_order[0]), *sizes.values(), 0.0) if sizes else 0.0
-    orders = list(sizes)
-    for before, after in zip(orders, orders[1:], strict=False):
-        if sizes[after] > sizes[before] and sizes[after] > _SEEN * scale:
-            return (
-                f"the terms grow with the order (order {before}: {sizes[before]:.2g}, order "
-                f"{after}: {sizes[after]:.2g}): the series diverges, or not yet converges; use "
-                "quadrature or Monte Carlo",
-            )
-    if len(orders) > 1 and orders[-1] > series.order:
-        before, after = orders[-2:]
-        if sizes[after] > _SLOW * sizes[before] and sizes[after] > _SEEN * scale:
-            return (
-                f"the next term is not small: order {after} is {sizes[after]:.2g} after "
-                f"{sizes[before]:.2g}",
-            )
+    sizes = _sizes(series)
+    if not sizes:
+        return ()
+    seen = _SEEN * max(largest(series.terms.by_order[0]), *sizes.values())
+    ratios = {k: r for k, r in _ratios(sizes).items() if sizes[k] > seen}
+    growing = [k for k, ratio in ratios.items() if ratio > 1]
+    if growing:
+        return (
+            f"the terms grow with the order (to {sizes[growing[0]]:.2g} at order {growing[0]}): "
+            "the series diverges, or does not yet converge; compare with quadrature or Monte Carlo",
+        )
+    slow = [k for k, ratio in ratios.items() if k > series.order and ratio > _SLOW]
+    if slow:
+        return (
+            f"the next term is not small: {sizes[slow[0]]:.2g} at order {slow[0]}, "
+            f"{ratios[slow[0]]:.0%} of those before",
+        )
     return ()
+
+
+def _error(series: Series) -> Flat | None:
+    """The largest term beyond the order, with what follows if the terms go on to fall as they do.
+
+    Without a term beyond, the last one.
+    """
+    ratios = _ratios(_sizes(series))
+    ratio = max((r for k, r in ratios.items() if k > series.order), default=0.0)
+    tail = 1 / (1 - ratio) if ratio < _STEADY else 1.0
+    beyond = series.beyond or series.terms.by_order[-1:]
+    if not series.beyond and series.order < 2:
+        return None
+    return [tail * np.max(np.abs(np.stack(parts)), axis=0) for parts in zip(*beyond, strict=True)]

@@ -35,6 +35,8 @@ def _degree(node: Expr, below: Sequence[int | None]) -> int | None:
         exponent = exponent_of(node)
         natural = exponent.denominator == 1 and exponent > 0
         return _small(known[0] * exponent.numerator) if natural else None
+    if node.primitive.foreign:
+        return None  # a function of one's own, whatever its rule is
     rule = node.primitive.derivative
     if isinstance(rule, Linear):
         return known[0] if not any(known[1:]) else None

@@ -21,8 +21,11 @@ from typing import Any
 import numpy as np
 
 UNBOUNDED = 10**9  # directions: more than anyone waits for
-_MOST_MONOMIALS = 1500  # in one support
+_MOST_MONOMIALS = 130  # in one support
 _TOLERANCE = 1e-9  # of the equations that weights solve
+
+
+Node = tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +51,13 @@ class Pattern:
     Attributes
     ----------
     own : tuple of tuple of int
-        The nodes with all s variables.
+        The nodes with all s variables; none, if floats cannot tell so many monomials apart.
     every : tuple of tuple of int
         These, and those of fewer variables, zero elsewhere: the places of the weights.
     """
 
-    own: tuple[tuple[int, ...], ...]
-    every: tuple[tuple[int, ...], ...]
+    own: tuple[Node, ...]
+    every: tuple[Node, ...]
 
 
 def number_of_nodes(variables: int, order: int, *, even: bool, shared: bool) -> int:
@@ -72,13 +75,18 @@ def number_of_nodes(variables: int, order: int, *, even: bool, shared: bool) -> 
         Do all variables have the same moments?
     """
     most = min(variables, order // 2)
-    monomials = comb(most + order // 2, most) if even else comb(most + order - 1, order)
-    if monomials > _MOST_MONOMIALS or comb(variables, most) << max(most - 1, 0) > UNBOUNDED:
+    power = order // 2 if even else order
+    if most and comb(most + power - 1, power) > _MOST_MONOMIALS:
         return UNBOUNDED
-    return sum(
-        comb(variables, s) * len(_pattern(s, order, even, shared).own) for s in range(1, most + 1)
-    )
-
+    if comb(variables, most) << max(most - 1, 0) >= UNBOUNDED:
+        return UNBOUNDED
+    total = 0
+    for s in range(1, most + 1):
+        own = _pattern(s, order, even, shared).own
+        if not own:
+            return UNBOUNDED
+        total += comb(variables, s) * len(own)
+    return min(total, UNBOUNDED)
 
 
 def product_rule(moments: Any, order: int, *, even: bool, shared: bool) -> Rule:
@@ -94,7 +102,6 @@ def product_rule(moments: Any, order: int, *, even: bool, shared: bool) -> Rule:
     variables = len(moments)
     most = min(variables, order // 2)
     nodes: list[Any] = []
-    weights: list[Any] = []
     starts: dict[int, int] = {}
     total = 0
     for s in range(1, most + 1):
@@ -155,38 +162,55 @@ def _rank(chosen: Any, variables: int) -> Any:
 
 @lru_cache(maxsize=256)
 def _pattern(s: int, order: int, even: bool, shared: bool) -> Pattern:
-    """The fewest nodes of s variables that give what is needed of every degree up to the order."""
+    """Few nodes of s variables that give what is needed of every degree up to the order."""
     below = _embedded(s, order, even, shared)
-    own: list[tuple[int, ...]] = []
-    degrees = [k for k in range(2 * s, order + 1) if not (even and k % 2)]
-    candidates = _magnitudes(s)
-    while any(_solve(s, k, (*own, *below), even, shared) is None for k in degrees):
-        own += _signed(next(candidates))
-    return Pattern(tuple(own), (*own, *below))
+    degrees = [k for k in range(order, 2 * s - 1, -1) if not (even and k % 2)]
+    every = list(_exponents(s, degrees[0], 2 if even else 1))
+    least = len(_wanted(every, shared))  # equations: nodes, or sets of nodes that differ in signs
+    most = 2 * len(every) + 4 << s - 1
+    own: list[Node] = []
+    for added, magnitudes in enumerate(_magnitudes(s), 1):
+        own += _signed(magnitudes)
+        enough = added if shared else len(own) if not even else len(own) >> s - 1
+        nodes = (*own, *below)
+        if enough >= least and all(_solve(s, k, nodes, even, shared) is not None for k in degrees):
+            return Pattern(tuple(own), nodes)
+        if len(own) > most:
+            break
+    return Pattern((), ())
 
 
 @lru_cache(maxsize=256)
-def _embedded(s: int, order: int, even: bool, shared: bool) -> tuple[tuple[int, ...], ...]:
-    found: list[tuple[int, ...]] = []
+def _embedded(s: int, order: int, even: bool, shared: bool) -> tuple[Node, ...]:
+    found: list[Node] = []
     for size in range(1, s):
         for kept in combinations(range(s), size):
             for node in _pattern(size, order, even, shared).own:
-                placed = [0] * s
+                placed = [0.0] * s
                 for j, entry in zip(kept, node, strict=True):
                     placed[j] = entry
                 found.append(tuple(placed))
     return tuple(found)
 
 
-def _magnitudes(s: int) -> Iterator[tuple[int, ...]]:
-    """(1, ..., 1), then those with a 2, and so on: few different ones first."""
+def _magnitudes(s: int) -> Iterator[Node]:
+    """The nodes up to signs and orders, those with few different entries first.
+
+    Of two variables, angles that halve the largest gaps: polynomials of high degrees stay apart.
+    """
+    if s == 2:
+        yield (1.0, 1.0)
+        for halvings in count(3):
+            for k in range(1, 2 ** (halvings - 2), 2):
+                angle = np.pi * k / 2**halvings
+                yield (float(np.cos(angle)), float(np.sin(angle)))
     for largest in count(1):
         for rest in product(range(1, largest + 1), repeat=s):
             if rest[0] == largest and list(rest) == sorted(rest)[::-1] and gcd(*rest) == 1:
-                yield rest
+                yield tuple(map(float, rest))
 
 
-def _signed(magnitudes: tuple[int, ...]) -> list[tuple[int, ...]]:
+def _signed(magnitudes: Node) -> list[Node]:
     """All orders and signs of the entries, one of z and −z."""
     return [
         (node[0], *(e * sign for e, sign in zip(node[1:], signs, strict=True)))
@@ -204,15 +228,13 @@ def _solution(s: int, k: int, order: int, even: bool, shared: bool) -> Any:
 
 
 def _solve(
-    s: int, k: int, nodes: tuple[tuple[int, ...], ...], even: bool, shared: bool
+    s: int, k: int, nodes: tuple[Node, ...], even: bool, shared: bool
 ) -> tuple[list[tuple[int, ...]], Any] | None:
     """Weights by which the nodes give the wanted monomials of degree k; None if they do not.
 
     If the variables share their moments, only sums over the orders of a monomial's exponents are
     wanted.
     """
-    if not nodes:
-        return None
     every = list(_exponents(s, k, 2 if even else 1))
     wanted = _wanted(every, shared)
     place = {e: j for j, e in enumerate(every)}
@@ -248,7 +270,7 @@ def _wanted(every: list[tuple[int, ...]], shared: bool) -> list[list[tuple[int, 
     return list(classes.values())
 
 
-def _by_magnitude(nodes: tuple[tuple[int, ...], ...]) -> tuple[Any, Any]:
+def _by_magnitude(nodes: tuple[Node, ...]) -> tuple[Any, Any]:
     """The nodes without their signs, and how a weight is spread over the signs."""
     sizes, where = np.unique(np.abs(np.array(nodes, float)), axis=0, return_inverse=True)
     spread = np.zeros((len(sizes), len(nodes)))

@@ -22,6 +22,7 @@ from wengert.expectation.distributions import (
     is_distribution,
 )
 from wengert.formulas import Formula
+from wengert.shapes import concrete
 from wengert.taylor.subject import Source, function_of
 from wengert.transforms.recording import Recorded, record
 
@@ -68,7 +69,7 @@ class Subject:
     @property
     def sizes(self) -> list[int]:
         """The number of entries of each argument."""
-        return [prod(leaf.shape) for leaf in self.recorded.leaves]
+        return [prod(concrete(leaf.shape)) for leaf in self.recorded.leaves]
 
     @property
     def size(self) -> int:
@@ -86,7 +87,7 @@ class Subject:
         cuts = np.cumsum(self.sizes)[:-1]
         parts = np.split(flat, cuts, axis=1)
         return tuple(
-            part.reshape(len(flat), *leaf.shape).astype(dtype, copy=False)
+            part.reshape(len(flat), *concrete(leaf.shape)).astype(dtype, copy=False)
             for part, leaf, dtype in zip(
                 parts, self.recorded.leaves, self.recorded.leaf_dtypes, strict=True
             )
@@ -125,7 +126,9 @@ def subject_of(
     found = [as_distribution(flat[k], n) for k, n in zip(random, names, strict=True)]
     for d in found:
         if isinstance(d.mean, Mapping):
-            raise DomainError(f"{name}: a Normal over several variables stands alone, not in a tree")
+            raise DomainError(
+                f"{name}: a Normal over several variables stands alone, not in a tree"
+            )
     groups = tuple(Group(d, (k,)) for k, d in enumerate(found))
     if isinstance(f, str | Formula):
         if not isinstance(dist, Mapping) or any(len(p) != 1 for p in paths):

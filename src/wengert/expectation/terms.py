@@ -8,6 +8,7 @@ which cost little where the derivatives are structured.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -15,14 +16,16 @@ from typing import Any
 import numpy as np
 
 from wengert.backends import plan_of
-from wengert.errors import DomainError, WengertError
-from wengert.expectation.coupling import Couplings, couplings_of
+from wengert.errors import WengertError
+from wengert.expectation.coupling import Coupling, Couplings, couplings_of
 from wengert.expectation.distributions import Draws, Normal
 from wengert.expectation.estimate import Cost
 from wengert.expectation.rules import UNBOUNDED, number_of_nodes, product_rule
 from wengert.expectation.subject import Group, Subject
 from wengert.expr import Expr, topological
+from wengert.operations import scale
 from wengert.rewrite import recognise
+from wengert.shapes import concrete
 from wengert.transforms.jets import jets_along
 
 MOST_JETS = 300_000  # beyond it nobody waits
@@ -94,22 +97,21 @@ def is_even(subject: Subject, order: int) -> bool:
 
 
 def number_of_jets(subject: Subject, order: int) -> int:
-    """How many directions an order takes; at least as many as anyone waits for, if too many."""
+    """How many directions an order takes; UNBOUNDED if too many to tell."""
+    if order < 2:
+        return 0
     total = 0
     atomic = [g for g in subject.groups if is_atomic(g)]
-    together = sum(_rank(g) for g in atomic)
-    if together and order >= 2:
-        if order < 4:
-            total += together
-        else:
-            _check_entries(together, subject.size)
-            atoms = _atoms(subject, order)
-            total += number_of_nodes(together, order, even=atoms.even, shared=atoms.shared)
+    together = sum(map(_rank, atomic))
+    if order < 4 or not together:
+        total += together
+    else:
+        atoms = Atoms(None, np.concatenate([_moments_of(g, order, 1) for g in atomic]))
+        total += number_of_nodes(together, order, even=atoms.even, shared=atoms.shared)
     for group in subject.groups:
         if not is_atomic(group):
-            size = group.covariance.size
             draws = len(group.distribution.draws) if isinstance(group.distribution, Draws) else 0
-            total += min(size, draws) if order == 2 else draws
+            total += min(group.covariance.size, draws) if order == 2 else draws
     return min(total, UNBOUNDED)
 
 
@@ -147,7 +149,7 @@ def directions_of(subject: Subject, order: int) -> list[Directions]:
         )
     number = number_of_jets(subject, order)
     if number > MOST_JETS:
-        shown = f"{number:,}" if number < UNBOUNDED else "millions of"
+        shown = f"{number:,}" if number < UNBOUNDED else "too many"
         raise WengertError(
             f"order {order} in {subject.size} random entries takes {shown} jets; take a lower "
             "order, a covariance of low rank (wg.LowRankCovariance), or Monte Carlo"
@@ -184,55 +186,114 @@ def _atoms(subject: Subject, order: int) -> Atoms:
     rows: list[Any] = [np.zeros((0, subject.size))]
     moments: list[Any] = [np.zeros((0, order + 1))]
     for group in filter(is_atomic, subject.groups):
-        own, its = _atoms_of(group, order)
-        _check_entries(len(own), subject.size)
+        _check_entries(_rank(group), subject.size)
+        own = group.covariance.directions()
         placed = np.zeros((len(own), subject.size))
         placed[:, subject.columns(group)] = own
         rows.append(placed)
-        moments.append(its)
+        moments.append(_moments_of(group, order, len(own)))
     return Atoms(np.concatenate(rows), np.concatenate(moments))
 
 
-def _atoms_of(group: Group, order: int) -> tuple[Any, Any]:
-    """Directions, and the moments of the scalars along them by row."""
-    rows = group.covariance.directions()
+def _moments_of(group: Group, order: int, repeated: int) -> Any:
+    """Moments of the scalars along a group's directions, by row: those of Gaussians repeated."""
     if isinstance(group.distribution, Normal):
-        normal = Normal(0.0).central_moments(order)
-        return rows, np.broadcast_to(normal, (len(rows), order + 1))
+        return np.tile(Normal(0.0).central_moments(order), (repeated, 1))
     variances = group.covariance.variances()
     central = group.distribution.central_moments(order).reshape(order + 1, -1)[:, variances > 0]
     roots = np.sqrt(variances[variances > 0])
-    return rows, (central / roots ** np.arange(order + 1)[:, None]).T
+    return (central / roots ** np.arange(order + 1)[:, None]).T
 
 
 # ---------------------------------------------------------------- terms
 
 
-def terms_of(subject: Subject, order: int) -> Terms:
-    """The terms up to an order, found the cheaper way.
+@dataclass(frozen=True, eq=False)
+class Way:
+    """How the terms up to an order are found.
+
+    Attributes
+    ----------
+    jets : int
+        Along how many directions; 0 for contractions.
+    contractions : tuple of Expr
+        The terms of even orders, one a result, order after order; empty for jets.
+    values : dict
+        Of the arrays that the covariance is made of.
+    work : float
+        Operations that it takes, about.
+    """
+
+    order: int
+    jets: int
+    contractions: tuple[Expr, ...]
+    values: dict[Expr, Any]
+    work: float
+
+
+def way_of(subject: Subject, order: int) -> Way:
+    """The cheaper way to the terms up to an order, by jets or by contractions."""
+    recorded = subject.recorded
+    number = number_of_jets(subject, order)
+    own = plan_of(recorded.roots).flops + _entries(recorded.roots)
+    by_jets = Way(order, number, (), {}, number * own * (order + 1) * (order + 2) / 2)
+    if number <= _FEW_JETS or order < 2 or not (order == 2 or is_gaussian(subject)):
+        return by_jets
+    couplings = couplings_of(subject)
+    exprs = _contractions(recorded.roots, couplings.terms, order)
+    if exprs is None:
+        return by_jets
+    work = plan_of(exprs).flops + _entries(exprs)
+    return by_jets if work > by_jets.work else Way(order, 0, exprs, couplings.values, work)
+
+
+@lru_cache(maxsize=128)
+def _contractions(
+    roots: tuple[Expr, ...], terms: tuple[Coupling, ...], order: int
+) -> tuple[Expr, ...] | None:
+    """The terms of even orders as contractions; None if their expressions grow too long."""
+    if order > 2 and len(topological(*roots)) > _MOST_NODES:
+        return None
+    couplings = Couplings(terms)
+    last = list(map(recognise, roots))
+    found = list(last)
+    for m in range(1, order // 2 + 1):
+        last = [scale(Fraction(1, 2 * m), couplings.trace(e)) for e in last]
+        if m > 1 and len(topological(*last)) > _MOST_NODES:
+            return None
+        found += last
+    return tuple(found)
+
+
+def _entries(roots: tuple[Expr, ...]) -> int:
+    return sum(prod(concrete(n.shape)) for n in topological(*roots))
+
+
+def terms_of(subject: Subject, way: Way) -> Terms:
+    """The terms up to an order.
 
     Raises
     ------
     WengertError
-        If both ways take too long, with the remedy.
+        If it takes too long, with the remedy.
     """
-    contracted = _by_contractions(subject, order)
-    if contracted is not None:
-        return contracted
-    recorded = subject.recorded
+    recorded, order = subject.recorded, way.order
+    if way.contractions:
+        real = [np.dtype(float)] * len(way.contractions)
+        arrays = recorded.finish(way.contractions, real, way.values)
+        zeros = [np.zeros(concrete(r.shape)) for r in recorded.roots]
+        even = [arrays[k : k + len(zeros)] for k in range(0, len(arrays), len(zeros))]
+        by_order = [zeros if k % 2 else even[k // 2] for k in range(order + 1)]
+        return Terms(by_order, Cost(0, 0, order // 2))
     means = [np.asarray(v, float) for v in recorded.finish(recorded.roots, recorded.dtypes)]
-    by_order = [means] + [[np.zeros_like(m) for m in means] for _ in range(order)]
-    number = 0
+    by_order = [means, *([np.zeros_like(m) for m in means] for _ in range(order))]
     for directions in directions_of(subject, order) if order > 1 else []:
         _add_jets(subject, directions, order, by_order)
-        number += len(directions.rows)
-    return Terms(by_order, Cost(number, order if number else 0))
+    return Terms(by_order, Cost(way.jets, order if way.jets else 0))
 
 
-def _add_jets(
-    subject: Subject, directions: Directions, order: int, by_order: list[Flat]
-) -> None:
-    entries = sum(prod(n.shape) for n in topological(*subject.recorded.roots))  # pyright: ignore
+def _add_jets(subject: Subject, directions: Directions, order: int, by_order: list[Flat]) -> None:
+    entries = _entries(subject.recorded.roots)
     batch = max(1, int(_BATCH // ((order + 1) * max(entries, 1))))
     for start in range(0, len(directions.rows), batch):
         rows = directions.rows[start : start + batch]
@@ -241,44 +302,3 @@ def _add_jets(
         for j, series in enumerate(results):
             for k in range(2, order + 1):
                 by_order[k][j] = by_order[k][j] + np.tensordot(weights[k], series[k], 1)
-
-
-def _by_contractions(subject: Subject, order: int) -> Terms | None:
-    """The terms by contractions, if the derivatives' structure makes them cheaper than jets."""
-    if order < 2 or not (order == 2 or is_gaussian(subject)):
-        return None
-    jets = _jets_or_many(subject, order)
-    if jets <= _FEW_JETS:
-        return None
-    recorded = subject.recorded
-    size = len(topological(*recorded.roots))
-    if order >= 4 and size > _MOST_NODES:
-        return None
-    couplings = couplings_of(subject)
-    exprs = _contractions(recorded.roots, couplings.terms, order)
-    own = plan_of(recorded.roots).flops + 1
-    if plan_of(exprs).flops > jets * own * (order + 1) * (order + 2) / 2:
-        return None
-    arrays = recorded.finish(exprs, [np.dtype(float)] * len(exprs), couplings.values)
-    zeros = [np.zeros(r.shape) for r in recorded.roots]
-    width = len(recorded.roots)
-    even = [arrays[k : k + width] for k in range(0, len(arrays), width)]
-    by_order = [even[k // 2] if k % 2 == 0 else zeros for k in range(order + 1)]
-    return Terms(by_order, Cost(0, 0, order // 2))
-
-
-def _jets_or_many(subject: Subject, order: int) -> int:
-    try:
-        return number_of_jets(subject, order)
-    except WengertError as error:
-        if isinstance(error, DomainError):
-            raise
-        return UNBOUNDED
-
-
-@lru_cache(maxsize=128)
-def _contractions(roots: tuple[Expr, ...], terms: Any, order: int) -> tuple[Expr, ...]:
-    couplings = Couplings(terms)
-    series = [couplings.series(recognise(root), order) for root in roots]
-    return tuple(expr for same in zip(*series, strict=True) for expr in same)
-
