@@ -6,7 +6,7 @@ import numpy as np
 
 
 def gauss_hermite(f, mean, cov, nodes=40):
-    """E f(X) of a Gaussian vector by the tensor rule; exact for polynomials of degree 2 nodes − 1."""
+    """E f(X) of a Gaussian vector by the tensor rule; exact for degree 2 nodes − 1."""
     mean, cov = np.atleast_1d(mean), np.atleast_2d(cov)
     values, vectors = np.linalg.eigh(cov)
     root = vectors * np.sqrt(np.maximum(values, 0.0))

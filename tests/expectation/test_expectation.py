@@ -10,8 +10,8 @@ from scipy import stats
 
 import wengert as wg
 from expectation.support import gauss_hermite, isserlis, random_covariance
-from wengert.expectation.covariance import BlockCovariance, DenseCovariance
 from wengert.expectation.coupling import couplings_of
+from wengert.expectation.covariance import BlockCovariance, DenseCovariance
 from wengert.expectation.rules import number_of_nodes, product_rule
 from wengert.expectation.subject import subject_of
 from wengert.expectation.terms import Way, _contractions, number_of_jets, terms_of
@@ -54,7 +54,9 @@ def test_logsumexp_against_gauss_and_hermite():
         return np.log(np.sum(np.exp(x)))
 
     exact = gauss_hermite(f, mean, cov)
-    errors = [abs(wg.expectation(f, wg.Normal(mean, cov), order=k).value - exact) for k in (2, 4, 8)]
+    errors = [
+        abs(wg.expectation(f, wg.Normal(mean, cov), order=k).value - exact) for k in (2, 4, 8)
+    ]
     assert errors[0] > 10 * errors[1] > 100 * errors[2]
     assert errors[2] < 1e-6
 
@@ -161,7 +163,9 @@ def test_contractions_agree_with_jets(kind, order):
 def test_elementwise_functions_of_many_variables_are_contracted():
     rng = np.random.default_rng(4)
     mean, v = rng.uniform(1, 2, 3000), rng.uniform(0.01, 0.02, 3000)
-    estimate = wg.expectation(lambda x: np.sum(np.exp(x)), wg.Normal(mean, v), order=4)
+    estimate = wg.expectation(
+        lambda x: np.sum(np.exp(x)), wg.Normal(mean, v), order=4, method="taylor"
+    )
     assert estimate.cost.jets == 0
     assert estimate.value == pytest.approx(np.sum(np.exp(mean) * (1 + v / 2 + v**2 / 8)), rel=1e-13)
 

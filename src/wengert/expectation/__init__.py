@@ -18,6 +18,7 @@ from wengert.expectation.distributions import (
 )
 from wengert.expectation.estimate import ApproximationWarning, Cost, Estimate
 from wengert.expectation.expected import expectation
+from wengert.expectation.symbolic import SymbolicEstimate
 
 __all__ = [
     "ApproximationWarning",
@@ -33,6 +34,7 @@ __all__ = [
     "KroneckerCovariance",
     "LowRankCovariance",
     "Normal",
+    "SymbolicEstimate",
     "as_distribution",
     "covariance_of",
     "expectation",

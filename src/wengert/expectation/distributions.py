@@ -86,7 +86,8 @@ class Normal:
 
     def __post_init__(self) -> None:
         if self.symbolic:
-            if not (isinstance(self.mean, str) and isinstance(self.cov, str)):
+            names = self.cov if isinstance(self.cov, tuple) else (self.cov,)
+            if not (isinstance(self.mean, str) and all(isinstance(n, str) for n in names)):  # pyright: ignore
                 raise DomainError(
                     "a Normal with a name for its mean has a name for its covariance, and the "
                     f"other way round; got mean {self.mean!r} and cov {self.cov!r}"
@@ -102,7 +103,8 @@ class Normal:
     @property
     def symbolic(self) -> bool:
         """Are mean and covariance names?"""
-        return isinstance(self.mean, str) or isinstance(self.cov, str)
+        names = self.cov if isinstance(self.cov, tuple) else (self.cov,)
+        return isinstance(self.mean, str) or any(isinstance(n, str) for n in names)  # pyright: ignore
 
     @property
     def covariance(self) -> Covariance:
@@ -317,7 +319,7 @@ def as_distribution(given: Any, name: str = "") -> Distribution:
     TypeError
         For anything else, saying what is accepted.
     """
-    if isinstance(given, Distribution):
+    if isinstance(given, Normal | Distribution):
         return given
     if _is_frozen(given) or (isinstance(given, list | tuple) and _all_frozen(given)):
         return Independent(given)
@@ -333,7 +335,7 @@ def as_distribution(given: Any, name: str = "") -> Distribution:
 def is_distribution(given: Any) -> bool:
     """Is this what :func:`as_distribution` reads?"""
     return (
-        isinstance(given, Distribution)
+        isinstance(given, Normal | Distribution)
         or _is_frozen(given)
         or (isinstance(given, list | tuple) and _all_frozen(given))
         or (hasattr(given, "cov") and hasattr(given, "mean") and hasattr(given, "rvs"))

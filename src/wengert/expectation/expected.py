@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,10 +12,15 @@ from warnings import warn
 import numpy as np
 
 from wengert.errors import DomainError, WengertError
+from wengert.expectation.closed import closed_form
+from wengert.expectation.coupling import couplings_of
 from wengert.expectation.estimate import ApproximationWarning, Estimate, largest
 from wengert.expectation.polynomials import degree_of
 from wengert.expectation.subject import Subject, subject_of
-from wengert.expectation.terms import Flat, Terms, is_even, terms_of, way_of
+from wengert.expectation.symbolic import SymbolicEstimate, is_symbolic, symbolic_expectation
+from wengert.expectation.terms import Flat, Terms, is_even, is_gaussian, terms_of, way_of
+from wengert.expr import Expr
+from wengert.formula import ShapeLike
 from wengert.rewrite import recognise
 from wengert.taylor.subject import Source
 from wengert.transforms.jets import check_order
@@ -34,8 +39,10 @@ def expectation(
     order: int | str = 2,
     *,
     given: Mapping[str, Any] | None = None,
+    method: str = "auto",
+    shapes: Mapping[str, ShapeLike] | None = None,
     rtol: float = 1e-6,
-) -> Estimate:
+) -> Estimate | SymbolicEstimate:
     """E f(X) by the Taylor series of f around the mean of X.
 
     Parameters
@@ -51,13 +58,20 @@ def expectation(
         the terms begin to grow: there it stops, before the smallest.
     given : mapping, optional
         Values of a formula's other variables.
+    method : str
+        "taylor" is the sum of the terms. "auto" prefers a closed form, where one is recognised:
+        exp, sin, cos and erf of linear forms of Gaussians, and their sums with polynomials.
+    shapes : mapping, optional
+        For expectations in symbols: as in :func:`wengert.formula`. A scalar by its letter that is
+        transposed (``a'*x``) is taken for a vector.
     rtol : float
         For "auto".
 
     Returns
     -------
-    Estimate
-        The value, the terms, an error estimate, and what speaks against trusting it.
+    Estimate or SymbolicEstimate
+        The value, the terms, an error estimate, and what speaks against trusting it. In symbols,
+        if means and covariances are names: ``Normal("u", "S")``, of a formula.
 
     Raises
     ------
@@ -81,9 +95,13 @@ def expectation(
     Examples
     --------
     >>> from wengert.expectation import Normal
-    >>> E = expectation("exp(x)", {"x": Normal(0.0, 0.04)}, order=4)
-    >>> round(float(E.value), 6), round(float(np.exp(0.02)), 6)
-    (1.0202, 1.020201)
+    >>> print(expectation("log(x)", {"x": Normal(1.0, 0.01)}, order=4))
+    E f = -0.005075   (order 4, error about 2.5e-06)
+      order                    term                       sum
+          0                       0                         0
+          2                  -0.005                    -0.005
+          4                -7.5e-05                 -0.005075
+      cost: 1 jet of order 8
     >>> print(expectation(lambda x: x @ x, Normal([1.0, 2.0], [[2.0, 1.0], [1.0, 3.0]])))
     E f = 10   (exact: a polynomial of degree 2)
       order                    term                       sum
@@ -93,9 +111,13 @@ def expectation(
     """
     if order != "auto":
         check_order(order)
+    if method not in ("auto", "taylor"):
+        raise ValueError(f"method must be 'auto' or 'taylor'; got {method!r}")
+    if is_symbolic(dist):
+        return symbolic_expectation(f, dist, 2 if order == "auto" else int(order), given, shapes)
     subject = subject_of(f, dist, given)
     _check_finite(subject)
-    return _of_subject(subject, order, rtol)
+    return _of_subject(subject, order, rtol, method)
 
 
 def _check_finite(subject: Subject) -> None:
@@ -117,18 +139,50 @@ class Series:
     doubts: tuple[str, ...]
 
 
-def _of_subject(subject: Subject, order: int | str, rtol: float) -> Estimate:
-    degree = degree_of([recognise(r) for r in subject.recorded.roots], subject.recorded.leaves)
+def _of_subject(subject: Subject, order: int | str, rtol: float, method: str) -> Estimate:
+    roots = [recognise(r) for r in subject.recorded.roots]
+    degree = degree_of(roots, subject.recorded.leaves)
     wanted = _TRIED[-1] if order == "auto" else int(order)
     if degree is not None and degree <= wanted:
         found = Series(terms_of(subject, way_of(subject, degree)), degree, [], ())
         return _estimate(subject, found, f"a polynomial of degree {degree}")
+    if not _varies(subject):
+        found = Series(terms_of(subject, way_of(subject, 0)), 0, [], ())
+        return _estimate(subject, found, "nothing varies")
+    closed = None
+    if method == "auto" and degree is None and is_gaussian(subject):
+        closed = _closed(subject, roots)
+    if closed is not None:
+        value, reason = closed
+        return _estimate(subject, _beside(subject, 2 if order == "auto" else wanted), reason, value)
     series = _automatic(subject, rtol) if order == "auto" else _cut(subject, wanted)
-    exact = "" if subject_varies(subject) else "nothing varies"
-    return _estimate(subject, series, exact)
+    return _estimate(subject, series, "")
 
 
-def subject_varies(subject: Subject) -> bool:
+def _closed(subject: Subject, roots: Sequence[Expr]) -> tuple[Flat, str] | None:
+    """The values of a closed form, if all results have one, and why they are exact."""
+    couplings = couplings_of(subject)
+    found: list[tuple[Expr, str]] = []
+    for root in roots:
+        closed = closed_form(root, subject.recorded.leaves, couplings)
+        if closed is None:
+            return None
+        found.append(closed)
+    recorded = subject.recorded
+    values = recorded.finish([e for e, _ in found], recorded.dtypes, couplings.values)
+    return values, " and ".join(dict.fromkeys(reason for _, reason in found))
+
+
+def _beside(subject: Subject, order: int) -> Series:
+    """The series beside a closed form, as far as that costs little."""
+    with suppress(WengertError):
+        way = way_of(subject, order)
+        if way.work < _AFFORDABLE:
+            return Series(terms_of(subject, way), order, [], ())
+    return Series(terms_of(subject, way_of(subject, 0)), 0, [], ())
+
+
+def _varies(subject: Subject) -> bool:
     """Has any argument a variance?"""
     return any(np.any(group.covariance.variances()) for group in subject.groups)
 
@@ -208,11 +262,11 @@ def _check_terms(terms: Terms, order: int) -> None:
 # ---------------------------------------------------------------- judging
 
 
-def _estimate(subject: Subject, series: Series, exact: str) -> Estimate:
+def _estimate(subject: Subject, series: Series, exact: str, closed: Flat | None = None) -> Estimate:
     recorded = subject.recorded
     doubts = (*series.doubts, *(() if exact else _doubts(series)))
     by_order = series.terms.by_order
-    value = [sum(parts) for parts in zip(*by_order, strict=True)]
+    value = closed or [sum(parts) for parts in zip(*by_order, strict=True)]
     dtypes = [d if d.kind == "f" else np.dtype(float) for d in recorded.dtypes]
     error = [np.zeros_like(v) for v in value] if exact else _error(series)
 

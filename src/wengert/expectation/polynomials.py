@@ -17,12 +17,18 @@ def degree_of(roots: Sequence[Expr], leaves: Sequence[Expr]) -> int | None:
     Sums, products and natural powers of polynomials are polynomials; so is what moves their
     entries.
     """
-    degrees: dict[Expr, int | None] = {}
-    for node in topological(*roots):
-        degrees[node] = 1 if node in leaves else _degree(node, [degrees[o] for o in node.operands])
+    degrees = degrees_of(roots, leaves)
     found = [degrees[root] for root in roots]
     known = [d for d in found if d is not None]
     return max(known, default=0) if len(known) == len(found) else None
+
+
+def degrees_of(roots: Sequence[Expr], leaves: Sequence[Expr]) -> dict[Expr, int | None]:
+    """The degree of each node below the roots; None for what is no polynomial as far as it shows."""
+    degrees: dict[Expr, int | None] = {}
+    for node in topological(*roots):
+        degrees[node] = 1 if node in leaves else _degree(node, [degrees[o] for o in node.operands])
+    return degrees
 
 
 def _degree(node: Expr, below: Sequence[int | None]) -> int | None:
