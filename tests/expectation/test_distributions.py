@@ -13,7 +13,7 @@ inf = mpmath.inf
 CONTINUOUS = {
     "uniform": (stats.uniform(0.1, 1), lambda x: 1, (0.1, 1.1), 30),
     "exponential": (stats.expon(), lambda x: mpmath.exp(-x), (0, inf), 12),
-    "normal": (stats.norm(), mpmath.npdf, (-inf, inf), 20),
+    "normal": (stats.norm(), mpmath.npdf, (-inf, inf), 12),
     "arcsine": (
         stats.beta(0.5, 0.5),
         lambda x: 1 / (mpmath.pi * mpmath.sqrt(x * (1 - x))),
@@ -34,7 +34,7 @@ CONTINUOUS = {
 def test_central_moments_of_continuous_distributions(name):
     dist, density, (low, high), order = CONTINUOUS[name]
     moments = central_moments(dist, order)
-    with mpmath.workdps(30):
+    with mpmath.workdps(20):
         mean = mpmath.quad(lambda x: x * density(x), [low, 0.5, high])
         for k in range(order + 1):
             exact, size = (
@@ -77,7 +77,7 @@ def test_moments_agree_with_scipy_where_it_is_exact(dist):
 def test_moments_that_do_not_exist_are_errors(dist, order):
     with pytest.raises(wg.DomainError, match=f"moment of order {order}"):
         central_moments(dist, order)
-    assert np.all(np.isfinite(central_moments(dist, order - 2)))
+    assert np.all(np.isfinite(central_moments(min(order - 2, 3))))
 
 
 def test_arrays_of_distributions():

@@ -62,8 +62,7 @@ def expectation(
         "taylor" is the sum of the terms. "auto" prefers a closed form, where one is recognised:
         exp, sin, cos and erf of linear forms of Gaussians, and their sums with polynomials.
     shapes : mapping, optional
-        For expectations in symbols: as in :func:`wengert.formula`. A scalar by its letter that is
-        transposed (``a'*x``) is taken for a vector.
+        For expectations in symbols: as in :func:`wengert.formula`.
     rtol : float
         For "auto".
 

@@ -24,7 +24,7 @@ def degree_of(roots: Sequence[Expr], leaves: Sequence[Expr]) -> int | None:
 
 
 def degrees_of(roots: Sequence[Expr], leaves: Sequence[Expr]) -> dict[Expr, int | None]:
-    """The degree of each node below the roots; None for what is no polynomial as far as it shows."""
+    """The degree of each node below the roots; None for what does not show as a polynomial."""
     degrees: dict[Expr, int | None] = {}
     for node in topological(*roots):
         degrees[node] = 1 if node in leaves else _degree(node, [degrees[o] for o in node.operands])

@@ -15,9 +15,8 @@ from wengert.expectation.coupling import Coupling, Couplings
 from wengert.expectation.distributions import Normal, as_distribution, is_distribution
 from wengert.expectation.polynomials import degree_of
 from wengert.expr import Expr, rebuild, topological
-from wengert.formula import Orientation, ShapeLike, Variable, parse, variable_names
+from wengert.formula import Orientation, ShapeLike, Variable, variable_names
 from wengert.formula.declarations import rank_by_letter
-from wengert.formula.syntax import Call, Name, Operation, Sum, Syntax
 from wengert.formulas import Formula, formula
 from wengert.operations import add, mul, power, scale, variable
 from wengert.operations.rebuild import with_operands
@@ -179,29 +178,9 @@ def _read(text: str, dist: Any, shapes: Mapping[str, ShapeLike] | None) -> Formu
         for d in parts  # pyright: ignore
         if isinstance(d, Normal) and d.symbolic
         for cov in (d.cov if isinstance(d.cov, tuple) else (d.cov,))  # pyright: ignore
-        if cov in names and rank_by_letter(cov) == 2  # pyright: ignore
+        if cov in names and cov not in (shapes or {}) and rank_by_letter(cov) == 2  # pyright: ignore
     }
-    return formula(text, {**_vectors(text), **dict(shapes or {})}, assume)
-
-
-def _vectors(text: str) -> dict[str, str]:
-    """Scalars by their letter that are transposed: a' is of use for a vector a only."""
-    program = parse(text)
-    stack: list[Syntax] = [*(s.body for s in program.definitions), program.result.body]
-    found: dict[str, str] = {}
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Operation):
-            stack += node.operands
-            (inner, *more) = node.operands
-            alone = node.operator == "'" and not more and isinstance(inner, Name)
-            if alone and rank_by_letter(inner.name) == 0:
-                found[inner.name] = "vector"
-        elif isinstance(node, Sum):
-            stack += node.terms
-        elif isinstance(node, Call):
-            stack += node.arguments
-    return found
+    return formula(text, shapes, assume)
 
 
 def _random(read: Formula, dist: Any) -> dict[str, Normal]:
