@@ -321,6 +321,29 @@ def test_an_expectation_that_does_not_exist_is_doubted():
     assert estimate.doubts
 
 
+@pytest.mark.parametrize(
+    ("f", "mean", "sentence"),
+    [
+        (np.log, 1.0, "log ends 2 standard deviations"),
+        (np.sqrt, 1.0, "a root ends 2 standard deviations"),
+        (lambda x: 1 / x, -1.0, "a quotient has a pole 2 standard deviations"),
+        (np.log1p, 0.5, "log1p ends 3 standard deviations"),
+    ],
+)
+def test_ends_of_the_domain_within_the_mass_are_a_warning(f, mean, sentence):
+    with pytest.warns(wg.ApproximationWarning, match=sentence):
+        wg.expectation(f, wg.Normal(mean, 0.25), order=2)
+    with pytest.warns(wg.ApproximationWarning, match=sentence):
+        wg.expectation(lambda x: f(x[0] - x[1]), wg.Normal([mean, 0.0], [0.2, 0.05]), order=2)
+
+
+@pytest.mark.parametrize(
+    "f", [lambda x: 1 / (30 + x**2), lambda x: np.log(np.exp(x) + 1), lambda x: np.sqrt(9 + x**4)]
+)
+def test_functions_that_are_smooth_everywhere_are_no_warning(f):
+    assert wg.expectation(f, wg.Normal(1.5, 0.05), order=2).doubts == ()
+
+
 def test_degenerate_variables():
     for dist in (wg.Normal(1.0, 0.0), wg.Normal([1.0], np.zeros((1, 1))), wg.Draws([1.0])):
         estimate = wg.expectation(np.exp, dist, order=4)

@@ -19,6 +19,7 @@ from wengert.expectation.polynomials import degree_of
 from wengert.expectation.subject import Subject, subject_of
 from wengert.expectation.symbolic import SymbolicEstimate, is_symbolic, symbolic_expectation
 from wengert.expectation.terms import Flat, Terms, is_even, is_gaussian, terms_of, way_of
+from wengert.expectation.trust import edges_within
 from wengert.expr import Expr
 from wengert.formula import ShapeLike
 from wengert.rewrite import recognise
@@ -263,7 +264,8 @@ def _check_terms(terms: Terms, order: int) -> None:
 
 def _estimate(subject: Subject, series: Series, exact: str, closed: Flat | None = None) -> Estimate:
     recorded = subject.recorded
-    doubts = (*series.doubts, *(() if exact else _doubts(series)))
+    grave = [] if exact else [*_growth(series), *edges_within(subject)]
+    doubts = (*grave, *series.doubts, *([] if exact or grave else _slowness(series)))
     by_order = series.terms.by_order
     value = closed or [sum(parts) for parts in zip(*by_order, strict=True)]
     dtypes = [d if d.kind == "f" else np.dtype(float) for d in recorded.dtypes]
@@ -273,8 +275,8 @@ def _estimate(subject: Subject, series: Series, exact: str, closed: Flat | None 
         cast = [np.asarray(a).astype(d, copy=False)[()] for a, d in zip(flat, dtypes, strict=True)]
         return recorded.unflatten(cast)
 
-    if any("grow" in doubt for doubt in doubts):
-        warn(f"expectation: {'; '.join(doubts)}", ApproximationWarning, stacklevel=4)
+    if grave:
+        warn(f"expectation: {'; '.join(grave)}", ApproximationWarning, stacklevel=4)
     return Estimate(
         tree(value),
         tuple(map(tree, by_order)),
@@ -303,26 +305,37 @@ def _ratios(sizes: Mapping[int, float]) -> dict[int, float]:
     }
 
 
-def _doubts(series: Series) -> tuple[str, ...]:
-    """What the sizes of the terms say."""
-    sizes = _sizes(series)
-    if not sizes:
-        return ()
-    seen = _SEEN * max(largest(series.terms.by_order[0]), *sizes.values())
-    ratios = {k: r for k, r in _ratios(sizes).items() if sizes[k] > seen}
-    growing = [k for k, ratio in ratios.items() if ratio > 1]
-    if growing:
-        return (
-            f"the terms grow with the order (to {sizes[growing[0]]:.2g} at order {growing[0]}): "
-            "the series diverges, or does not yet converge; compare with quadrature or Monte Carlo",
-        )
+def _growth(series: Series) -> list[str]:
+    """What is said of terms that grow."""
+    sizes = _seen(series)
+    growing = [k for k, ratio in _ratios(sizes).items() if ratio > 1]
+    if not growing:
+        return []
+    return [
+        f"the terms grow with the order (to {sizes[growing[0]]:.2g} at order {growing[0]}): the "
+        "series diverges, or does not yet converge; compare with quadrature or Monte Carlo"
+    ]
+
+
+def _slowness(series: Series) -> list[str]:
+    """What is said of a next term that is not small."""
+    sizes = _seen(series)
+    ratios = _ratios(sizes)
     slow = [k for k, ratio in ratios.items() if k > series.order and ratio > _SLOW]
-    if slow:
-        return (
-            f"the next term is not small: {sizes[slow[0]]:.2g} at order {slow[0]}, "
-            f"{ratios[slow[0]]:.0%} of those before",
-        )
-    return ()
+    if not slow:
+        return []
+    share = f"{ratios[slow[0]]:.0%}"
+    return [
+        f"the next term is not small: {sizes[slow[0]]:.2g} at order {slow[0]}, {share} of those "
+        "before"
+    ]
+
+
+def _seen(series: Series) -> dict[int, float]:
+    """The sizes of the terms that matter beside the value."""
+    sizes = _sizes(series)
+    least = _SEEN * max(largest(series.terms.by_order[0]), *sizes.values(), 0.0)
+    return {k: size for k, size in sizes.items() if size > least}
 
 
 def _error(series: Series) -> Flat | None:

@@ -16,7 +16,7 @@ from wengert.errors import DomainError
 
 _NEGLIGIBLE = 1e-13  # of a moment: what the outermost part of the tails may contribute
 _FARTHEST = 600.0  # s: quantiles of e^(−600) are as far out as floats reach
-_MOST_POINTS = 2**22  # of a discrete support
+_MOST_POINTS = 2**18  # of a discrete support
 _ROUNDING = 64 * np.finfo(float).eps
 _NODES = 20  # of Gauss and Legendre on a panel
 
