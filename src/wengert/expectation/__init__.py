@@ -1,5 +1,6 @@
 """Expectations and other moments by Taylor series."""
 
+from wengert.expectation.budget import Budget
 from wengert.expectation.covariance import (
     BlockCovariance,
     Covariance,
@@ -19,23 +20,30 @@ from wengert.expectation.distributions import (
 from wengert.expectation.estimate import ApproximationWarning, Cost, Estimate
 from wengert.expectation.expected import expectation
 from wengert.expectation.symbolic import SymbolicEstimate
+from wengert.expectation.propagation import Expanded, Propagation, covariance, propagate, variance
 
 __all__ = [
     "ApproximationWarning",
     "BlockCovariance",
     "Cost",
+    "Budget",
     "Covariance",
     "DenseCovariance",
     "DiagonalCovariance",
     "Distribution",
     "Draws",
     "Estimate",
+    "Expanded",
     "Independent",
     "KroneckerCovariance",
     "LowRankCovariance",
     "Normal",
     "SymbolicEstimate",
+    "Propagation",
     "as_distribution",
+    "covariance",
     "covariance_of",
     "expectation",
+    "propagate",
+    "variance",
 ]
