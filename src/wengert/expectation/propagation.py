@@ -65,6 +65,8 @@ class Propagation:
         Value and derivatives at the mean.
     dof : dict of str to float
         Degrees of freedom of the inputs' standard uncertainties, as given.
+    flat_mean, flat_std : ndarray of shape (m,)
+        Of the entries of the outputs.
     """
 
     covariance: Any
@@ -73,14 +75,14 @@ class Propagation:
     inputs: Inputs
     expansion: Expansion
     dof: Mapping[str, float]
-    _mean: Any
+    flat_mean: Any
     _skewness: Any
     _kurtosis: Any
 
     @property
     def mean(self) -> Any:
         """E of the outputs."""
-        return self._shaped(self._mean)
+        return self._shaped(self.flat_mean)
 
     @property
     def variance(self) -> Any:
@@ -90,7 +92,7 @@ class Propagation:
     @property
     def std(self) -> Any:
         """Standard uncertainties of the outputs."""
-        return self._shaped(self._std)
+        return self._shaped(self.flat_std)
 
     @property
     def skewness(self) -> Any:
@@ -106,7 +108,7 @@ class Propagation:
     def correlation(self) -> Any:
         """Correlations between the entries of the outputs, of shape ``(m, m)``."""
         with np.errstate(invalid="ignore"):
-            return self.covariance / np.outer(self._std, self._std)
+            return self.covariance / np.outer(self.flat_std, self.flat_std)
 
     @property
     def sensitivities(self) -> Any:
@@ -114,7 +116,8 @@ class Propagation:
         return self.expansion.jacobian
 
     @cached_property
-    def _std(self) -> Any:
+    def flat_std(self) -> Any:
+        """Standard uncertainties of the m entries of the outputs."""
         return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
 
     def _shaped(self, flat: Any) -> Any:
@@ -171,10 +174,10 @@ class Propagation:
             tail = (1 + probability) / 2
             factor = np.where(np.isinf(dof), special.ndtri(tail), special.stdtrit(dof, tail))
         else:
-            dof = np.full(len(self._std), np.inf)
-            factor = np.full(len(self._std), float(k))
-        U = factor * self._std
-        ends = (self._shaped(self._mean - U), self._shaped(self._mean + U))
+            dof = np.full(len(self.flat_std), np.inf)
+            factor = np.full(len(self.flat_std), float(k))
+        U = factor * self.flat_std
+        ends = (self._shaped(self.flat_mean - U), self._shaped(self.flat_mean + U))
         return Expanded(self._shaped(factor), self._shaped(U), ends, self._shaped(dof))
 
     # ------------------------------------------------------------ budget
@@ -193,7 +196,7 @@ class Propagation:
         output : int
             Which entry of the outputs, counted through.
         """
-        m = len(self._std)
+        m = len(self.flat_std)
         if not -m <= output < m:
             raise IndexError(f"there is no output {output}: the function has {m}")
         i = self.inputs
@@ -202,7 +205,7 @@ class Propagation:
             own = self._own(output)
         return make_budget(
             i.labels, i.mean, i.covariance, self.sensitivities[output], own,
-            float(self._mean[output]), float(self.covariance[output, output]),
+            float(self.flat_mean[output]), float(self.covariance[output, output]),
         )  # fmt: skip
 
     def _own(self, output: int) -> Any:
@@ -219,7 +222,7 @@ class Propagation:
     def table(self) -> Table:
         """The moments of the outputs."""
         columns = ("output", "mean", "std", "skewness", "kurtosis")
-        numbers = zip(self._mean, self._std, self._skewness, self._kurtosis, strict=True)
+        numbers = zip(self.flat_mean, self.flat_std, self._skewness, self._kurtosis, strict=True)
         rows = [
             (label, *(number(x, 8) for x in row))
             for label, row in zip(self.expansion.labels, numbers, strict=True)
@@ -233,7 +236,7 @@ class Propagation:
         """The moments and the budgets, as text."""
         parts = [str(self)]
         for k, label in enumerate(self.expansion.labels[:_MOST_SHOWN]):
-            heading = f"budget of {label}\n" if len(self._std) > 1 else ""
+            heading = f"budget of {label}\n" if len(self.flat_std) > 1 else ""
             parts.append(f"{heading}{self.budget(k)}")
         return "\n\n".join(parts)
 
@@ -241,7 +244,7 @@ class Propagation:
         how = f"to order {self.order}"
         if self.convention == _GUM:
             how += ", by the formula of GUM 5.1.2"
-        n, m = self.inputs.size, len(self._std)
+        n, m = self.inputs.size, len(self.flat_std)
         return f"{n} input{'s'[: n != 1]}, {m} output{'s'[: m != 1]}, {how}\n{self.table}"
 
 

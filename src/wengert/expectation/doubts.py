@@ -1,0 +1,126 @@
+"""Reasons not to trust a Taylor approximation of moments, in sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import WengertError
+from wengert.expectation.inputs import Inputs
+from wengert.expectation.monte_carlo import MonteCarlo
+from wengert.expectation.quadrature import Latents
+from wengert.expectation.report import number
+from wengert.transforms.jets import jets_along
+from wengert.transforms.recording import record
+
+AXIS_ORDER = 8  # of the series that are looked at
+_MOST_AXES = 64
+_DISAGREEMENT = 4.0  # standard errors
+_SMALL = 0.1  # of the standard deviation: what a next term may move the mean
+_NEGLIGIBLE = 1e-9  # of the standard deviation: terms whose growth does not matter
+
+
+@dataclass(frozen=True, eq=False)
+class AxisSeries:
+    """The Taylor series of E f along each latent variable alone, the others at their means.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        Of the variables.
+    terms : ndarray of shape (order + 1, variables, m)
+        E[D^k f(μ)·(z d)^k] / k! for each k, variable and output.
+    """
+
+    labels: tuple[str, ...]
+    terms: Any
+
+
+def series_along_axes(
+    inputs: Inputs, latents: Latents, order: int = AXIS_ORDER
+) -> AxisSeries | None:
+    """The series along the latent variables; None if there are too many, or no derivatives."""
+    if not 0 < len(latents) <= _MOST_AXES:
+        return None
+    try:
+        recorded = record(inputs.function, (inputs.mean,), {}, 0, name="expectation")
+        arrays = jets_along(recorded, (latents.directions,), order)
+    except WengertError:
+        return None
+    terms = np.concatenate(
+        [np.reshape(a, (order + 1, len(latents), -1)) for a in arrays], axis=-1
+    )
+    rules = [rule(order // 2 + 1) for rule in latents.rules]  # exact to degree order + 1
+    moments = np.array([[r.weights @ r.nodes**k for r in rules] for k in range(order + 1)])
+    return AxisSeries(latents.labels, terms * moments[:, :, None])
+
+
+def doubts_of_series(series: AxisSeries, order: int, std: Any, outputs: Any) -> list[str]:
+    """Terms that grow with the order, and next terms that are not small."""
+    found: list[str] = []
+    sizes = np.abs(series.terms)
+    highest = len(sizes) - 1
+    for a, label in enumerate(series.labels):
+        for m, output in enumerate(outputs):
+            start = _growing(sizes[:, a, m], _NEGLIGIBLE * std[m])
+            if start is not None:
+                found.append(
+                    f"the Taylor series{_of(output, outputs)} along {label} diverges: its terms "
+                    f"grow from order {start} on, from {number(sizes[start, a, m], 3)} to "
+                    f"{number(sizes[highest - highest % 2, a, m], 3)} at order "
+                    f"{highest - highest % 2}; a higher order will not help"
+                )
+    following = series.terms[order + 1 : order + 3].sum(axis=(0, 1))
+    for m, output in enumerate(outputs):
+        if not abs(following[m]) <= _SMALL * std[m]:
+            found.append(
+                f"the next terms (orders {order + 1} and {order + 2}, of single inputs) move the "
+                f"mean{_of(output, outputs)} by {number(following[m], 3)}, "
+                f"{100 * abs(following[m]) / std[m]:.0f} % of the standard deviation"
+            )
+    return found
+
+
+def _growing(sizes: Any, floor: float) -> int | None:
+    """The even order from which the even terms grow to the end; None if they do not."""
+    even = sizes[2::2]
+    start = len(even) - 1
+    while start > 0 and even[start] >= even[start - 1] and even[start] > floor:
+        start -= 1
+    steps = len(even) - 1 - start
+    return 2 * (start + 1) if steps >= 2 else None
+
+
+def doubts_of_simulation(
+    found: MonteCarlo, mean: Any, std: Any, outputs: Any, order: int
+) -> list[str]:
+    """Differences from a simulation that chance does not explain, and values not defined."""
+    doubts: list[str] = []
+    if found.undefined:
+        doubts.append(
+            f"{found.undefined} of {found.samples} draws gave no finite value: the function is not "
+            "defined everywhere within the mass of the distribution"
+        )
+    std_error = found.variance_error / (2 * np.sqrt(found.variance))
+    for what, value, simulated, error in (
+        ("mean", mean, found.mean, found.mean_error),
+        ("standard deviation", std, np.sqrt(found.variance), std_error),
+    ):
+        for m, output in enumerate(outputs):
+            gap = abs(value[m] - simulated[m])
+            if gap > _DISAGREEMENT * error[m] and gap > _NEGLIGIBLE * abs(simulated[m]):
+                doubts.append(
+                    f"the {what}{_of(output, outputs)} of order {order} is "
+                    f"{number(value[m])}, by Monte Carlo {number(simulated[m])} ± "
+                    f"{number(error[m], 2)}: {gap / error[m]:.0f} standard errors apart"
+                    if error[m] > 0
+                    else f"the {what}{_of(output, outputs)} of order {order} is "
+                    f"{number(value[m])}, by Monte Carlo {number(simulated[m])}"
+                )
+    return doubts
+
+
+def _of(output: str, outputs: Any) -> str:
+    return f" of {output}" if len(outputs) > 1 else ""
