@@ -1,6 +1,7 @@
 """Expectations and other moments by Taylor series."""
 
 from wengert.expectation.budget import Budget
+from wengert.expectation.comparison import Comparison, compare_expectation
 from wengert.expectation.covariance import (
     BlockCovariance,
     Covariance,
@@ -20,6 +21,7 @@ from wengert.expectation.distributions import (
 from wengert.expectation.estimate import ApproximationWarning, Cost, Estimate
 from wengert.expectation.expected import expectation
 from wengert.expectation.symbolic import SymbolicEstimate
+from wengert.expectation.inputs import Inputs, inputs_of
 from wengert.expectation.propagation import Expanded, Propagation, covariance, propagate, variance
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "BlockCovariance",
     "Cost",
     "Budget",
+    "Comparison",
     "Covariance",
     "DenseCovariance",
     "DiagonalCovariance",
@@ -35,15 +38,18 @@ __all__ = [
     "Estimate",
     "Expanded",
     "Independent",
+    "Inputs",
     "KroneckerCovariance",
     "LowRankCovariance",
     "Normal",
     "SymbolicEstimate",
     "Propagation",
     "as_distribution",
+    "compare_expectation",
     "covariance",
     "covariance_of",
     "expectation",
+    "inputs_of",
     "propagate",
     "variance",
 ]

@@ -87,6 +87,22 @@ class Budget:
         """Everything as numbers and text, for JSON or a data frame."""
         return asdict(self)
 
+    def plot(self, path: str | None = None) -> Any:
+        """The shares as bars.
+
+        Parameters
+        ----------
+        path : str, optional
+            A file to write the figure to; its ending says the format.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from wengert.expectation.plots import plot_budget  # noqa: PLC0415 (an optional package)
+
+        return plot_budget(self, path)
+
 
 def _cells(row: BudgetRow) -> tuple[str, ...]:
     numbers = (row.estimate, row.uncertainty, row.sensitivity, row.contribution)

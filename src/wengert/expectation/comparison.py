@@ -11,6 +11,7 @@ import numpy as np
 
 from wengert.errors import DomainError
 from wengert.expectation.batches import Batches
+from wengert.expectation.distributions import Draws
 from wengert.expectation.doubts import (
     AxisSeries,
     doubts_of_series,
@@ -19,7 +20,7 @@ from wengert.expectation.doubts import (
 )
 from wengert.expectation.inputs import Correlations, Inputs
 from wengert.expectation.monte_carlo import MonteCarlo, simulate
-from wengert.expectation.propagation import Propagation, propagate
+from wengert.expectation.propagation import Propagation, check_order, propagate
 from wengert.expectation.quadrature import (
     Latents,
     Rule,
@@ -209,6 +210,7 @@ def compare_expectation(
     >>> [m.name for m in found.methods]
     ['Taylor, order 1', 'Taylor, order 2', 'Monte Carlo', 'Gauss rule, 9 nodes', 'unscented']
     """
+    check_order(order)
     methods: list[Method] = []
     for k in range(1, order + 1):
         start = perf_counter()
@@ -230,6 +232,8 @@ def compare_expectation(
         latents = latents_of(inputs)
     except DomainError as error:
         notes.append(str(error))
+        if inputs.draws is not None:
+            methods.append(_of_sample(inputs, inputs.draws))
     else:
         methods += _rules(inputs, latents, notes)
         if len(outputs) <= _MOST_SERIES:
@@ -264,9 +268,7 @@ def _rules(inputs: Inputs, latents: Latents, notes: list[str]) -> list[Method]:
     return found
 
 
-def _by_rule(
-    name: str, inputs: Inputs, latents: Latents, make: Callable[[], Rule]
-) -> Method:
+def _by_rule(name: str, inputs: Inputs, latents: Latents, make: Callable[[], Rule]) -> Method:
     start = perf_counter()
     rule = make()
     values = Batches(inputs)(latents.points(rule))
@@ -278,6 +280,14 @@ def _unscented(inputs: Inputs, latents: Latents) -> Method:
     scales = np.array([np.sqrt(r.weights @ r.nodes**2) for r in (g(2) for g in latents.rules)])
     points, weights, around = sigma_points(inputs.mean, scales[:, None] * latents.directions)
     return _weighted("unscented", Batches(inputs)(points), weights, around, start)
+
+
+def _of_sample(inputs: Inputs, sample: Draws) -> Method:
+    """The function at every draw of a sample: no approximation at all."""
+    start = perf_counter()
+    values = Batches(inputs)(sample.draws.reshape(len(sample.draws), -1))
+    weights = np.full(len(values), 1 / len(values))
+    return _weighted("the whole sample", values, weights, weights, start)
 
 
 def _weighted(name: str, values: Any, weights: Any, around: Any, start: float) -> Method:

@@ -49,9 +49,7 @@ def series_along_axes(
         arrays = jets_along(recorded, (latents.directions,), order)
     except WengertError:
         return None
-    terms = np.concatenate(
-        [np.reshape(a, (order + 1, len(latents), -1)) for a in arrays], axis=-1
-    )
+    terms = np.concatenate([np.reshape(a, (order + 1, len(latents), -1)) for a in arrays], axis=-1)
     rules = [rule(order // 2 + 1) for rule in latents.rules]  # exact to degree order + 1
     moments = np.array([[r.weights @ r.nodes**k for r in rules] for k in range(order + 1)])
     return AxisSeries(latents.labels, terms * moments[:, :, None])
@@ -103,22 +101,21 @@ def doubts_of_simulation(
             f"{found.undefined} of {found.samples} draws gave no finite value: the function is not "
             "defined everywhere within the mass of the distribution"
         )
-    std_error = found.variance_error / (2 * np.sqrt(found.variance))
+    simulated_std = np.sqrt(found.variance)
+    with np.errstate(invalid="ignore"):
+        std_error = np.nan_to_num(found.variance_error / (2 * simulated_std))
     for what, value, simulated, error in (
         ("mean", mean, found.mean, found.mean_error),
-        ("standard deviation", std, np.sqrt(found.variance), std_error),
+        ("standard deviation", std, simulated_std, std_error),
     ):
-        for m, output in enumerate(outputs):
-            gap = abs(value[m] - simulated[m])
-            if gap > _DISAGREEMENT * error[m] and gap > _NEGLIGIBLE * abs(simulated[m]):
-                doubts.append(
-                    f"the {what}{_of(output, outputs)} of order {order} is "
-                    f"{number(value[m])}, by Monte Carlo {number(simulated[m])} ± "
-                    f"{number(error[m], 2)}: {gap / error[m]:.0f} standard errors apart"
-                    if error[m] > 0
-                    else f"the {what}{_of(output, outputs)} of order {order} is "
-                    f"{number(value[m])}, by Monte Carlo {number(simulated[m])}"
-                )
+        gaps = np.abs(value - simulated)
+        limits = np.maximum(_DISAGREEMENT * error, _NEGLIGIBLE * np.abs(simulated))
+        for m in np.flatnonzero(gaps > limits):
+            apart = f": {gaps[m] / error[m]:.0f} standard errors apart" if error[m] > 0 else ""
+            doubts.append(
+                f"the {what}{_of(outputs[m], outputs)} of order {order} is {number(value[m])}, by "
+                f"Monte Carlo {number(simulated[m])} ± {number(error[m], 2)}{apart}"
+            )
     return doubts
 
 

@@ -315,10 +315,7 @@ def propagate(
     output          6   0.5                                    100
     shares: (cᵢ u(xᵢ))² of the variance
     """
-    if type(order) is not int or order not in (1, 2):
-        raise ValueError(
-            f"propagate is of order 1 or 2; got {order!r} (wg.expectation has higher orders)"
-        )
+    check_order(order)
     if convention not in (_MODEL, _GUM):
         raise ValueError(f"convention is 'model' or 'gum'; got {convention!r}")
     inputs = inputs_of(f, dist, correlations, constants)
@@ -336,6 +333,14 @@ def propagate(
     return Propagation(
         covariance, order, convention, inputs, expansion, dict(dof), mean, skewness, kurtosis
     )
+
+
+def check_order(order: object) -> None:
+    """An error unless this is 1 or 2."""
+    if type(order) is not int or order not in (1, 2):
+        raise ValueError(
+            f"propagation is of order 1 or 2; got {order!r} (wg.expectation has higher orders)"
+        )
 
 
 def variance(f: Source, dist: Any, order: int = 1, **options: Any) -> Any:

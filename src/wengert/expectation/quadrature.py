@@ -1,4 +1,4 @@
-"""Rules for expectations: Gauss rules of any distribution, their products, sparse grids, sigma points.
+"""Rules for expectations: Gauss rules of any distribution, products, sparse grids, sigma points.
 
 Random inputs are an affine image of independent latent variables of mean 0: the principal axes of
 Gaussian groups, and the other entries themselves. Every rule is nodes for the latent variables.
@@ -229,7 +229,7 @@ def scalar_components(distribution: Independent) -> list[Any]:
 
 
 def tensor_rule(latents: Latents, count: int) -> Rule:
-    """The product of Gauss rules of ``count`` nodes: exact to degree 2 count − 1 in each variable."""
+    """The product of Gauss rules of ``count`` nodes, exact to degree 2 count − 1 in each."""
     return _product([rule(count) for rule in latents.rules])
 
 
@@ -289,7 +289,7 @@ def _active(total: int, variables: int) -> Iterator[tuple[int, ...]]:
 
 
 def _compositions(total: int, d: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """The ways to write a total as a sum over d places: the places that are not 0, and the parts."""
+    """The ways to write a total as a sum over d places: places that are not 0, and parts."""
     if total == 0:
         yield (), ()
         return
