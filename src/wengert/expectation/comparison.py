@@ -212,11 +212,14 @@ def compare_expectation(
     """
     check_order(order)
     methods: list[Method] = []
+    propagations: list[Propagation] = []
     for k in range(1, order + 1):
         start = perf_counter()
-        last = propagate(f, dist, k, correlations=correlations, constants=constants)
-        flat = (last.flat_mean, last.flat_std)
-        methods.append(_exact(f"Taylor, order {k}", *flat, 0, perf_counter() - start))
+        p = propagate(f, dist, k, correlations=correlations, constants=constants)
+        propagations.append(p)
+        seconds = perf_counter() - start
+        methods.append(_exact(f"Taylor, order {k}", p.flat_mean, p.flat_std, 0, seconds))
+    last = propagations[-1]
     inputs, outputs = last.inputs, last.expansion.labels
     found = simulate(inputs, samples, seed, progress=progress)
     name = "Monte Carlo" if found.batched else "Monte Carlo, one by one"

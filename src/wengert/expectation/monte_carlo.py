@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -140,7 +140,7 @@ class _Sums:
 
 
 @contextmanager
-def _bar(samples: int, wanted: bool | None) -> Iterator[Any]:
+def _bar(samples: int, wanted: bool | None) -> Generator[Any]:
     """A progress bar on the standard error stream, or nothing; gives what moves it on."""
     console = Console(file=sys.stderr)
     if not (console.is_terminal if wanted is None else wanted):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +84,7 @@ def plot_budget(budget: Budget, path: str | None = None) -> Figure:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def _style() -> Generator[None]:
     with mpl.rc_context(_STYLE):  # pyright: ignore[reportUnknownMemberType, reportArgumentType]
         yield
 

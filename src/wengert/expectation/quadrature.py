@@ -18,6 +18,7 @@ import numpy as np
 from wengert.errors import DomainError
 from wengert.expectation.distributions import Independent, Normal
 from wengert.expectation.inputs import Inputs
+from wengert.expectation.report import listed
 
 _HALF_NODES = 256  # of the double exponential rule, on each side of the median
 _REACH = 4.0  # of its variable: probabilities down to exp(−π sinh 4), about 1e-37
@@ -181,7 +182,7 @@ def latents_of(inputs: Inputs) -> Latents:
     rows: list[Any] = []
     labels: list[str] = []
     for group in inputs.groups:
-        names = [inputs.labels[k] for k in group.places]
+        names = [inputs.labels[int(k)] for k in group.places]
         if isinstance(group.distribution, Normal):
             own = group.distribution.covariance.directions()
             rules += [gauss_normal] * len(own)
@@ -204,8 +205,8 @@ def latents_of(inputs: Inputs) -> Latents:
 
 
 def _label(row: Any, names: Sequence[str]) -> str:
-    (moving,) = np.nonzero(row)
-    return names[moving[0]] if len(moving) == 1 else f"an axis of {names[moving[0]]}, ..."
+    moving = [name for name, entry in zip(names, row, strict=True) if entry]
+    return moving[0] if len(moving) == 1 else f"an axis of {listed(moving, 2)}"
 
 
 def scalar_components(distribution: Independent) -> list[Any]:
