@@ -202,6 +202,11 @@ def test_the_examples_of_uncertainties() -> None:
     assert float(wg.propagate("x - x", {"x": (1.0, 0.1)}).std) == 0.0
 
 
+def test_the_area_of_a_circle_of_nist() -> None:
+    p = wg.propagate(lambda R: np.pi * R**2, (2.8461, 0.005))
+    assert (round(float(p.mean), 3), round(float(p.std), 3)) == (25.448, 0.089)
+
+
 def test_what_the_first_order_misses() -> None:
     """x² at 0: the second order has E = σ² and Var = 2σ⁴."""
     assert float(wg.propagate("x^2", {"x": (0.0, 0.1)}).std) == 0.0
