@@ -53,7 +53,7 @@ class Batches:
             if self.batched:
                 try:
                     return _flattened(self._program(points), len(points))
-                except WengertError:
+                except (WengertError, TypeError, ValueError):
                     self.batched = False  # it branches on values, say; one by one, it may run
             return self._one_by_one(points)
 

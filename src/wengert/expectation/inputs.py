@@ -16,6 +16,7 @@ from wengert.expectation.distributions import Distribution, Draws, Normal, as_di
 from wengert.expectation.report import entry_labels
 from wengert.formulas import Formula
 from wengert.taylor.subject import Source, function_of
+from wengert.transforms.recording import check_callable
 
 Correlations = Mapping[tuple[str, str], float] | Any
 
@@ -165,6 +166,8 @@ def inputs_of(
     TypeError, ShapeError, NameClashError, DomainError
         For what cannot be read, with the remedy.
     """
+    if not isinstance(f, str | Formula):
+        check_callable(f, "propagate")
     named = isinstance(dist, Mapping)
     given: dict[str, Any] = dict(dist) if named else {"": dist}
     _refuse_doubled(given, constants)
@@ -190,6 +193,8 @@ def inputs_of(
         function = _with_constants(function, held)
 
     names = list(shapes)
+    if not any(map(prod, shapes.values())):
+        raise DomainError("the random inputs have no entries")
     sizes = [prod(s) for s in shapes.values()]
     places = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
     parts = dict(zip(names, places, strict=True))
@@ -230,8 +235,8 @@ def _is_number(given: Any) -> bool:
 def _distribution(given: Any, name: str) -> Distribution:
     if is_pair(given):
         value, std = map(float, given)
-        if not std >= 0:
-            raise DomainError(f"{name}: the standard uncertainty is negative: {std:g}")
+        if not 0 <= std < np.inf:
+            raise DomainError(f"{name}: a standard uncertainty is a number from 0 on; got {std:g}")
         return Normal(value, std**2)
     if isinstance(given, Normal) and given.symbolic:
         raise DomainError(
