@@ -202,7 +202,7 @@ def _families() -> dict[str, Any]:
     import scipy.stats  # noqa: PLC0415  (loaded by those who use it)
 
     kinds = (scipy.stats.rv_continuous, scipy.stats.rv_discrete)
-    found: dict[str, Any] = vars(scipy.stats)
+    found: Mapping[str, Any] = vars(scipy.stats)
     return {name: known for name, known in found.items() if isinstance(known, kinds)}
 
 
