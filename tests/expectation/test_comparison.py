@@ -297,6 +297,29 @@ def test_the_series_of_the_assembly_by_hand() -> None:
     np.testing.assert_allclose(series.terms[:, 2, 0], expected, rtol=1e-8, atol=1e-10)
 
 
+def test_means_of_higher_orders_are_those_of_the_expectation() -> None:
+    inputs = {
+        "x": wg.Normal([0.2, 0.3], [[0.01, 0.005], [0.005, 0.02]]),
+        "y": stats.expon(0.0, 0.1),
+    }
+    pairs = {("a", "c"): 0.5}
+
+    def f(d: Any) -> Any:
+        return np.exp(d["x"][0] * d["x"][1] + d["y"])
+
+    found = wg.compare_expectation(f, inputs, samples=100)
+    expected = wg.expectation(f, inputs, order=6).partial_sums
+    assert found["Taylor, order 4"].mean[0] == pytest.approx(expected[4], rel=1e-12)
+    assert found["Taylor, order 6"].mean[0] == pytest.approx(expected[6], rel=1e-12)
+    crossed = wg.compare_expectation(
+        "exp(a*b*c)", dict.fromkeys("abc", (0.3, 0.2)), samples=100, correlations=pairs
+    )
+    gauss = crossed["Gauss rule"].mean[0]
+    errors = [abs(crossed[f"Taylor, order {k}"].mean[0] - gauss) for k in (1, 2, 4, 6)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 1e-4 * gauss
+
+
 def test_a_harmless_function_is_trusted() -> None:
     found = wg.compare_expectation("exp(a)*b", {"a": (0.0, 0.05), "b": (2.0, 0.1)}, samples=20_000)
     assert found.trusted

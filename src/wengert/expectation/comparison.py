@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
+import optree
 
-from wengert.errors import DomainError
+from wengert.errors import DomainError, WengertError
 from wengert.expectation.batches import Batches
 from wengert.expectation.distributions import Draws
 from wengert.expectation.doubts import (
@@ -18,6 +20,8 @@ from wengert.expectation.doubts import (
     doubts_of_simulation,
     series_along_axes,
 )
+from wengert.expectation.estimate import ApproximationWarning
+from wengert.expectation.expected import expectation
 from wengert.expectation.inputs import Correlations, Inputs
 from wengert.expectation.monte_carlo import MonteCarlo, simulate
 from wengert.expectation.propagation import Propagation, check_order, propagate
@@ -39,6 +43,8 @@ _FEWEST_NODES = 3
 _HIGHEST_LEVEL = 4
 _MOST_SHOWN = 4  # outputs
 _MOST_SERIES = 12  # outputs whose series are looked at
+_HIGHER = (4, 6)  # orders of the mean beside the one asked for
+_MOST_OF_HIGHER = 8  # entries of the inputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +188,8 @@ def compare_expectation(
     f, dist, correlations, constants
         As for :func:`propagate`.
     order : int
-        1 or 2, of the Taylor approximation that is judged; those below are shown with it.
+        1 or 2, of the Taylor approximation that is judged; those below are shown with it and, for
+        few inputs, the mean to orders 4 and 6 (:func:`expectation`).
     samples : int
         Draws of Monte Carlo.
     seed : int, optional
@@ -208,7 +215,8 @@ def compare_expectation(
     >>> found.trusted
     True
     >>> [m.name for m in found.methods]
-    ['Taylor, order 1', 'Taylor, order 2', 'Monte Carlo', 'Gauss rule, 9 nodes', 'unscented']
+    ['Taylor, order 1', 'Taylor, order 2', 'Taylor, order 4', 'Taylor, order 6', 'Monte Carlo',
+    'Gauss rule, 9 nodes', 'unscented']
     """
     check_order(order)
     methods: list[Method] = []
@@ -221,6 +229,7 @@ def compare_expectation(
         methods.append(_exact(f"Taylor, order {k}", p.flat_mean, p.flat_std, 0, seconds))
     last = propagations[-1]
     inputs, outputs = last.inputs, last.expansion.labels
+    methods += _higher(inputs, order)
     found = simulate(inputs, samples, seed, progress=progress)
     name = "Monte Carlo" if found.batched else "Monte Carlo, one by one"
     methods.append(
@@ -244,6 +253,30 @@ def compare_expectation(
     doubts = [] if series is None else doubts_of_series(series, order, last.flat_std, outputs)
     doubts += doubts_of_simulation(found, last.flat_mean, last.flat_std, outputs, order)
     return Comparison(tuple(methods), tuple(doubts), tuple(notes), found, series, last)
+
+
+def _higher(inputs: Inputs, order: int) -> list[Method]:
+    """The mean to higher orders, for few inputs; standard deviations are left to the others."""
+    if order < 2 or inputs.unknown or inputs.size > _MOST_OF_HIGHER:
+        return []
+    start = perf_counter()
+    try:
+        with catch_warnings():  # what they say is among the doubts
+            simplefilter("ignore", ApproximationWarning)
+            found = expectation(inputs.of_groups, [g.distribution for g in inputs.groups],
+                                _HIGHER[-1])  # fmt: skip
+    except WengertError:  # no moments, or no derivatives, of that order
+        return []
+    sums = [
+        np.concatenate([np.ravel(a) for a in optree.tree_leaves(part)])
+        for part in found.partial_sums
+    ]
+    seconds = perf_counter() - start
+    return [
+        _exact(f"Taylor, order {k}", sums[k], np.full(len(sums[k]), np.nan), 0, seconds)
+        for k in _HIGHER
+        if k < len(sums)
+    ]
 
 
 def _exact(name: str, mean: Any, std: Any, evaluations: int, seconds: float) -> Method:

@@ -123,6 +123,13 @@ class Inputs:
             found[:, group.places] = _cumulants(group.distribution, order)
         return found
 
+    def of_groups(self, values: Sequence[Any]) -> Any:
+        """The function of one array a group, each of the shape of its distribution's mean."""
+        order = np.concatenate([g.places for g in self.groups])
+        vector = np.concatenate([np.reshape(v, (-1,)) for v in values])
+        in_order = np.array_equal(order, np.arange(self.size))
+        return self.function(vector if in_order else vector[np.argsort(order)])
+
     def sample(self, generator: np.random.Generator, size: int) -> Any:
         """Draws of the vector, of shape ``(size, n)``."""
         self.refuse_unknown()
@@ -166,52 +173,77 @@ def inputs_of(
     TypeError, ShapeError, NameClashError, DomainError
         For what cannot be read, with the remedy.
     """
-    if not isinstance(f, str | Formula):
-        check_callable(f, "propagate")
-    named = isinstance(dist, Mapping)
-    given: dict[str, Any] = dict(dist) if named else {"": dist}
-    _refuse_doubled(given, constants)
+    together, given = _variables(dist)
+    named = "" not in given
+    twice = sorted(set(given) & set(constants))
+    if twice:
+        raise NameClashError(f"{twice[0]} is an input and a constant; give it once")
     random = {k: _distribution(v, k) for k, v in given.items() if not named or is_random(v)}
     if not random:
         raise DomainError("none of the inputs is a distribution: there is no uncertainty to follow")
     held = {**{k: v for k, v in given.items() if k not in random}, **constants}
     means = {k: np.asarray(d.mean, float) for k, d in random.items()}
-    shapes = {k: m.shape for k, m in means.items()}
-    point: Any = means if named else means[""]
     if isinstance(f, str | Formula):
-        function, point = function_of(f, point, held)
-        if not named:
-            shapes = {next(iter(point)): shapes[""]}
-            named = True
+        function, point = function_of(f, means if named else means[""], held)
+        layout = _Layout(dict(zip(point, (m.shape for m in means.values()), strict=True)), True)
     else:
-        function, _ = function_of(f, point)
-        held = {k: np.asarray(v) for k, v in held.items()}
-        if held and not named:
-            raise NameClashError(
-                "constants by name go with a dict of distributions: {'x': wg.Normal(...)}"
-            )
-        function = _with_constants(function, held)
-
-    names = list(shapes)
-    if not any(map(prod, shapes.values())):
+        function = _with_constants(f, held, named)
+        layout = _Layout({k: m.shape for k, m in means.items()}, named)
+    if not any(map(prod, layout.shapes.values())):
         raise DomainError("the random inputs have no entries")
-    sizes = [prod(s) for s in shapes.values()]
-    places = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
-    parts = dict(zip(names, places, strict=True))
+    labels, owners = layout.labels()
 
     def of_vector(vector: Any) -> Any:
-        tree = {k: np.reshape(vector[p[0] : p[0] + len(p)], shapes[k]) for k, p in parts.items()
-                if len(p)}  # fmt: skip
-        tree |= {k: np.zeros(shapes[k]) for k, p in parts.items() if not len(p)}
-        return function(tree if named else tree[""])
+        return function(layout.tree(vector))
 
-    labels = [label for name in names for label in entry_labels(name or "x", shapes[name])]
-    owners = [name or "x" for name in names for _ in range(prod(shapes[name]))]
+    if together is not None:
+        if correlations is not None:
+            raise DomainError("a joint distribution of all inputs has their correlations already")
+        groups = [Group(np.arange(len(labels)), together)]
+        return Inputs(labels, owners, tuple(groups), of_vector)
+    places = [np.arange(s.start, s.stop) for s in layout.slices.values()]
     groups = [Group(p, d) for p, d in zip(places, random.values(), strict=True)]
-    found = Inputs(tuple(labels), tuple(owners), tuple(groups), of_vector)
+    found = Inputs(labels, owners, tuple(groups), of_vector)
     if correlations is None:
         return found
-    return _correlated(found, dict(zip(names, groups, strict=True)), correlations)
+    return _correlated(found, dict(zip(layout.shapes, groups, strict=True)), correlations)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How the random variables lie in the vector, one after the other."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    named: bool
+
+    @cached_property
+    def slices(self) -> dict[str, slice]:
+        ends = np.cumsum([prod(s) for s in self.shapes.values()]).tolist()
+        starts = [0, *ends[:-1]]
+        return {k: slice(a, b) for k, a, b in zip(self.shapes, starts, ends, strict=True)}
+
+    def tree(self, vector: Any) -> Any:
+        """The function's argument."""
+        parts = {k: np.reshape(vector[s], self.shapes[k]) for k, s in self.slices.items()}
+        return parts if self.named else parts[""]
+
+    def labels(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Of the entries, and of the variables that they belong to."""
+        entries = {k or "x": entry_labels(k or "x", shape) for k, shape in self.shapes.items()}
+        owners = tuple(k for k, own in entries.items() for _ in own)
+        return tuple(label for own in entries.values() for label in own), owners
+
+
+def _variables(dist: Any) -> tuple[Normal | None, dict[str, Any]]:
+    """What is given by name, and the joint distribution of all, if it is one.
+
+    A distribution that stands alone has no name.
+    """
+    if isinstance(dist, Normal) and isinstance(dist.mean, Mapping):
+        means: dict[str, Any] = dict(dist.mean)
+        vector = np.concatenate([np.ravel(m) for m in means.values()])
+        return Normal(vector, dist.covariance), {k: Normal(m, 0.0) for k, m in means.items()}
+    return None, dict(dist) if isinstance(dist, Mapping) else {"": dist}
 
 
 def is_random(given: Any) -> bool:
@@ -246,16 +278,16 @@ def _distribution(given: Any, name: str) -> Distribution:
     return as_distribution(given, name)
 
 
-def _refuse_doubled(given: Mapping[str, Any], constants: Mapping[str, Any]) -> None:
-    twice = sorted(set(given) & set(constants))
-    if twice:
-        raise NameClashError(f"{twice[0]} is an input and a constant; give it once")
-
-
 def _with_constants(
-    function: Callable[[Any], Any], held: Mapping[str, Any]
+    f: Callable[[Any], Any], held: Mapping[str, Any], named: bool
 ) -> Callable[[Any], Any]:
-    return (lambda tree: function({**tree, **held})) if held else function
+    check_callable(f, "propagate")
+    if held and not named:
+        raise NameClashError(
+            "constants by name go with a dict of distributions: {'x': wg.Normal(...)}"
+        )
+    arrays = {k: np.asarray(v) for k, v in held.items()}
+    return (lambda tree: f({**tree, **arrays})) if arrays else f
 
 
 def _cumulants(distribution: Distribution, order: int) -> Any:
