@@ -581,12 +581,24 @@ def test_correlations_constants_and_the_formula_of_the_gum(run) -> None:
     assert str(p) in outcome.out
 
 
+def test_the_mean_to_a_higher_order(run) -> None:
+    dists = with_dists("a=normal(0.1, 0.2)", "b=normal(0.3, 0.1)")
+    outcome = run("expect", "exp(a*b)", *dists, "--corr", "a,b=0.5", "--order", "6")
+    assert outcome.code == 0, outcome.err
+    joint = wg.Normal({"a": 0.1, "b": 0.3}, [[0.04, 0.01], [0.01, 0.01]])
+    value = float(wg.expectation("exp(a*b)", joint, order=6).value)
+    assert f"E f = {value:.10g}" in outcome.out
+
+
 def test_a_comparison_says_whether_to_trust(run) -> None:
     options = ["--compare", "--samples", "20000", "--seed", "3"]
     outcome = run("expect", ASSEMBLY, *PARTS, *options)
     assert outcome.code == 0, outcome.err
     assert "the Taylor approximation should not be trusted here:" in outcome.lines
-    assert "- the Taylor series along x3 diverges: its terms grow from order 4 on" in outcome.out
+    assert (
+        "- the Taylor series along x3 diverges: from order 4 on its terms grow faster and faster"
+        in outcome.out
+    )
     assert [line for line in outcome.lines if line.startswith("Gauss rule, 9 nodes each")]
 
     def draws(out: str) -> str:
@@ -629,7 +641,8 @@ def test_a_figure_of_a_comparison(run, tmp_path: Path) -> None:
         (["a", "--dist", "a=__import__('os').getcwd()"], ["write normal(mean, std)"]),
         (["a", "--dist", "ab=(1,2)"], ["no variable ab"]),
         (["a*b", "--dist", "a=(1,2)"], ["no value for b"]),
-        (["a", "--dist", "a=(1,2)", "--order", "3"], ["order 1 or 2"]),
+        (["a", "--dist", "a=(1,2)", "--order", "0"], ["order 1 or 2"]),
+        (["a", "--dist", "a=(1,2)", "--order", "3", "--budget"], ["the mean alone"]),
         (["a*b", "--dist", "a=(1,2)", "--dist", "b=(1,2)", "--corr", "a=1"], ["--corr V,I=-0.36"]),
         (["a*b", "--dist", "a=(1,2)", "--dist", "b=(1,2)", "--corr", "a,b=2"], ["-1 and 1"]),
         (["a", "--dist", "a=(1,2)", "--dof", "a=x"], ["--dof a=x: write a number"]),

@@ -282,7 +282,10 @@ def test_the_assembly_is_not_to_be_trusted() -> None:
     assert abs(simulated.mean[0] - mean) < 5 * simulated.mean_error[0]
     assert not found.trusted
     text = str(found)
-    assert "the Taylor series along x3 diverges: its terms grow from order 4 on" in text
+    assert (
+        "the Taylor series along x3 diverges: from order 4 on its terms grow faster and faster"
+        in text
+    )
     assert "standard errors apart" in text
 
 
@@ -333,6 +336,22 @@ def test_terms_that_rise_and_fall_again_do_not_diverge() -> None:
     assert np.argmax(series.terms[:, 0, 0]) == 2
     doubts = doubts_of_series(series, 2, np.array([30.0]), ("f",))
     assert not any("diverges" in d for d in doubts)
+
+
+def test_terms_that_still_grow_but_slower_need_not_diverge() -> None:
+    inputs = inputs_of("exp(a)", {"a": (0.0, 3.0)})
+    series = series_along_axes(inputs, latents_of(inputs))
+    assert series is not None
+    doubts = doubts_of_series(series, 2, np.array([30.0]), ("f",))
+    assert "from 4.5 to 17.1 at order 8: it diverges, or converges at much" in doubts[0]
+
+
+def test_a_next_term_of_what_does_not_vary_to_the_order() -> None:
+    inputs = inputs_of("a^4", {"a": (0.0, 1.0)})
+    series = series_along_axes(inputs, latents_of(inputs))
+    assert series is not None
+    (doubt,) = doubts_of_series(series, 2, np.zeros(1), ("f",))
+    assert "by 3, inf %" in doubt
 
 
 def test_a_next_term_that_is_not_small() -> None:

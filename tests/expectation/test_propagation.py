@@ -385,6 +385,14 @@ def test_correlated_inputs_that_are_not_gaussian_have_a_first_order() -> None:
         wg.propagate("a*b", inputs, 2, correlations=r)
 
 
+def test_a_sample_beside_others_has_a_first_order() -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 2))
+    inputs = {"a": wg.Draws(rows), "b": (2.0, 0.3)}
+    p = wg.propagate(lambda d: d["a"][0] + d["a"][1] + d["b"], inputs)
+    assert float(p.variance) == pytest.approx(rows.sum(axis=1).var() + 0.09)
+    assert np.isnan(p.skewness)
+
+
 def test_moments_that_do_not_exist_are_nan() -> None:
     t = stats.t(5.5)
     p = wg.propagate("a^2", {"a": t}, 2)

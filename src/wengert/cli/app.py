@@ -271,7 +271,7 @@ def taylor(
 def expect(
     text: FormulaText,
     dist: Dists = None,
-    order: Annotated[int, typer.Option(help="1 (linear) or 2 (with curvature).")] = 2,
+    order: Annotated[int, typer.Option(help="1, 2, or higher for the mean alone.")] = 2,
     convention: Annotated[
         Convention, typer.Option(help="model: exact moments of the polynomial; gum: GUM 5.1.2.")
     ] = Convention.MODEL,
@@ -298,6 +298,11 @@ def expect(
     dists = assignments(dist or [], "--dist", "x=normal(0,1)")
     values = assignments(value or [], "--value", "a=2")
     expecting = Expecting(Screen(sys.stdout), text, dists, values, options)
+    if order > 2:
+        if budget or compare or coverage is not None or plot is not None:
+            raise WengertError(f"--order {order} gives the mean alone; the rest is of order 1 or 2")
+        expecting.heading(expecting.mean_alone())
+        return
     p = expecting.propagation(read_degrees(assignments(dof or [], "--dof", "x=18")))
     expecting.heading(p)
     if coverage is not None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
@@ -15,11 +16,15 @@ from wengert.cli.tables import read_table
 from wengert.cli.values import read_values
 from wengert.errors import WengertError
 from wengert.expectation import (
+    ApproximationWarning,
     Comparison,
     Draws,
+    Estimate,
     Normal,
     Propagation,
     compare_expectation,
+    expectation_of,
+    inputs_of,
     propagate,
 )
 from wengert.explanation import Writer, function_row
@@ -73,6 +78,14 @@ class Expecting:
             self.function, self.random, dof=dof, constants=self.constants, **self.options
         )
 
+    def mean_alone(self) -> Estimate:
+        """The mean to an order beyond the second."""
+        options = self.options
+        inputs = inputs_of(self.function, self.random, options["correlations"], self.constants)
+        with catch_warnings():  # what it says is in the report
+            simplefilter("ignore", ApproximationWarning)
+            return expectation_of(inputs, options["order"])
+
     def comparison(self, samples: int, seed: int) -> Comparison:
         """Other methods beside it."""
         options = {k: v for k, v in self.options.items() if k != "convention"}
@@ -81,12 +94,12 @@ class Expecting:
             **options,
         )  # fmt: skip
 
-    def heading(self, p: Propagation) -> None:
+    def heading(self, found: Propagation | Estimate) -> None:
         """The function, what its variables are, and the moments."""
         self.screen.rows([function_row(self.function, Writer())])
         self.screen.line(f"with {', '.join(f'{n} = {s}' for n, s in self.specs.items())}")
         self.screen.line()
-        self.screen.line(str(p))
+        self.screen.line(str(found))
 
     def coverage(self, p: Propagation, probability: float) -> None:
         """The expanded uncertainty of each output."""

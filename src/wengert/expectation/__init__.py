@@ -1,7 +1,7 @@
 """Expectations and other moments by Taylor series."""
 
 from wengert.expectation.budget import Budget
-from wengert.expectation.comparison import Comparison, compare_expectation
+from wengert.expectation.comparison import Comparison, compare_expectation, expectation_of
 from wengert.expectation.covariance import (
     BlockCovariance,
     Covariance,
@@ -49,6 +49,7 @@ __all__ = [
     "covariance",
     "covariance_of",
     "expectation",
+    "expectation_of",
     "inputs_of",
     "propagate",
     "variance",

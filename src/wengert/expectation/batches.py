@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,7 @@ class Batches:
 
     def __init__(self, inputs: Inputs) -> None:
         self._function = inputs.function
+        self._mean = inputs.mean
         self._program = compiled(vmap(inputs.function))
         self.batched = True
         self.rows = int(np.clip(_ENTRIES // max(inputs.size, 1), 1, _MOST_ROWS))
@@ -41,6 +44,10 @@ class Batches:
         """Values at all rows, of shape ``(rows, m)``; NaN where the function is not defined."""
         chunks = [self.chunk(part) for part in self.parts(points)]
         return np.concatenate(chunks)
+
+    @cached_property
+    def _width(self) -> int:
+        return _flattened(self._function(self._mean), 1).shape[1]
 
     def parts(self, points: Any) -> Iterator[Any]:
         """The rows by chunks."""
@@ -58,16 +65,10 @@ class Batches:
             return self._one_by_one(points)
 
     def _one_by_one(self, points: Any) -> Any:
-        rows: list[Any] = []
-        missing: list[int] = []
+        found = np.full((len(points), self._width), np.nan)
         for k, point in enumerate(points):
-            try:
-                rows.append(_flattened(self._function(point), 1)[0])
-            except (DomainError, ArithmeticError, np.linalg.LinAlgError):
-                missing.append(k)
-        width = len(rows[0]) if rows else 1
-        found = np.full((len(points), width), np.nan)
-        found[np.setdiff1d(np.arange(len(points)), missing)] = rows
+            with suppress(DomainError, ArithmeticError, np.linalg.LinAlgError):
+                found[k] = _flattened(self._function(point), 1)
         return found
 
 

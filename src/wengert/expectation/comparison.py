@@ -20,7 +20,7 @@ from wengert.expectation.doubts import (
     doubts_of_simulation,
     series_along_axes,
 )
-from wengert.expectation.estimate import ApproximationWarning
+from wengert.expectation.estimate import ApproximationWarning, Estimate
 from wengert.expectation.expected import expectation
 from wengert.expectation.inputs import Correlations, Inputs
 from wengert.expectation.monte_carlo import MonteCarlo, simulate
@@ -255,6 +255,12 @@ def compare_expectation(
     return Comparison(tuple(methods), tuple(doubts), tuple(notes), found, series, last)
 
 
+def expectation_of(inputs: Inputs, order: int) -> Estimate:
+    """The mean of a function of inputs to any order, as :func:`expectation` has it."""
+    inputs.refuse_unknown()
+    return expectation(inputs.of_groups, [g.distribution for g in inputs.groups], order)
+
+
 def _higher(inputs: Inputs, order: int) -> list[Method]:
     """The mean to higher orders, for few inputs; standard deviations are left to the others."""
     if order < 2 or inputs.unknown or inputs.size > _MOST_OF_HIGHER:
@@ -263,8 +269,7 @@ def _higher(inputs: Inputs, order: int) -> list[Method]:
     try:
         with catch_warnings():  # what they say is among the doubts
             simplefilter("ignore", ApproximationWarning)
-            found = expectation(inputs.of_groups, [g.distribution for g in inputs.groups],
-                                _HIGHER[-1])  # fmt: skip
+            found = expectation_of(inputs, _HIGHER[-1])
     except WengertError:  # no moments, or no derivatives, of that order
         return []
     sums = [

@@ -19,6 +19,7 @@ AXIS_ORDER = 8  # of the series that are looked at
 _MOST_AXES = 64
 _DISAGREEMENT = 4.0  # standard errors
 _SMALL = 0.1  # of the standard deviation: what a next term may move the mean
+_STEPS = 2  # of growth, from one even term to the next, that count
 _NEGLIGIBLE = 1e-9  # of the standard deviation: terms whose growth does not matter
 
 
@@ -59,36 +60,57 @@ def doubts_of_series(series: AxisSeries, order: int, std: Any, outputs: Any) -> 
     """Terms that grow with the order, and next terms that are not small."""
     found: list[str] = []
     sizes = np.abs(series.terms)
-    highest = len(sizes) - 1
     for a, label in enumerate(series.labels):
         for m, output in enumerate(outputs):
-            start = _growing(sizes[:, a, m], _NEGLIGIBLE * std[m])
-            if start is not None:
-                found.append(
-                    f"the Taylor series{_of(output, outputs)} along {label} diverges: its terms "
-                    f"grow from order {start} on, from {number(sizes[start, a, m], 3)} to "
-                    f"{number(sizes[highest - highest % 2, a, m], 3)} at order "
-                    f"{highest - highest % 2}; a higher order will not help"
-                )
+            growth = _growing(sizes[:, a, m], _NEGLIGIBLE * std[m])
+            if growth is not None:
+                found.append(_of_growth(growth, f"{_of(output, outputs)} along {label}"))
     following = series.terms[order + 1 : order + 3].sum(axis=(0, 1))
     for m, output in enumerate(outputs):
         if not abs(following[m]) <= _SMALL * std[m]:
+            share = 100 * abs(following[m]) / std[m] if std[m] > 0 else np.inf
             found.append(
                 f"the next terms (orders {order + 1} and {order + 2}, of single inputs) move the "
-                f"mean{_of(output, outputs)} by {number(following[m], 3)}, "
-                f"{100 * abs(following[m]) / std[m]:.0f} % of the standard deviation"
+                f"mean{_of(output, outputs)} by {number(following[m], 3)}, {share:.0f} % of the "
+                "standard deviation"
             )
     return found
 
 
-def _growing(sizes: Any, floor: float) -> int | None:
-    """The even order from which the even terms grow to the end; None if they do not."""
+@dataclass(frozen=True)
+class _Growth:
+    """Even terms that grow to the last one."""
+
+    start: int
+    end: int
+    first: float
+    last: float
+    faster: bool  # the ratio of one to the next grows, too
+
+
+def _growing(sizes: Any, floor: float) -> _Growth | None:
+    """How the even terms grow from some order to the last; None if they do not."""
     even = sizes[2::2]
     start = len(even) - 1
     while start > 0 and even[start] >= even[start - 1] and even[start] > floor:
         start -= 1
-    steps = len(even) - 1 - start
-    return 2 * (start + 1) if steps >= 2 else None
+    if len(even) - 1 - start < _STEPS:
+        return None
+    faster = even[-1] * even[-3] >= even[-2] ** 2
+    return _Growth(2 * start + 2, 2 * len(even), float(even[start]), float(even[-1]), bool(faster))
+
+
+def _of_growth(growth: _Growth, where: str) -> str:
+    sizes = f"from {number(growth.first, 3)} to {number(growth.last, 3)} at order {growth.end}"
+    if growth.faster:
+        return (
+            f"the Taylor series{where} diverges: from order {growth.start} on its terms grow "
+            f"faster and faster, {sizes}; a higher order will not help"
+        )
+    return (
+        f"the terms of the Taylor series{where} still grow at order {growth.end}, {sizes}: it "
+        "diverges, or converges at much higher orders only"
+    )
 
 
 def doubts_of_simulation(

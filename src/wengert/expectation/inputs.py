@@ -13,7 +13,7 @@ import numpy as np
 from wengert.errors import DomainError, NameClashError, ShapeError
 from wengert.expectation.covariance import covariance_of
 from wengert.expectation.distributions import Distribution, Draws, Normal, as_distribution
-from wengert.expectation.report import entry_labels
+from wengert.expectation.report import entry_labels, listed
 from wengert.formulas import Formula
 from wengert.taylor.subject import Source, function_of
 from wengert.transforms.recording import check_callable
@@ -101,27 +101,34 @@ class Inputs:
     def cumulants(self, order: int) -> Any:
         """The cumulants of the entries from the third on, of shape ``(order + 1, n)``.
 
-        Rows 0 to 2 are zero, as are those of Gaussian entries. What does not exist is NaN.
+        Rows 0 to 2 are zero, as are those of Gaussian entries. What does not exist or does not say
+        all, as of entries that depend on each other and are not Gaussian, is NaN.
+        """
+        found = np.zeros((order + 1, self.size))
+        for group in self.groups:
+            if not isinstance(group.distribution, Normal):
+                found[:, group.places] = _cumulants(group.distribution, order)
+        if self.unknown:
+            found[3:] = np.nan
+        return found
+
+    def refuse_dependent(self) -> None:
+        """An error if entries depend on each other and are not Gaussian.
 
         Raises
         ------
         DomainError
-            If entries depend on each other and are not Gaussian together.
+            With the remedy.
         """
         self.refuse_unknown()
-        found = np.zeros((order + 1, self.size))
         for group in self.groups:
-            if isinstance(group.distribution, Normal):
-                continue
-            if not group.distribution.independent:
-                listed = ", ".join(sorted({self.names[k] for k in group.places}))
+            if not isinstance(group.distribution, Normal) and not group.distribution.independent:
+                names = listed(sorted({self.names[k] for k in group.places}))
                 raise DomainError(
-                    f"the entries of {listed} depend on each other and are not Gaussian, so the "
+                    f"the entries of {names} depend on each other and are not Gaussian, so the "
                     "second order needs more than their covariance: use order=1, or give a sample "
                     "of all inputs together (wg.Draws)"
                 )
-            found[:, group.places] = _cumulants(group.distribution, order)
-        return found
 
     def of_groups(self, values: Sequence[Any]) -> Any:
         """The function of one array a group, each of the shape of its distribution's mean."""
@@ -293,8 +300,12 @@ def _with_constants(
 def _cumulants(distribution: Distribution, order: int) -> Any:
     """κ_k from central moments: κ_k = μ_k − Σ_j C(k−1, j−1) κ_j μ_(k−j), for k from 3 on.
 
-    NaN beyond the last moment that exists.
+    NaN beyond the last moment that exists, and for entries that depend on each other.
     """
+    if not distribution.independent:
+        found = np.full((order + 1, np.size(distribution.mean)), np.nan)
+        found[:3] = 0.0
+        return found
     for highest in range(order, 1, -1):
         try:
             moments = np.asarray(distribution.central_moments(highest))

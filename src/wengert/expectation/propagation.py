@@ -14,7 +14,12 @@ from wengert.errors import DomainError, NameClashError
 from wengert.expectation.budget import Budget, make_budget
 from wengert.expectation.expansion import Expansion, expand
 from wengert.expectation.inputs import Correlations, Inputs, inputs_of
-from wengert.expectation.quadratic_moments import quadratic_covariance, quadratic_cumulant
+from wengert.expectation.model_moments import (
+    ModelMoments,
+    moments_of_draws,
+    moments_of_gum,
+    moments_of_model,
+)
 from wengert.expectation.report import Table, number
 from wengert.taylor.subject import Source
 
@@ -50,11 +55,6 @@ class Propagation:
 
     Attributes
     ----------
-    mean, variance, skewness, kurtosis : tree of array_like
-        Of the outputs, like the function's result. The kurtosis of a Gaussian is 3. NaN where the
-        moments of the inputs that they need do not exist, and for the convention "gum".
-    covariance : ndarray of shape (m, m)
-        Between the entries of the outputs, one output after the other.
     order : int
         1 or 2.
     convention : str
@@ -63,21 +63,18 @@ class Propagation:
         What was propagated.
     expansion : Expansion
         Value and derivatives at the mean.
+    moments : ModelMoments
+        What was found, over the flattened outputs.
     dof : dict of str to float
         Degrees of freedom of the inputs' standard uncertainties, as given.
-    flat_mean, flat_std : ndarray of shape (m,)
-        Of the entries of the outputs.
     """
 
-    covariance: Any
     order: int
     convention: str
     inputs: Inputs
     expansion: Expansion
+    moments: ModelMoments
     dof: Mapping[str, float]
-    flat_mean: Any
-    _skewness: Any
-    _kurtosis: Any
 
     @property
     def mean(self) -> Any:
@@ -96,13 +93,27 @@ class Propagation:
 
     @property
     def skewness(self) -> Any:
-        """E[(Y − E Y)³] / σ³."""
-        return self._shaped(self._skewness)
+        """E[(Y − E Y)³] / σ³; NaN where moments of the inputs that it needs are not known."""
+        return self._shaped(self._shapes[:, 0])
 
     @property
     def kurtosis(self) -> Any:
-        """E[(Y − E Y)⁴] / σ⁴, 3 for a Gaussian."""
-        return self._shaped(self._kurtosis)
+        """E[(Y − E Y)⁴] / σ⁴, 3 for a Gaussian; NaN like the skewness."""
+        return self._shaped(self._shapes[:, 1])
+
+    @cached_property
+    def _shapes(self) -> Any:
+        return np.array([self.moments.shape(k) for k in range(len(self.flat_mean))]).reshape(-1, 2)
+
+    @property
+    def covariance(self) -> Any:
+        """Between the entries of the outputs, one output after the other, of shape ``(m, m)``."""
+        return self.moments.covariance
+
+    @property
+    def flat_mean(self) -> Any:
+        """Means of the m entries of the outputs."""
+        return self.moments.mean
 
     @property
     def correlation(self) -> Any:
@@ -222,15 +233,13 @@ class Propagation:
     def table(self) -> Table:
         """The moments of the outputs."""
         columns = ("output", "mean", "std", "skewness", "kurtosis")
-        numbers = zip(self.flat_mean, self.flat_std, self._skewness, self._kurtosis, strict=True)
-        rows = [
-            (label, *(number(x, 8) for x in row))
-            for label, row in zip(self.expansion.labels, numbers, strict=True)
-        ]
-        shown = rows[:_MOST_SHOWN]
-        if len(rows) > len(shown):
-            shown.append((f"... ({len(rows)} in all)", "", "", "", ""))
-        return Table(columns, tuple(shown))
+        rows: list[tuple[str, ...]] = []
+        for k, label in enumerate(self.expansion.labels[:_MOST_SHOWN]):
+            row = (self.flat_mean[k], self.flat_std[k], *self.moments.shape(k))
+            rows.append((label, *(number(x, 8) for x in row)))
+        if len(self.flat_mean) > len(rows):
+            rows.append((f"... ({len(self.flat_mean)} in all)", "", "", "", ""))
+        return Table(columns, tuple(rows))
 
     def report(self) -> str:
         """The moments and the budgets, as text."""
@@ -325,14 +334,12 @@ def propagate(
     third = order == 2 and convention == _GUM
     expansion = expand(inputs.function, inputs.mean, order, inputs.covariance if third else None)
     if third:
-        mean, covariance, skewness, kurtosis = _gum(expansion, inputs)
+        found = moments_of_gum(expansion, inputs)
     elif inputs.draws is not None:
-        mean, covariance, skewness, kurtosis = _of_draws(expansion, inputs.draws)
+        found = moments_of_draws(expansion, inputs.draws)
     else:
-        mean, covariance, skewness, kurtosis = _of_model(expansion, inputs)
-    return Propagation(
-        covariance, order, convention, inputs, expansion, dict(dof), mean, skewness, kurtosis
-    )
+        found = moments_of_model(expansion, inputs)
+    return Propagation(order, convention, inputs, expansion, found, dict(dof))
 
 
 def check_order(order: object) -> None:
@@ -382,65 +389,6 @@ def covariance(f: Source, dist: Any, order: int = 1, **options: Any) -> Any:
     found = propagate(f, dist, order, **options)
     shapes = found.expansion.shapes
     return found.covariance.reshape(shapes[0] * 2) if len(shapes) == 1 else found.covariance
-
-
-# ---------------------------------------------------------------- moments
-
-
-def _of_model(expansion: Expansion, inputs: Inputs) -> tuple[Any, Any, Any, Any]:
-    """Moments of the linear or quadratic model."""
-    sigma, J, H = inputs.covariance, expansion.jacobian, expansion.hessian
-    order = 4 if H is None else 8
-    known = np.zeros((order + 1, inputs.size)) if inputs.unknown else inputs.cumulants(order)
-    mean = expansion.value + (0.0 if H is None else 0.5 * np.einsum("aij,ij->a", H, sigma))
-    covariance = quadratic_covariance(J, H, sigma, known)
-    if inputs.unknown:
-        nothing = np.full(len(J), np.nan)
-        return mean, covariance, nothing, nothing
-    third, fourth = (
-        np.array([
-            quadratic_cumulant(g, None if H is None else H[k], sigma, known, r)
-            for k, g in enumerate(J)
-        ])
-        for r in (3, 4)
-    )  # fmt: skip
-    return mean, covariance, *_standardised(np.diag(covariance), third, fourth)
-
-
-def _standardised(variance: Any, third: Any, fourth: Any) -> tuple[Any, Any]:
-    """Skewness and kurtosis from cumulants; NaN for what does not vary."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return third / variance**1.5, 3.0 + fourth / variance**2
-
-
-def _of_draws(expansion: Expansion, draws: Any) -> tuple[Any, Any, Any, Any]:
-    """Moments of the model over a sample: the model's values at the draws."""
-    rows = draws.deviations.reshape(len(draws.draws), -1)
-    values = rows @ expansion.jacobian.T
-    if expansion.hessian is not None:
-        values += 0.5 * np.einsum("si,aij,sj->sa", rows, expansion.hessian, rows, optimize=True)
-    shift = values.mean(axis=0)
-    centred = values - shift
-    covariance = centred.T @ centred / len(centred)
-    second, third, fourth = ((centred**k).mean(axis=0) for k in (2, 3, 4))
-    skewness, kurtosis = _standardised(second, third, fourth - 3 * second**2)
-    return expansion.value + shift, covariance, skewness, kurtosis
-
-
-def _gum(expansion: Expansion, inputs: Inputs) -> tuple[Any, Any, Any, Any]:
-    """GUM 5.1.2, note, for several outputs and correlated Gaussians: the same terms with Σ."""
-    sigma, J = inputs.covariance, expansion.jacobian
-    turned = expansion.hessian @ sigma
-    cubic = J @ sigma @ expansion.traced.T  # traced: ∇ tr(HΣ)
-    covariance = J @ sigma @ J.T + 0.5 * np.einsum("aij,bji->ab", turned, turned, optimize=True)
-    covariance = covariance + 0.5 * (cubic + cubic.T)
-    if np.any(np.diag(covariance) < 0):
-        raise DomainError(
-            "the variance of GUM 5.1.2 is negative here: its terms with third derivatives outweigh "
-            "the others, and the Taylor series is cut off too early; use convention='model'"
-        )
-    nothing = np.full(len(J), np.nan)
-    return expansion.value, covariance, nothing, nothing
 
 
 def _check_dof(dof: Mapping[str, float], inputs: Inputs) -> None:
