@@ -20,16 +20,16 @@ from wengert.expectation.distributions import (
 )
 from wengert.expectation.estimate import ApproximationWarning, Cost, Estimate
 from wengert.expectation.expected import expectation
-from wengert.expectation.symbolic import SymbolicEstimate
 from wengert.expectation.inputs import Inputs, inputs_of
 from wengert.expectation.propagation import Expanded, Propagation, covariance, propagate, variance
+from wengert.expectation.symbolic import SymbolicEstimate
 
 __all__ = [
     "ApproximationWarning",
     "BlockCovariance",
-    "Cost",
     "Budget",
     "Comparison",
+    "Cost",
     "Covariance",
     "DenseCovariance",
     "DiagonalCovariance",
@@ -42,8 +42,8 @@ __all__ = [
     "KroneckerCovariance",
     "LowRankCovariance",
     "Normal",
-    "SymbolicEstimate",
     "Propagation",
+    "SymbolicEstimate",
     "as_distribution",
     "compare_expectation",
     "covariance",

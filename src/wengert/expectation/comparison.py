@@ -258,7 +258,9 @@ def compare_expectation(
 def expectation_of(inputs: Inputs, order: int) -> Estimate:
     """The mean of a function of inputs to any order, as :func:`expectation` has it."""
     inputs.refuse_unknown()
-    return expectation(inputs.of_groups, [g.distribution for g in inputs.groups], order)
+    found = expectation(inputs.of_groups, [g.distribution for g in inputs.groups], order)
+    assert isinstance(found, Estimate)  # no names among the distributions
+    return found
 
 
 def _higher(inputs: Inputs, order: int) -> list[Method]:
