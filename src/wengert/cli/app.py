@@ -1,5 +1,4 @@
-"""The commands: derive, explain, taylor, functions."""
-"""The commands: derive, explain, expect, functions."""
+"""The commands: derive, explain, taylor, expect, functions."""
 
 from __future__ import annotations
 
@@ -188,6 +187,45 @@ Evaluate = Annotated[
 PlotFile = Annotated[
     str | None,
     typer.Option("--plot", metavar="FILE", help="Write a figure to it.", show_default=False),
+]
+
+
+@app.command()
+def taylor(
+    text: FormulaText,
+    at: At = None,
+    order: Annotated[int, typer.Option(help="The degree.")] = 4,
+    x: Evaluate = None,
+    value: Values = None,
+    shape: Shapes = None,
+    assume: Assume = None,
+    latex: Annotated[bool, typer.Option("--latex", help="The polynomial in LaTeX alone.")] = False,
+    steps: Steps = False,
+    plot: PlotFile = None,
+) -> None:
+    """Expand a formula in its Taylor polynomial about a point."""
+    points = assignments(at or [], "--at", "x=0")
+    others = assignments(value or [], "--value", "a=2")
+    shapes = assignments(shape or [], "--shape", "X=m,n")
+    assumptions = assignments(assume or [], "--assume", "W=symmetric")
+    scalars = {n: "scalar" for n, t in {**points, **others}.items() if is_scalar(t)}
+    function = read_formula(text, {**scalars, **shapes}, assumptions)
+    point, given = point_values(points, others, function)
+    polynomial = expand(function, point or None, order, given=given)
+    report = TaylorReport(Screen(sys.stdout), function, polynomial)
+    if latex:
+        report.latex()
+    else:
+        report.heading()
+        report.terms()
+    if steps:
+        report.steps()
+    if x:
+        report.values(assignments(x, "--x", "x=0.1"))
+    if plot is not None:
+        report.plot(plot)
+
+
 class Convention(StrEnum):
     """What the second order is."""
 
@@ -229,45 +267,9 @@ Coverage = Annotated[
         metavar="PROBABILITY", help="Print the expanded uncertainty too.", show_default=False
     ),
 ]
-PlotTo = Annotated[
-    str | None, typer.Option("--plot", metavar="FILE", help="Write a figure.", show_default=False)
-]
 
 
 @app.command()
-def taylor(
-    text: FormulaText,
-    at: At = None,
-    order: Annotated[int, typer.Option(help="The degree.")] = 4,
-    x: Evaluate = None,
-    value: Values = None,
-    shape: Shapes = None,
-    assume: Assume = None,
-    latex: Annotated[bool, typer.Option("--latex", help="The polynomial in LaTeX alone.")] = False,
-    steps: Steps = False,
-    plot: PlotFile = None,
-) -> None:
-    """Expand a formula in its Taylor polynomial about a point."""
-    points = assignments(at or [], "--at", "x=0")
-    others = assignments(value or [], "--value", "a=2")
-    shapes = assignments(shape or [], "--shape", "X=m,n")
-    assumptions = assignments(assume or [], "--assume", "W=symmetric")
-    scalars = {n: "scalar" for n, t in {**points, **others}.items() if is_scalar(t)}
-    function = read_formula(text, {**scalars, **shapes}, assumptions)
-    point, given = point_values(points, others, function)
-    polynomial = expand(function, point or None, order, given=given)
-    report = TaylorReport(Screen(sys.stdout), function, polynomial)
-    if latex:
-        report.latex()
-    else:
-        report.heading()
-        report.terms()
-    if steps:
-        report.steps()
-    if x:
-        report.values(assignments(x, "--x", "x=0.1"))
-    if plot is not None:
-        report.plot(plot)
 def expect(
     text: FormulaText,
     dist: Dists = None,
@@ -287,7 +289,7 @@ def expect(
     ] = False,
     samples: Annotated[int, typer.Option(help="Draws of Monte Carlo.")] = 100_000,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
-    plot: PlotTo = None,
+    plot: PlotFile = None,
 ) -> None:
     """Mean and standard deviation of a formula of random inputs; uncertainty budgets."""
     options = {
