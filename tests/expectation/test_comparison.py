@@ -362,6 +362,14 @@ def test_a_next_term_that_is_not_small() -> None:
     assert "50 %" in doubt
 
 
+def test_a_kink_within_the_mass_is_a_doubt() -> None:
+    near = wg.compare_expectation("abs(x - 1)", {"x": (1.3, 0.2)}, 1, samples=100)
+    assert any(d.startswith("the function is not smooth within the mass: abs has a kink")
+               for d in near.doubts)  # fmt: skip
+    far = wg.compare_expectation("abs(x - 1)", {"x": (3.0, 0.2)}, 1, samples=2000)
+    assert far.trusted
+
+
 def test_values_that_are_not_defined_are_counted() -> None:
     found = wg.compare_expectation("log(x)", {"x": (1.0, 0.4)}, samples=20_000)
     expected = stats.norm(1.0, 0.4).cdf(0.0) * 20_000

@@ -424,6 +424,7 @@ def test_outputs_keep_their_shape() -> None:
         (lambda: wg.propagate("a", {"a": "x"}), wg.DomainError, "none of the inputs"),
         (lambda: wg.propagate("a", {"a": stats.cauchy()}), wg.DomainError, "finite mean"),
         (lambda: wg.propagate("a", {"a": wg.Normal("u", "S")}), wg.DomainError, "of numbers"),
+        (lambda: wg.propagate("abs(a)", {"a": (0.0, 1.0)}), wg.WengertError, "kink"),
         (lambda: wg.propagate("log(a)", {"a": (0.0, 1.0)}), wg.DomainError, "no expansion"),
         (lambda: wg.propagate("log(a)", {"a": (-1.0, 1.0)}), wg.DomainError, "no expansion"),
         (lambda: wg.propagate("a", {"a": (0.0, 1.0)}, constants={"a": 1.0}), wg.NameClashError,

@@ -16,6 +16,7 @@ from wengert.expectation.batches import Batches
 from wengert.expectation.distributions import Draws
 from wengert.expectation.doubts import (
     AxisSeries,
+    doubts_of_kinks,
     doubts_of_series,
     doubts_of_simulation,
     series_along_axes,
@@ -251,6 +252,7 @@ def compare_expectation(
         if len(outputs) <= _MOST_SERIES:
             series = series_along_axes(inputs, latents)
     doubts = [] if series is None else doubts_of_series(series, order, last.flat_std, outputs)
+    doubts += doubts_of_kinks(inputs)
     doubts += doubts_of_simulation(found, last.flat_mean, last.flat_std, outputs, order)
     return Comparison(tuple(methods), tuple(doubts), tuple(notes), found, series, last)
 

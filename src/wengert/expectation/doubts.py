@@ -12,6 +12,7 @@ from wengert.expectation.inputs import Inputs
 from wengert.expectation.monte_carlo import MonteCarlo
 from wengert.expectation.quadrature import Latents
 from wengert.expectation.report import number
+from wengert.taylor.kinks import kinks_within
 from wengert.transforms.jets import jets_along
 from wengert.transforms.recording import record
 
@@ -111,6 +112,12 @@ def _of_growth(growth: _Growth, where: str) -> str:
         f"the terms of the Taylor series{where} still grow at order {growth.end}, {sizes}: it "
         "diverges, or converges at much higher orders only"
     )
+
+
+def doubts_of_kinks(inputs: Inputs) -> list[str]:
+    """Places within the mass of the distribution where the function is not smooth."""
+    found = kinks_within(inputs.function, inputs.mean, inputs.covariance)
+    return [f"the function is not smooth within the mass: {kink}" for kink in found]
 
 
 def doubts_of_simulation(

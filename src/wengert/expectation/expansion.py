@@ -15,6 +15,7 @@ from wengert.expectation.report import entry_labels
 from wengert.expr import Expr
 from wengert.operations import contract, variable
 from wengert.shapes import concrete
+from wengert.taylor.kinks import check_kinks
 from wengert.transforms.differentiate import derivative_exprs
 from wengert.transforms.recording import record
 
@@ -79,7 +80,10 @@ def expand(
     ------
     DomainError
         If something is not finite there.
+    KinkError
+        If a derivative of that order does not exist there.
     """
+    check_kinks(function, point, order)
     recorded = record(function, (point,), {}, 0, name="propagate")
     if not recorded.roots:
         raise TracingError("the function gives no array: there is nothing to propagate to")
