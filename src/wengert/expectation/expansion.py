@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import optree
 
-from wengert.errors import DomainError, TracingError
+from wengert.errors import DomainError, KinkError, TracingError
 from wengert.expectation.report import entry_labels
 from wengert.expr import Expr
 from wengert.operations import contract, variable
 from wengert.shapes import concrete
-from wengert.taylor.kinks import check_kinks
+from wengert.taylor.kinks import at_kink
 from wengert.transforms.differentiate import derivative_exprs
 from wengert.transforms.recording import record
 
@@ -83,7 +83,12 @@ def expand(
     KinkError
         If a derivative of that order does not exist there.
     """
-    check_kinks(function, point, order)
+    kinks = at_kink(function, point, order=order)
+    if kinks:
+        raise KinkError(
+            f"the function has no expansion of order {order} at the mean: {kinks[0]}; average it "
+            "over draws instead (np.mean over a sample of the inputs)"
+        )
     recorded = record(function, (point,), {}, 0, name="propagate")
     if not recorded.roots:
         raise TracingError("the function gives no array: there is nothing to propagate to")

@@ -231,7 +231,10 @@ class _Layout:
 
     def tree(self, vector: Any) -> Any:
         """The function's argument."""
-        parts = {k: np.reshape(vector[s], self.shapes[k]) for k, s in self.slices.items()}
+        parts = {
+            k: np.reshape(vector[s], shape) if (shape := self.shapes[k]) else vector[s.start]
+            for k, s in self.slices.items()
+        }
         return parts if self.named else parts[""]
 
     def labels(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
