@@ -8,6 +8,7 @@ density, at a bound, or nowhere. Of a discrete one they are sums over the suppor
 from __future__ import annotations
 
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from scipy import stats
@@ -72,7 +73,8 @@ def _points(component: Any, mean: Any, order: int) -> tuple[Any, Any]:
     s, weights = _panels()
     probability = np.exp(-s) / 2
     column = probability.reshape(-1, *([1] * mean.ndim))
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), catch_warnings():  # Boost's, of quantiles that underflow
+        simplefilter("ignore", RuntimeWarning)
         low, high = component.ppf(column), component.isf(column)
     column_weights = (weights * probability).reshape(column.shape)
     reached = np.all(np.isfinite(low) & np.isfinite(high), axis=tuple(range(1, column.ndim)))
@@ -97,6 +99,9 @@ def _support(component: Any, mean: Any, order: int) -> tuple[Any, Any]:
             "distributions, one an entry"
         )
     low, high = component.support()
+    if hasattr(component.dist, "xk"):  # values of the user's own, which need not be whole numbers
+        values = np.asarray(component.dist.xk, float)
+        return values - np.min(values) + low - float(mean), np.asarray(component.dist.pk, float)
     width = 8.0 * float(component.std()) + 8.0
     while True:
         first, last = max(low, np.floor(mean - width)), min(high, np.ceil(mean + width))
