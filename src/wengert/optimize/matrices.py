@@ -1,0 +1,149 @@
+"""Symmetric matrices that Newton's method solves with: dense ones and those with structure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from wengert.errors import SingularMatrixError
+
+Vector = Any
+
+_LEAST = 1e-10  # of the largest eigenvalue, that the others are raised to
+
+
+class Matrix(Protocol):
+    """A symmetric matrix at a point."""
+
+    def newton_step(self, g: Vector) -> Vector:
+        """H⁻¹g; an error if H is singular."""
+        ...
+
+    def descent_step(self, g: Vector) -> tuple[Vector, bool]:
+        """M⁻¹g with a positive definite M, which is H if that is; and whether it is."""
+        ...
+
+    def damped_step(self, g: Vector, damping: Vector) -> Vector:
+        """(H + diag(damping))⁻¹g."""
+        ...
+
+    def diagonal(self) -> Vector:
+        """The diagonal as a vector."""
+        ...
+
+    def __matmul__(self, v: Vector) -> Vector: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """A matrix of all its entries."""
+
+    array: Any
+
+    def newton_step(self, g: Vector) -> Vector:
+        """H⁻¹g by Cholesky's factors, or by eigenvalues if H is not positive definite."""
+        try:
+            return cho_solve(cho_factor(self.array, lower=True, check_finite=False), g)
+        except LinAlgError:
+            pass
+        values, vectors = np.linalg.eigh(self.array)
+        size = float(np.max(np.abs(values)))
+        if np.min(np.abs(values)) <= size * values.size * np.finfo(values.dtype).eps:
+            at = int(np.argmax(np.abs(vectors[:, np.argmin(np.abs(values))])))
+            raise SingularMatrixError(
+                f"the Hessian is singular; its null direction is largest at parameter {at}"
+            )
+        return vectors @ ((vectors.T @ g) / values)
+
+    def descent_step(self, g: Vector) -> tuple[Vector, bool]:
+        """With |λ| for each eigenvalue λ, if H is not positive definite."""
+        try:
+            factors = cho_factor(self.array, lower=True, check_finite=False)
+        except LinAlgError:
+            pass
+        else:
+            return cho_solve(factors, g, check_finite=False), True
+        values, vectors = np.linalg.eigh(self.array)
+        size = float(np.max(np.abs(values))) or 1.0
+        raised = np.maximum(np.abs(values), max(_LEAST, np.finfo(values.dtype).eps * 8) * size)
+        return vectors @ ((vectors.T @ g) / raised), False
+
+    def damped_step(self, g: Vector, damping: Vector) -> Vector:
+        """By Cholesky's factors."""
+        array = self.array.copy()
+        array[np.diag_indices(len(array))] += damping
+        try:
+            return cho_solve(cho_factor(array, lower=True, check_finite=False), g)
+        except LinAlgError:
+            raise SingularMatrixError("the damped matrix is not positive definite") from None
+
+    def diagonal(self) -> Vector:
+        """The diagonal."""
+        return np.diag(self.array)
+
+    def __matmul__(self, v: Vector) -> Vector:
+        return self.array @ v
+
+
+@dataclass(frozen=True, eq=False)
+class Structured:
+    """A structured array (or blocks of them), which solves by its structure.
+
+    Attributes
+    ----------
+    array : StructuredArray or StructuredBlocks
+        Acting on flat vectors.
+    space : Space
+        Of the parameters.
+    """
+
+    array: Any
+    space: Any
+
+    def newton_step(self, g: Vector) -> Vector:
+        """H⁻¹g."""
+        return self.array.solve(g.reshape(self._shape)).reshape(-1)
+
+    def descent_step(self, g: Vector) -> tuple[Vector, bool]:
+        """With a multiple of the identity added, if need be, until the curvature along it is > 0.
+
+        That is less than a proof that H is positive definite, and enough for a step downhill.
+        """
+        shift = 0.0
+        size = float(np.max(np.abs(self.diagonal()))) or 1.0
+        for _ in range(40):
+            try:
+                step = (
+                    self.newton_step(g) if not shift else self.damped_step(g, shift * np.ones(()))
+                )
+            except SingularMatrixError:
+                step = None
+            if step is not None and np.all(np.isfinite(step)) and g @ step > 0:
+                return step, not shift
+            shift = max(8 * shift, 1e-6 * size)
+        return g / size, False
+
+    def damped_step(self, g: Vector, damping: Vector) -> Vector:
+        """The diagonal keeps the structure."""
+        entries: Any = float(damping) if np.ndim(damping) == 0 else self.space.views(damping)
+        damped = self.array.add_diagonal(entries)
+        return damped.solve(g.reshape(self._shape)).reshape(-1)
+
+    def diagonal(self) -> Vector:
+        """The diagonal as a vector."""
+        return self.space.vector(self._as_tree(self.array.diagonal()))
+
+    def __matmul__(self, v: Vector) -> Vector:
+        return np.reshape(self.array @ v.reshape(self._shape), -1)
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return self.space.shapes[0] if len(self.space.shapes) == 1 else (-1,)
+
+    def _as_tree(self, found: Any) -> Any:
+        if len(self.space.shapes) > 1:
+            return found
+        return self.space.views(np.reshape(found, -1))
