@@ -122,7 +122,7 @@ class Momentum(Method):
 
     def advance(self, problem: Problem, state: State) -> State:
         """One step."""
-        v = self.momentum * state.own["velocity"] - state.length * state.gradient
+        v = float(self.momentum) * state.own["velocity"] - state.length * state.gradient
         x = state.x + v
         return moved(state, x, *problem.value_and_gradient(x), state.length, velocity=v)
 
@@ -175,9 +175,9 @@ class Nesterov(Method):
 
     def _beta(self, length: float, t: float, grown: float) -> float:
         if self.momentum is not None:
-            return self.momentum
+            return float(self.momentum)
         if self.strong_convexity is not None:
-            root = sqrt(min(1.0, length * self.strong_convexity))
+            root = sqrt(min(1.0, float(length * self.strong_convexity)))
             return (1 - root) / (1 + root)
         return (t - 1) / grown
 

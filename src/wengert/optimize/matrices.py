@@ -9,9 +9,11 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from wengert.errors import SingularMatrixError
+from wengert.optimize.krylov import extremes
 
 Vector = Any
 
+_PRODUCTS = 30  # by which a structured matrix is tested for negative eigenvalues
 _LEAST = 1e-10  # of the largest eigenvalue, that the others are raised to
 
 
@@ -45,10 +47,9 @@ class Dense:
 
     def newton_step(self, g: Vector) -> Vector:
         """H⁻¹g by Cholesky's factors, or by eigenvalues if H is not positive definite."""
-        try:
-            return cho_solve(cho_factor(self.array, lower=True, check_finite=False), g)
-        except LinAlgError:
-            pass
+        factors = _cholesky(self.array)
+        if factors is not None:
+            return cho_solve(factors, g, check_finite=False)
         values, vectors = np.linalg.eigh(self.array)
         size = float(np.max(np.abs(values)))
         if np.min(np.abs(values)) <= size * values.size * np.finfo(values.dtype).eps:
@@ -60,11 +61,8 @@ class Dense:
 
     def descent_step(self, g: Vector) -> tuple[Vector, bool]:
         """With |λ| for each eigenvalue λ, if H is not positive definite."""
-        try:
-            factors = cho_factor(self.array, lower=True, check_finite=False)
-        except LinAlgError:
-            pass
-        else:
+        factors = _cholesky(self.array)
+        if factors is not None:
             return cho_solve(factors, g, check_finite=False), True
         values, vectors = np.linalg.eigh(self.array)
         size = float(np.max(np.abs(values))) or 1.0
@@ -75,10 +73,10 @@ class Dense:
         """By Cholesky's factors."""
         array = self.array.copy()
         array[np.diag_indices(len(array))] += damping
-        try:
-            return cho_solve(cho_factor(array, lower=True, check_finite=False), g)
-        except LinAlgError:
-            raise SingularMatrixError("the damped matrix is not positive definite") from None
+        factors = _cholesky(array)
+        if factors is None:
+            raise SingularMatrixError("the damped matrix is not positive definite")
+        return cho_solve(factors, g, check_finite=False)
 
     def diagonal(self) -> Vector:
         """The diagonal."""
@@ -86,6 +84,17 @@ class Dense:
 
     def __matmul__(self, v: Vector) -> Vector:
         return self.array @ v
+
+
+def _cholesky(array: Any) -> Any:
+    """Cholesky's factors; None unless the matrix is positive definite beyond rounding."""
+    try:
+        factors = cho_factor(array, lower=True, check_finite=False)
+    except LinAlgError:
+        return None
+    pivots = np.diag(factors[0]) ** 2
+    rounding = len(pivots) * np.finfo(array.dtype).eps
+    return factors if np.all(pivots > rounding * np.diag(array)) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,12 +117,11 @@ class Structured:
         return self.array.solve(g.reshape(self._shape)).reshape(-1)
 
     def descent_step(self, g: Vector) -> tuple[Vector, bool]:
-        """With a multiple of the identity added, if need be, until the curvature along it is > 0.
-
-        That is less than a proof that H is positive definite, and enough for a step downhill.
-        """
-        shift = 0.0
-        size = float(np.max(np.abs(self.diagonal()))) or 1.0
+        """With a multiple of the identity added, if Lanczos' method finds H indefinite."""
+        found = extremes(self.__matmul__, g.size, most=_PRODUCTS, tolerance=0.0)
+        size = max(found.largest, -found.smallest) or 1.0
+        indefinite = found.smallest < -_LEAST * size
+        shift = -1.1 * found.smallest + 1e-6 * size if indefinite else 0.0
         for _ in range(40):
             try:
                 step = (

@@ -78,10 +78,10 @@ class Newton(Method):
                 direction = -matrix.newton_step(g)
             except SingularMatrixError as error:
                 return stuck(state, f"{error}; use Newton(step=Backtracking()), or LBFGS()")
-            x = state.x + self.step * direction
+            x = state.x + float(self.step) * direction
             value, gradient = problem.value_and_gradient(x)
             decrement = -0.5 * float(g @ direction)
-            return moved(state, x, value, gradient, self.step, decrement=decrement)
+            return moved(state, x, value, gradient, float(self.step), decrement=decrement)
         solved, definite = matrix.descent_step(g)
         trial = search(problem, state, -solved, self.step.first or 1.0, self.step)
         if trial is None:

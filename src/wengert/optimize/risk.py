@@ -357,7 +357,7 @@ class LeastSquares:
     Examples
     --------
     >>> fit = LeastSquares(lambda theta: np.array([1.0, 2.0]) * theta - 1.0)
-    >>> fit(0.0)
+    >>> float(fit(0.0))
     1.0
     """
 

@@ -65,7 +65,7 @@ class Fixed:
 
     def __call__(self, step: int) -> float:
         """The factor of a step, counted from 0."""
-        return self.scale
+        return float(self.scale)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class InverseSqrt:
 
     def __call__(self, step: int) -> float:
         """The factor of a step, counted from 0."""
-        return self.scale / math.sqrt(step + 1)
+        return float(self.scale / math.sqrt(step + 1))
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Inverse:
 
     def __call__(self, step: int) -> float:
         """The factor of a step, counted from 0."""
-        return self.scale / (step + self.offset)
+        return float(self.scale / (step + self.offset))
 
 
 Schedule = Fixed | InverseSqrt | Inverse

@@ -81,7 +81,8 @@ class SGD(Method):
         length = self._schedule(state.step)
         own: dict[str, Any] = {}
         if self.momentum:
-            own["velocity"] = v = self.momentum * state.own["velocity"] - length * gradient
+            v = float(self.momentum) * state.own["velocity"] - length * gradient
+            own["velocity"] = v
             x = state.x + v
         else:
             x = state.x - length * gradient
@@ -186,13 +187,13 @@ class Adam(Method):
             value, gradient = problem.batch_gradient(state.x, rows)
         t = state.step + 1
         length = scheduled(self.step, "step")(state.step)
-        one, two = self.decay
+        one, two = map(float, self.decay)
         m = one * state.own["first"] + (1 - one) * gradient
         v = two * state.own["second"] + (1 - two) * (gradient * gradient)
         scale = length * math.sqrt(1 - two**t) / (1 - one**t)
-        x = state.x - scale * m / (np.sqrt(v) + self.epsilon * math.sqrt(1 - two**t))
+        x = state.x - scale * m / (np.sqrt(v) + float(self.epsilon) * math.sqrt(1 - two**t))
         if self.weight_decay:
-            x = x - length * self.weight_decay * state.x
+            x = x - length * float(self.weight_decay) * state.x
         if self.batch_size is None:
             value, gradient = problem.value_and_gradient(x)
         return moved(state, x, value, gradient, length, first=m, second=v)
