@@ -54,7 +54,7 @@ def test_quadratics(name: str) -> None:
     assert (h.step[0], h.step[-1]) == (0, found.steps)
     assert np.all(np.diff(h.seconds) >= 0)
     assert np.all(np.diff(h.samples) >= 0)
-    assert found.loss == np.min(h.loss)
+    assert found.loss == pytest.approx(np.min(h.loss), rel=1e-14, abs=1e-18)
 
 
 def run(f: Any, x0: Any, method: Any, steps: int) -> Any:

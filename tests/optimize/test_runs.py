@@ -111,7 +111,8 @@ def test_checkpoints_are_written_as_often_as_asked(tmp_path: Path) -> None:
     seen: list[bool] = []
     wg.minimize(
         logistic(), start(), method=wg.GradientDescent(), stop=wg.Stop(steps=5),
-        checkpoint=wg.Checkpoint(path, every=0.0), callback=lambda m: seen.append(path.exists()) and None,
+        checkpoint=wg.Checkpoint(path, every=0.0),
+        callback=lambda m: seen.append(path.exists()) and None,
     )  # fmt: skip
     assert seen == [False, True, True, True, True, True]
 
@@ -347,9 +348,9 @@ def test_starts_that_cannot_be_used() -> None:
     with pytest.raises(DomainError, match=r"theta0\['w'\] has an entry that is not finite"):
         wg.minimize(logistic(), {"w": np.full(4, np.nan), "b": 0.0})
     with pytest.raises(DomainError, match="nothing to minimise over"):
-        wg.minimize(lambda x: np.sum(x), np.zeros(0))
+        wg.minimize(np.sum, np.zeros(0))
     with pytest.raises(UnsupportedFunctionError, match="dtype complex128"):
-        wg.minimize(lambda x: np.sum(x), np.zeros(2, complex))
+        wg.minimize(np.sum, np.zeros(2, complex))
     with pytest.raises(UnsupportedFunctionError, match="dtype <U"):
         wg.minimize(logistic(), {"w": "zeros", "b": 0.0})
     with pytest.raises(WengertError, match="must return one real number"):

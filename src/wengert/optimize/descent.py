@@ -15,7 +15,7 @@ import numpy as np
 from wengert.optimize.methods import Method, State, moved, stuck
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Vector
-from wengert.optimize.steps import Backtracking, Exact, checked_step, search
+from wengert.optimize.steps import Backtracking, Exact, checked_step, rounding, search
 
 _RAISED = 1.01  # what Lanczos' estimate of L is multiplied by, as it comes from below
 
@@ -79,7 +79,7 @@ class GradientDescent(Method):
     def _within_bound(self, problem: Problem, state: State) -> State:
         g = state.gradient
         square = float(g @ g)
-        slack = 8 * float(np.finfo(g.dtype).eps) * abs(state.value)
+        slack = rounding(state)
         length = state.length
         for _ in range(60):
             x = state.x - length * g

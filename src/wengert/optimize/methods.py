@@ -19,9 +19,9 @@ class State:
     x : ndarray
         The point.
     value : float
-        The loss at x; of the last batch for a method that draws batches.
+        The loss at x; a method that draws batches leaves it as it was at the start.
     gradient : ndarray
-        Likewise.
+        Its gradient, or that of the last batch.
     step : int
         How many steps were taken.
     length : float
@@ -102,15 +102,8 @@ def moved(
     state: State, x: Vector, value: float, gradient: Vector, length: float, **own: Any
 ) -> State:
     """The state after a step, with some of what it remembers changed."""
-    return replace(
-        state,
-        x=x,
-        value=value,
-        gradient=gradient,
-        step=state.step + 1,
-        length=length,
-        own={**state.own, **own} if own else state.own,
-    )
+    changed = {**state.own, **own} if own else state.own
+    return State(x, value, gradient, state.step + 1, length, changed)
 
 
 NO_DESCENT = (

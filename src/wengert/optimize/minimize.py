@@ -177,11 +177,35 @@ def _check(method: Any, stop: Any, seed: Any, record: Any) -> None:
         raise ValueError(f"record must be a number of steps, 1 or more; got {record!r}")
 
 
+def is_finite(state: State) -> bool:
+    """Are the loss and the gradient numbers, and no NaN or infinity?"""
+    return math.isfinite(state.value) and math.isfinite(state.gradient @ state.gradient)
+
+
 class _EndedError(Exception):
     """Leaves SciPy's loop."""
 
     def __init__(self, ending: Ending) -> None:
         self.ending = ending
+
+
+@dataclass(frozen=True, eq=False)
+class _Best:
+    """The best record: the smallest loss, and of those that are equal within rounding the one with
+    the smallest gradient.
+    """
+
+    loss: float = np.inf
+    norm: float = np.inf
+    x: Any = None
+
+    def better(self, loss: float, norm: float, x: Vector) -> _Best:
+        """This one or another one."""
+        if self.x is None:
+            return _Best(loss, norm, x)
+        rounding = 32 * float(np.finfo(x.dtype).eps) * abs(loss)
+        smaller = norm < self.norm if abs(loss - self.loss) <= rounding else loss < self.loss
+        return _Best(loss, norm, x) if smaller or (np.isnan(norm) and loss < self.loss) else self
 
 
 class _Run:
@@ -195,7 +219,7 @@ class _Run:
         self.inputs = inputs
         self.judge = Judge(stop, np.inf)
         self.recorder = Recorder()
-        self.best: tuple[float, Any] = (np.inf, None)
+        self.best = _Best()
         self.state: Any = None
         self.start = time.perf_counter()
         self.checkpoint = inputs["checkpoint"]
@@ -256,7 +280,7 @@ class _Run:
             if ending is not None:
                 break
             self.state = state = method.advance(problem, state)
-            if state.step % every == 0 or not math.isfinite(state.value):
+            if state.step % every == 0 or not is_finite(state):
                 ending = self._record()
         if self.recorder.rows[-1][0] != self.state.step:
             ending = self._record() or ending
@@ -288,8 +312,7 @@ class _Run:
         norm = float(np.linalg.norm(gradient))
         samples = problem.counts.samples
         self.recorder.add(state.step, value, norm, state.length, self.seconds, samples)
-        if value < self.best[0] or self.best[1] is None:
-            self.best = value, x
+        self.best = self.best.better(value, norm, x)
         ending = self._diverged(value, norm) or self.judge.at_goal(
             problem, x, value, gradient, state
         )
@@ -314,7 +337,9 @@ class _Run:
         own = isinstance(self.method, Method)  # SciPy's search their steps and may go far
         limit = first + _RISE * (1 + abs(first)) if own else np.inf
         if value <= limit and math.isfinite(value):
-            if math.isfinite(norm) or not getattr(self.method, "has_gradient", True):
+            if is_finite(self.state) and math.isfinite(norm):
+                return None
+            if not getattr(self.method, "has_gradient", True):
                 return None
             return Ending(
                 "diverged",
@@ -327,7 +352,7 @@ class _Run:
         """Why a run diverged, and what step would have been stable."""
         length = self.state.length
         what = f"the loss became {value:.3g} at step {self.state.step}"
-        largest = self.problem.spectrum(self.best[1]).largest
+        largest = self.problem.spectrum(self.best.x).largest
         stable = None
         if isinstance(self.method, Method) and math.isfinite(largest):
             stable = self.method.stable_step(largest)
@@ -360,17 +385,18 @@ class _Run:
         }
 
     def _save(self) -> None:
-        if self.checkpoint is None or self.state is None or self.best[1] is None:
+        if self.checkpoint is None or self.state is None or self.best.x is None:
             return
         numbers = {
-            "best": self.best[0],
+            "best": self.best.loss,
+            "best_norm": self.best.norm,
             "first": self.judge.first,
             "trigger": self.judge.trigger,
             "gap": self.judge.gap,
             "samples": self.problem.counts.samples,
             "seconds": self.seconds,
         }
-        saved = Saved(self.state, self.best[1], self.recorder.rows, numbers)
+        saved = Saved(self.state, self.best.x, self.recorder.rows, numbers)
         save(self.checkpoint.path, saved, self._identity)
         self.saved_at = self.seconds
 
@@ -379,7 +405,7 @@ class _Run:
         numbers = saved.numbers
         self.state = saved.state
         self.recorder = Recorder(saved.rows)
-        self.best = numbers["best"], saved.best
+        self.best = _Best(numbers["best"], numbers["best_norm"], saved.best)
         self.judge = Judge(self.judge.stop, numbers["first"], numbers["trigger"], numbers["gap"])
         self.problem.counts.samples = numbers["samples"]
         self.start = time.perf_counter() - numbers["seconds"]
@@ -391,7 +417,7 @@ class _Run:
     def result(self, ending: Ending) -> Result:
         """All of it as data."""
         problem, state = self.problem, self.state
-        value, x = self.best
+        x = self.best.x
         notes = [note for note in (modified(state),) if note]
         status, message = ending.status, ending.message
         if is_separated(problem, x):
@@ -404,7 +430,7 @@ class _Run:
             last = self.method.output(problem, state)
         return Result(
             theta=problem.space.tree(x),
-            loss=float(value),
+            loss=self.best.loss,
             last=problem.space.tree(last),
             status=status,
             message=message,

@@ -19,7 +19,7 @@ from wengert.optimize.matrices import Matrix
 from wengert.optimize.methods import Method, State, moved, stuck
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Vector
-from wengert.optimize.steps import Backtracking, checked_step, search
+from wengert.optimize.steps import Backtracking, checked_step, rounding, search
 
 _SEARCH = Backtracking()
 
@@ -186,9 +186,8 @@ class LevenbergMarquardt(Method):
 
 def _is_rounding(state: State, value: float, gradient: Vector) -> bool:
     """Is the loss the same but for rounding, and the gradient smaller?"""
-    slack = 4 * float(np.finfo(gradient.dtype).eps) * abs(state.value)
     return bool(
-        value <= state.value + slack
+        value <= state.value + rounding(state)
         and np.linalg.norm(gradient) < 0.9 * np.linalg.norm(state.gradient)
     )
 

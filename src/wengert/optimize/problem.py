@@ -11,15 +11,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import optree
 
 from wengert.errors import ShapeError, UnknownValueError, WengertError
 from wengert.optimize.batches import Batches
 from wengert.optimize.krylov import Extremes, extremes
 from wengert.optimize.matrices import Dense, Matrix, Structured
-from wengert.optimize.sources import Nothing, Rows, Source
+from wengert.optimize.sources import Nothing, Rows, Source, count_of
 from wengert.optimize.space import Space, Tree, Vector
-from wengert.transforms import compile, hessian, hvp, value_and_grad
+from wengert.transforms import compile, grad, hessian, hvp, value_and_grad
 
 Function = Callable[..., Any]
 
@@ -70,6 +69,11 @@ class Derivatives:
     def both(self) -> Function:
         """``(value, gradient)``."""
         return Compiling(value_and_grad(self.function))
+
+    @cached_property
+    def gradient(self) -> Function:
+        """The gradient alone."""
+        return Compiling(grad(self.function))
 
     @cached_property
     def product(self) -> Function:
@@ -186,7 +190,7 @@ class Problem:
         value, gradient = 0.0, None
         for weight, rows in self._weighted():
             part, tree = self.derivatives.both(theta, *rows)
-            leaves = self.space.joined(optree.tree_leaves(tree))
+            leaves = self.space.joined(tree)
             if weight == 1.0:
                 return float(part), leaves
             value += weight * float(part)
@@ -200,9 +204,7 @@ class Problem:
         def multiply(v: Vector) -> Vector:
             tree = self.space.views(np.asarray(v, self.space.dtype))
             return self._sum(
-                lambda rows: self.space.joined(
-                    optree.tree_leaves(self.derivatives.product(theta, tree, *rows))
-                )
+                lambda rows: self.space.joined(self.derivatives.product(theta, tree, *rows))
             )
 
         return multiply
@@ -267,11 +269,10 @@ class Problem:
             self._batches[key] = Batches(self.source, size, replacement, self.seed)
         return self._batches[key]
 
-    def batch_gradient(self, x: Vector, rows: Rows) -> tuple[float, Vector]:
-        """The function and its gradient of some rows."""
-        value, tree = self.derivatives.both(self.space.views(x), *rows)
-        self.counts.samples += len(optree.tree_leaves(rows)[0])
-        return float(value), self.space.joined(optree.tree_leaves(tree))
+    def batch_gradient(self, x: Vector, rows: Rows) -> Vector:
+        """The gradient of the function of some rows."""
+        self.counts.samples += count_of(rows)
+        return self.space.joined(self.derivatives.gradient(self.space.views(x), *rows))
 
     # ------------------------------------------------------------ curvature
 

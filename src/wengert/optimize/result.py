@@ -22,7 +22,8 @@ class Result:
     Attributes
     ----------
     theta : pytree
-        The best parameters that were recorded: those with the smallest loss.
+        The best parameters that were recorded: those with the smallest loss; of several within
+        rounding, those with the smallest gradient.
     loss : float
         Their loss.
     last : pytree

@@ -94,7 +94,13 @@ class Arrays:
         """Some of the rows: a slice, or an array of their numbers."""
         if isinstance(where, slice):
             return optree.tree_map(lambda a: np.asarray(a[where]), self.rows)
+        if self._plain:
+            return tuple(a.take(where, 0) for a in self.rows)
         return optree.tree_map(lambda a: np.take(a, where, axis=0), self.rows)
+
+    @cached_property
+    def _plain(self) -> bool:
+        return all(type(a) is np.ndarray for a in self.rows)
 
 
 class Stream:
@@ -161,6 +167,12 @@ def count_rows(rows: Rows) -> int:
             f"{shapes}"
         )
     return int(counts.pop() or 0)
+
+
+def count_of(rows: Rows) -> int:
+    """The number of rows of what was checked before."""
+    first = rows[0]
+    return len(first if type(first) is np.ndarray else optree.tree_leaves(first)[0])
 
 
 def check_finite(rows: Rows, first: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -60,6 +61,10 @@ class Space:
                 raise DomainError(f"theta0{where} has an entry that is not finite")
         return Space(structure, shapes, tuple(map(int, starts)), np.result_type(*arrays))
 
+    @cached_property
+    def _is_leaf(self) -> bool:
+        return optree.treespec_is_leaf(self.structure)
+
     @property
     def size(self) -> int:
         """The number of parameters."""
@@ -80,10 +85,14 @@ class Space:
                 f"parameters nested as {shown(self.structure)} of shapes {self.shapes} are needed; "
                 f"got {shown(structure)} of shapes {shapes}"
             )
-        return self.joined(leaves)
+        return np.array(self.joined(leaves))
 
-    def joined(self, leaves: list[Any]) -> Vector:
-        """A new vector of leaves in this space's order."""
+    def joined(self, tree: Tree) -> Vector:
+        """A vector of a pytree that is known to be nested like this space's, and is not kept."""
+        if type(tree) is np.ndarray and tree.dtype == self.dtype:
+            return tree.reshape(-1)
+        given: Any = tree
+        leaves = optree.tree_leaves(given)
         found = np.empty(self.size, self.dtype)
         for k, leaf in enumerate(leaves):
             found[self.starts[k] : self.starts[k + 1]] = np.ravel(leaf)
@@ -91,6 +100,8 @@ class Space:
 
     def views(self, x: Vector) -> Tree:
         """The pytree of a vector, whose arrays are views of it."""
+        if self._is_leaf:
+            return x if len(self.shapes[0]) == 1 else x.reshape(self.shapes[0])
         if len(self.shapes) == 1:
             return optree.tree_unflatten(self.structure, [x.reshape(self.shapes[0])])
         parts = [

@@ -102,8 +102,13 @@ class Inverse:
 Schedule = Fixed | InverseSqrt | Inverse
 
 
-def scheduled(step: float | Schedule, name: str) -> Schedule:
-    """A schedule of a number or a schedule.
+def factor(rule: float | Schedule, step: int) -> float:
+    """The factor of a step, of a number or a schedule."""
+    return float(rule) if isinstance(rule, int | float) else rule(step)
+
+
+def check_schedule(step: float | Schedule, name: str) -> None:
+    """An error unless this is a number or a schedule.
 
     Raises
     ------
@@ -114,7 +119,6 @@ def scheduled(step: float | Schedule, name: str) -> Schedule:
     checked_step(found.scale, name)
     if isinstance(found, Inverse):
         checked_step(found.offset, "Inverse(offset=...)")
-    return found
 
 
 def checked_step(step: Any, name: str) -> float:
@@ -140,6 +144,11 @@ class Trial:
     gradient: Vector
 
 
+def rounding(state: State) -> float:
+    """What a loss may be wrong by: a sum over many rows is less exact than one number."""
+    return 32 * float(np.finfo(state.gradient.dtype).eps) * abs(state.value)
+
+
 def search(
     problem: Problem, state: State, direction: Vector, first: float, rule: Backtracking
 ) -> Trial | None:
@@ -150,7 +159,7 @@ def search(
     slope = float(state.gradient @ direction)
     if not slope < 0:
         return None
-    slack = 4 * float(np.finfo(direction.dtype).eps) * abs(state.value)
+    slack = rounding(state)
     length = first
     for _ in range(rule.most + 1):
         x = state.x + length * direction

@@ -16,7 +16,7 @@ from wengert.optimize.descent import check_momentum
 from wengert.optimize.methods import Method, State, moved
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Vector
-from wengert.optimize.steps import Schedule, checked_step, scheduled
+from wengert.optimize.steps import Schedule, check_schedule, checked_step, factor
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class SGD(Method):
 
     def __post_init__(self) -> None:
         check_batch_size(self.batch_size)
-        scheduled(self.step, "step")
+        check_schedule(self.step, "step")
         check_momentum(self.momentum)
         if self.average not in (None, "all", "tail"):
             raise ValueError(f"average is None, 'all' or 'tail'; got {self.average!r}")
@@ -77,8 +77,8 @@ class SGD(Method):
     def advance(self, problem: Problem, state: State) -> State:
         """One batch."""
         rows = problem.batches(self.batch_size, self.replacement).rows(state.step)
-        value, gradient = problem.batch_gradient(state.x, rows)
-        length = self._schedule(state.step)
+        gradient = problem.batch_gradient(state.x, rows)
+        length = factor(self.step, state.step)
         own: dict[str, Any] = {}
         if self.momentum:
             v = float(self.momentum) * state.own["velocity"] - length * gradient
@@ -90,11 +90,7 @@ class SGD(Method):
             own["mean"] = state.own["mean"] + (x - state.own["mean"]) / (state.step + 1)
         if self.average == "tail":
             own |= _tail(state, x)
-        return moved(state, x, value, gradient, length, **own)
-
-    @property
-    def _schedule(self) -> Schedule:
-        return self.step if not isinstance(self.step, int | float) else scheduled(self.step, "step")
+        return moved(state, x, state.value, gradient, length, **own)
 
     def output(self, problem: Problem, state: State) -> Vector:
         """The last iterate, or the mean."""
@@ -155,7 +151,7 @@ class Adam(Method):
     replacement: bool = False
 
     def __post_init__(self) -> None:
-        scheduled(self.step, "step")
+        check_schedule(self.step, "step")
         if self.batch_size is not None:
             check_batch_size(self.batch_size)
         for beta in self.decay:
@@ -184,9 +180,9 @@ class Adam(Method):
         value, gradient = state.value, state.gradient
         if self.batch_size is not None:
             rows = problem.batches(self.batch_size, self.replacement).rows(state.step)
-            value, gradient = problem.batch_gradient(state.x, rows)
+            gradient = problem.batch_gradient(state.x, rows)
         t = state.step + 1
-        length = scheduled(self.step, "step")(state.step)
+        length = factor(self.step, state.step)
         one, two = map(float, self.decay)
         m = one * state.own["first"] + (1 - one) * gradient
         v = two * state.own["second"] + (1 - two) * (gradient * gradient)
