@@ -191,16 +191,14 @@ class _EndedError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class _Best:
-    """The best record: the smallest loss, and of those that are equal within rounding the one with
-    the smallest gradient.
-    """
+    """The record with the smallest loss; of those within rounding, with the smallest gradient."""
 
     loss: float = np.inf
     norm: float = np.inf
     x: Any = None
 
     def better(self, loss: float, norm: float, x: Vector) -> _Best:
-        """This one or another one."""
+        """The same, or another one if that is better."""
         if self.x is None:
             return _Best(loss, norm, x)
         rounding = 32 * float(np.finfo(x.dtype).eps) * abs(loss)

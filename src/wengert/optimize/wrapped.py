@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import scipy.optimize
 
 from wengert.optimize.methods import Ending, State
+from wengert.optimize.newton import NewtonCG
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Vector
 
@@ -173,6 +174,9 @@ class LBFGS:
     ----------
     memory : int
         How many gradients it remembers.
+    polish : int
+        How many steps of :class:`NewtonCG` follow at most where SciPy's line search ends before a
+        goal is met, as the loss falls no more within rounding: they go by the gradient.
     bounds : sequence or scipy.optimize.Bounds, optional
         Of the flat parameters.
 
@@ -184,6 +188,7 @@ class LBFGS:
     """
 
     memory: int = 10
+    polish: int = 10
     bounds: Any = None
 
     def __post_init__(self) -> None:
@@ -201,4 +206,22 @@ class LBFGS:
 
     def run(self, problem: Problem, state: State, report: Report) -> Ending:
         """As :meth:`Scipy.run`."""
-        return self.inner.run(problem, state, report)
+        last = state
+
+        def noted(found: State) -> None:
+            nonlocal last
+            last = found
+            report(found)
+
+        ending = self.inner.run(problem, state, noted)
+        if self.bounds is not None or not np.any(last.gradient):
+            return ending
+        newton = NewtonCG()
+        own = {"size": float(np.linalg.norm(last.gradient)), "indefinite": 0}
+        last = replace(last, own=own)
+        for _ in range(self.polish):
+            last = newton.advance(problem, last)
+            if newton.terminate(problem, last) is not None:
+                break
+            report(replace(last, own={}))
+        return ending
