@@ -59,6 +59,7 @@ class Derivatives:
     ) -> None:
         self.function = function
         self._square = square
+        self.kept: dict[Any, bool] = {}  # which Hessians are stored by their structure
 
     @cached_property
     def value(self) -> Function:
@@ -241,10 +242,12 @@ class Problem:
         chosen = d.structured_square if square else d.structured
         if chosen is None or self.space.size < 8:
             return False
-        theta = self.space.views(x)
-        rows = next(iter(self.source.chunks()))
-        found = chosen(theta, *rows)
-        return 2 * found.nbytes < self.space.size**2 * self.space.dtype.itemsize
+        key = self.space.shapes, square
+        if key not in d.kept:
+            rows = next(iter(self.source.chunks()))
+            found = chosen(self.space.views(x), *rows)
+            d.kept[key] = 2 * found.nbytes < self.space.size**2 * self.space.dtype.itemsize
+        return d.kept[key]
 
     def _dense(self, function: Function, x: Vector) -> Any:
         size = self.space.size
