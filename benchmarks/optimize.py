@@ -337,7 +337,8 @@ def structure() -> None:
             rest = np.sum(p["U"] ** 2) + np.sum(p["V"] ** 2)
             return np.sum(M * (T - p["U"] @ p["V"].T) ** 2) + 0.1 * rest
 
-        start = {"U": U + 0.1 * rng.normal(size=U.shape), "V": V + 0.1 * rng.normal(size=V.shape)}
+        near = wg.minimize(f, {"U": U, "V": V}, stop=wg.Stop(relative=1e-4)).theta
+        start = {key: a + 0.01 * rng.normal(size=a.shape) for key, a in near.items()}
         found: dict[bool, list[float]] = {True: [], False: []}
         losses: dict[bool, float] = {}
         for _ in range(3):

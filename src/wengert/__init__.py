@@ -54,6 +54,7 @@ from wengert.optimize import (
     NewtonCG,
     Scipy,
     Stop,
+    TrustRegion,
     minimize,
 )
 from wengert.structured import StructuredArray, StructuredBlocks
@@ -161,6 +162,7 @@ __all__ = [
     "SymmetricTensor",
     "TaylorPolynomial",
     "TracingError",
+    "TrustRegion",
     "UnknownValueError",
     "UnsupportedFunctionError",
     "WengertError",

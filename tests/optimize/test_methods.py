@@ -31,6 +31,7 @@ DETERMINISTIC = {
     "newton structured": wg.Newton(structured=True),
     "newton damped": wg.Newton(0.5),
     "newton cg": wg.NewtonCG(),
+    "trust region": wg.TrustRegion(),
     "lbfgs": wg.LBFGS(),
     "bfgs": wg.Scipy("BFGS"),
     "trust-exact": wg.Scipy("trust-exact"),
@@ -132,7 +133,7 @@ def test_newton_takes_one_step_on_a_quadratic_and_doubles_its_digits_elsewhere()
 @pytest.mark.parametrize(
     "method",
     [
-        wg.LBFGS(), wg.Newton(), wg.Newton(structured=True), wg.NewtonCG(), wg.GaussNewton(),
+        wg.LBFGS(), wg.Newton(), wg.Newton(structured=True), wg.NewtonCG(), wg.TrustRegion(), wg.GaussNewton(),
         wg.LevenbergMarquardt(), wg.LevenbergMarquardt(structured=True),
         wg.GaussNewton(structured=True), wg.Scipy("trust-exact"), wg.Scipy("trust-ncg"),
         wg.Scipy("BFGS"), wg.Scipy("Newton-CG"),
@@ -173,9 +174,10 @@ def test_indefinite_hessians() -> None:
         found = wg.minimize(f, x0, method=wg.Newton(structured=structured))
         np.testing.assert_allclose(found.theta, [0, 1], atol=1e-6)
         assert "not positive definite" in found.notes[0]
-    free = wg.minimize(f, x0, method=wg.NewtonCG())
-    np.testing.assert_allclose(free.theta, [0, 1], atol=1e-6)
-    assert "not positive definite" in free.notes[0]
+    for method in (wg.NewtonCG(), wg.TrustRegion(0.1)):
+        free = wg.minimize(f, x0, method=method)
+        np.testing.assert_allclose(free.theta, [0, 1], atol=1e-6)
+        assert "not positive definite" in free.notes[0]
 
 
 def test_singular_hessians() -> None:
@@ -288,7 +290,9 @@ def test_the_exact_step_needs_curvature() -> None:
     assert "convex" in found.message
 
 
-@pytest.mark.parametrize("name", ["1/L", "newton", "newton cg", "lbfgs", "nesterov", "momentum"])
+@pytest.mark.parametrize(
+    "name", ["1/L", "newton", "newton cg", "trust region", "lbfgs", "nesterov", "momentum"]
+)
 def test_float32_and_numbers(name: str) -> None:
     method = DETERMINISTIC[name]
     c = np.array([1.0, -2.0], np.float32)

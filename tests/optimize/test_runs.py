@@ -31,6 +31,7 @@ METHODS = {
     "newton": wg.Newton(wg.Backtracking(first=0.1)),
     "newton structured": wg.Newton(0.1, structured=True),
     "newton cg": wg.NewtonCG(wg.Backtracking(first=0.1)),
+    "trust region": wg.TrustRegion(0.01),
     "gauss-newton": wg.GaussNewton(0.1),
     "levenberg-marquardt": wg.LevenbergMarquardt(10.0),
 }
@@ -381,6 +382,7 @@ def test_starts_that_cannot_be_used() -> None:
         (lambda: wg.Newton(structured="yes"), "'auto'"),
         (lambda: wg.LevenbergMarquardt(0.0), "positive number"),
         (lambda: wg.LBFGS(0), "memory"),
+        (lambda: wg.TrustRegion(0.0), "positive number"),
         (lambda: wg.Scipy("lbfgs"), "no method 'lbfgs'; the methods are Nelder-Mead"),
         (lambda: wg.Backtracking(shrink=1.5), "shrink"),
         (lambda: logistic(-1.0), "regularizer must be 0 or more"),

@@ -4,7 +4,7 @@ from wengert.optimize.checkpoint import Checkpoint
 from wengert.optimize.descent import GradientDescent, Momentum, Nesterov
 from wengert.optimize.history import History
 from wengert.optimize.minimize import Moment, minimize, problem_of
-from wengert.optimize.newton import GaussNewton, LevenbergMarquardt, Newton, NewtonCG
+from wengert.optimize.newton import GaussNewton, LevenbergMarquardt, Newton, NewtonCG, TrustRegion
 from wengert.optimize.problem import Problem
 from wengert.optimize.result import Result
 from wengert.optimize.risk import EmpiricalRisk, LeastSquares
@@ -38,6 +38,7 @@ __all__ = [
     "Result",
     "Scipy",
     "Stop",
+    "TrustRegion",
     "minimize",
     "problem_of",
 ]

@@ -239,6 +239,62 @@ class NewtonCG(Method):
         )
 
 
+@dataclass(frozen=True)
+class TrustRegion(Method):
+    """Steps to where the quadratic Taylor model is smallest within a radius.
+
+    Attributes
+    ----------
+    radius : float
+        The first radius; it grows where the model predicts well and shrinks where it does not.
+    most : int
+        Products with the Hessian a step at most.
+
+    Notes
+    -----
+    The model is minimised by Steihaug's conjugate gradients, which go to the boundary along
+    directions of negative curvature.
+    """
+
+    radius: float = 1.0
+    most: int = 200
+
+    def __post_init__(self) -> None:
+        checked_step(self.radius, "radius")
+
+    def init(self, problem: Problem, x: Vector) -> State:
+        """With the first radius."""
+        start = super().init(problem, x)
+        own = {"size": float(np.linalg.norm(start.gradient)), "indefinite": 0}
+        return replace(start, length=float(self.radius), own=own)
+
+    def advance(self, problem: Problem, state: State) -> State:
+        """Tries smaller and smaller radii until the loss falls."""
+        g, radius = state.gradient, state.length
+        product = problem.product(state.x)
+        relative = float(np.linalg.norm(g)) / (state.own["size"] or 1.0)
+        tolerance = min(0.5, sqrt(relative))
+        for _ in range(60):
+            found = conjugate_gradients(product, g, tolerance, self.most, radius)
+            s = -found.step
+            x = state.x + s
+            if np.array_equal(x, state.x):
+                break
+            value, gradient = problem.value_and_gradient(x)
+            promised = -float(g @ s) - 0.5 * float(s @ product(s))
+            ratio = (state.value - value) / promised if promised > 0 else -1.0
+            size = float(np.linalg.norm(s))
+            exact = _is_rounding(state, value, gradient)
+            if ratio > 0.75 and size > 0.99 * radius:
+                radius *= 2
+            elif not ratio >= 0.25 and not exact:
+                radius = 0.25 * size
+            if ratio > 1e-4 or exact:
+                count = state.own["indefinite"] + (not found.convex)
+                return moved(state, x, value, gradient, radius, indefinite=count)
+        return stuck(state)
+
+
 def check_structured(structured: Any) -> None:
     """An error unless this is True, False or "auto"."""
     if structured not in (True, False, "auto"):
