@@ -133,7 +133,8 @@ def test_newton_takes_one_step_on_a_quadratic_and_doubles_its_digits_elsewhere()
 @pytest.mark.parametrize(
     "method",
     [
-        wg.LBFGS(), wg.Newton(), wg.Newton(structured=True), wg.NewtonCG(), wg.TrustRegion(), wg.GaussNewton(),
+        wg.LBFGS(), wg.Newton(), wg.Newton(structured=True), wg.NewtonCG(), wg.TrustRegion(),
+        wg.GaussNewton(),
         wg.LevenbergMarquardt(), wg.LevenbergMarquardt(structured=True),
         wg.GaussNewton(structured=True), wg.Scipy("trust-exact"), wg.Scipy("trust-ncg"),
         wg.Scipy("BFGS"), wg.Scipy("Newton-CG"),
@@ -222,10 +223,13 @@ def test_structured_newton_of_a_matrix_factorisation() -> None:
 
 
 def test_structure_is_chosen_by_what_it_saves() -> None:
-    f, theta0 = factorisation()
+    f, theta0 = factorisation(100, 40)
     problem = wg.optimize.problem_of(f, theta0)
     assert wg.Newton().init(problem, problem.space.vector(theta0)).own["structured"] == 1
-    dense, *_, x0 = quadratic(SPECTRUM)
+    f, theta0 = factorisation()
+    problem = wg.optimize.problem_of(f, theta0)  # too small to pay
+    assert wg.Newton().init(problem, problem.space.vector(theta0)).own["structured"] == 0
+    dense, *_, x0 = quadratic(np.linspace(1, 2, 300))
     problem = wg.optimize.problem_of(dense, x0)
     assert wg.Newton().init(problem, x0).own["structured"] == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,8 +36,6 @@ class Matrix(Protocol):
     def diagonal(self) -> Vector:
         """The diagonal as a vector."""
         ...
-
-    def __matmul__(self, v: Vector) -> Vector: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +81,6 @@ class Dense:
         """The diagonal."""
         return np.diag(self.array)
 
-    def __matmul__(self, v: Vector) -> Vector:
-        return self.array @ v
-
 
 def _cholesky(array: Any) -> Any:
     """Cholesky's factors; None unless the matrix is positive definite beyond rounding."""
@@ -107,10 +103,14 @@ class Structured:
         Acting on flat vectors.
     space : Space
         Of the parameters.
+    product : callable or None
+        A cheap way to multiply, for the test of definiteness; None for a matrix that is known to
+        have no negative eigenvalues.
     """
 
     array: Any
     space: Any
+    product: Callable[[Vector], Vector] | None = None
 
     def newton_step(self, g: Vector) -> Vector:
         """H⁻¹g."""
@@ -118,10 +118,12 @@ class Structured:
 
     def descent_step(self, g: Vector) -> tuple[Vector, bool]:
         """With a multiple of the identity added, if Lanczos' method finds H indefinite."""
-        found = extremes(self.__matmul__, g.size, most=_PRODUCTS, tolerance=0.0)
-        size = max(found.largest, -found.smallest) or 1.0
-        indefinite = found.smallest < -_LEAST * size
-        shift = -1.1 * found.smallest + 1e-6 * size if indefinite else 0.0
+        size, shift = float(np.max(np.abs(self.diagonal()))) or 1.0, 0.0
+        if self.product is not None:
+            found = extremes(self.product, g.size, most=_PRODUCTS, tolerance=0.0)
+            size = max(found.largest, -found.smallest) or 1.0
+            if found.smallest < -_LEAST * size:
+                shift = -1.1 * found.smallest + 1e-6 * size
         for _ in range(40):
             try:
                 step = (
@@ -143,9 +145,6 @@ class Structured:
     def diagonal(self) -> Vector:
         """The diagonal as a vector."""
         return self.space.vector(self._as_tree(self.array.diagonal()))
-
-    def __matmul__(self, v: Vector) -> Vector:
-        return np.reshape(self.array @ v.reshape(self._shape), -1)
 
     @property
     def _shape(self) -> tuple[int, ...]:

@@ -218,6 +218,7 @@ class _Run:
         self.judge = Judge(stop, np.inf)
         self.recorder = Recorder()
         self.best = _Best()
+        self.met: _Best | None = None  # the point at which a goal was met
         self.state: Any = None
         self.start = time.perf_counter()
         self.checkpoint = inputs["checkpoint"]
@@ -311,9 +312,12 @@ class _Run:
         samples = problem.counts.samples
         self.recorder.add(state.step, value, norm, state.length, self.seconds, samples)
         self.best = self.best.better(value, norm, x)
+        self.met = None
         ending = self._diverged(value, norm) or self.judge.at_goal(
             problem, x, value, gradient, state
         )
+        if ending is not None and ending.status == "converged":
+            self.met = _Best(value, norm, x)
         self.bar.show(self.recorder.rows, self.judge.gap)
         callback = self.inputs["callback"]
         if callback is not None:
@@ -415,7 +419,8 @@ class _Run:
     def result(self, ending: Ending) -> Result:
         """All of it as data."""
         problem, state = self.problem, self.state
-        x = self.best.x
+        best = self.met if self.met is not None else self.best
+        x = best.x
         notes = [note for note in (modified(state),) if note]
         status, message = ending.status, ending.message
         if is_separated(problem, x):
@@ -428,7 +433,7 @@ class _Run:
             last = self.method.output(problem, state)
         return Result(
             theta=problem.space.tree(x),
-            loss=self.best.loss,
+            loss=best.loss,
             last=problem.space.tree(last),
             status=status,
             message=message,

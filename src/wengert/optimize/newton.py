@@ -37,7 +37,7 @@ class Newton(Method):
         every step goes downhill.
     structured : bool or "auto"
         Whether the Hessian is kept and solved with by its structure; ``"auto"``: if that stores
-        less than half of it.
+        less than half of it, from 256 parameters on.
 
     Examples
     --------

@@ -22,6 +22,7 @@ from wengert.transforms import compile, grad, hessian, hvp, value_and_grad
 
 Function = Callable[..., Any]
 
+_SMALL = 256  # parameters below which a dense Hessian is always the faster one
 _MOST_BYTES = 4 * 10**9  # of a dense Hessian
 
 
@@ -217,7 +218,7 @@ class Problem:
     def curvature(self, x: Vector, structured: bool) -> Matrix:
         """∇²f(x), to solve with."""
         if structured:
-            return self._kept(self.derivatives.structured, x)
+            return self._kept(self.derivatives.structured, x, self.product(x))
         return Dense(self.hessian(x))
 
     def gauss_newton(self, x: Vector, structured: bool) -> Matrix:
@@ -240,7 +241,7 @@ class Problem:
         """Whether the Hessian (or the Gauss-Newton matrix) is stored by less than half of it."""
         d = self.derivatives
         chosen = d.structured_square if square else d.structured
-        if chosen is None or self.space.size < 8:
+        if chosen is None or self.space.size < _SMALL:
             return False
         key = self.space.shapes, square
         if key not in d.kept:
@@ -259,9 +260,9 @@ class Problem:
         theta = self.space.views(x)
         return self._sum(lambda rows: self.space.matrix(function(theta, *rows)))
 
-    def _kept(self, function: Function, x: Vector) -> Structured:
+    def _kept(self, function: Function, x: Vector, product: Function | None = None) -> Structured:
         theta = self.space.views(x)
-        return Structured(self._sum(lambda rows: function(theta, *rows)), self.space)
+        return Structured(self._sum(lambda rows: function(theta, *rows)), self.space, product)
 
     # ------------------------------------------------------------ batches
 

@@ -22,8 +22,8 @@ class Result:
     Attributes
     ----------
     theta : pytree
-        The best parameters that were recorded: those with the smallest loss; of several within
-        rounding, those with the smallest gradient.
+        The parameters that met a goal. Otherwise the best that were recorded: those with the
+        smallest loss, and of several within rounding with the smallest gradient.
     loss : float
         Their loss.
     last : pytree
