@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import wengert as wg
 from wengert.errors import DomainError, NameClashError, ShapeError, WengertError
@@ -195,6 +196,8 @@ def test_data_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "d.xls").write_text("")
     with pytest.raises(WengertError, match=r"\.npz, \.csv and \.parquet"):
         risk(tmp_path / "d.xls")
+    with pytest.raises(ShapeError, match="sparse matrices"):
+        risk((sparse.csr_array(X), Y))
     with pytest.raises(ShapeError, match="needs targets"):
         risk((X,))
 

@@ -91,6 +91,20 @@ def test_resuming_streams_and_scipy(tmp_path: Path) -> None:
     assert fresh.history.step[:5].tolist() == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("name", ["gd", "nesterov", "newton", "sgd tail"])
+def test_a_run_that_met_its_goal_is_over(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    more: dict[str, Any] = {"method": METHODS[name], "stop": wg.Stop(gradient=1e-2, steps=2000)}
+    done = wg.minimize(logistic(), start(), checkpoint=path, **more)
+    assert done.status == "converged"
+    again = wg.minimize(logistic(), start(), resume=path, **more)
+    same(again, done)
+    assert again.message == done.message
+    half = float(done.history.gradient_norm[-1]) / 2
+    tighter = {**more, "stop": wg.Stop(gradient=half, steps=done.steps + 30)}
+    assert wg.minimize(logistic(), start(), resume=path, **tighter).steps > done.steps
+
+
 def test_checkpoints_of_other_runs_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.npz"
     wg.minimize(logistic(), start(), method=wg.Newton(), checkpoint=path)

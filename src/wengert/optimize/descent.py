@@ -81,13 +81,16 @@ class GradientDescent(Method):
         square = float(g @ g)
         slack = rounding(state)
         length = state.length
+        limit: float | None = None  # 1/L here, which is asked for once
         for _ in range(60):
             x = state.x - length * g
             value, gradient = problem.value_and_gradient(x)
             if value <= state.value - 0.5 * length * square + slack:
                 return moved(state, x, value, gradient, length)
-            there = problem.spectrum(state.x).largest * _RAISED
-            length = min(length / 2, 1 / there if there > 0 else np.inf)
+            if limit is None:
+                there = problem.spectrum(state.x).largest * _RAISED
+                limit = 1 / there if there > 0 else np.inf
+            length = min(length / 2, limit)
         return stuck(state)
 
     def stable_step(self, largest: float) -> float | None:

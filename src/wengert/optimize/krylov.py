@@ -1,8 +1,7 @@
 """What products with a Hessian tell: its largest eigenvalue, Newton's step, the gap that is left.
 
 Sources: Golub and Van Loan, Matrix Computations (4th ed.), sections 10.1 and 11.3; Nocedal and
-Wright, Numerical Optimization (2nd ed.), section 7.1; Steihaug, The conjugate gradient method and
-trust regions in large scale optimization (1983).
+Wright, Numerical Optimization (2nd ed.), section 7.1.
 """
 
 from __future__ import annotations
@@ -109,16 +108,9 @@ class Solution:
 
 
 def conjugate_gradients(
-    product: Product,
-    b: Vector,
-    tolerance: float = 1e-8,
-    most: int | None = None,
-    radius: float = np.inf,
+    product: Product, b: Vector, tolerance: float = 1e-8, most: int | None = None
 ) -> Solution:
     """A solution of H s = b for a positive definite H, by products.
-
-    Within a radius this is Steihaug's method: it ends at the boundary, to which a direction of
-    negative curvature is followed too.
 
     Parameters
     ----------
@@ -130,8 +122,6 @@ def conjugate_gradients(
         Of the residual, relative to b.
     most : int, optional
         Products at most; twice the number of entries by default.
-    radius : float
-        Of the trust region, ‖s‖ at most.
     """
     step = np.zeros_like(b)
     residual, direction = b, b
@@ -146,27 +136,13 @@ def conjugate_gradients(
         curvature = float(direction @ image)
         if not curvature > np.finfo(b.dtype).eps * float(direction @ direction) * 1e-2:
             start = direction if taken == 1 else step
-            if np.isfinite(radius):
-                start = step + _to_boundary(step, direction, radius) * direction
             return Solution(start, False, 0.5 * float(b @ start), taken)
         length = square / curvature
-        longer = step + length * direction
-        if np.linalg.norm(longer) >= radius:
-            step = step + _to_boundary(step, direction, radius) * direction
-            break
-        step = longer
+        step = step + length * direction
         residual = residual - length * image
         before, square = square, float(residual @ residual)
         direction = residual + (square / before) * direction
     return Solution(step, True, 0.5 * float(b @ step), taken)
-
-
-def _to_boundary(step: Vector, direction: Vector, radius: float) -> float:
-    """The positive t with ‖step + t·direction‖ = radius."""
-    a, b = float(direction @ direction), float(step @ direction)
-    c = radius**2 - float(step @ step)
-    root = float(np.sqrt(max(b * b + a * c, 0.0)))
-    return c / (b + root) if b > 0 else (root - b) / a
 
 
 def gap_estimate(product: Product, gradient: Vector, most: int = 100) -> tuple[float, int]:

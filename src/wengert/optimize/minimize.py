@@ -20,6 +20,7 @@ from wengert.optimize.problem import Derivatives, Problem
 from wengert.optimize.progress import Bar
 from wengert.optimize.result import Result
 from wengert.optimize.separation import SEPARATED, is_separated
+from wengert.optimize.sources import Stream
 from wengert.optimize.space import Tree, Vector
 from wengert.optimize.stop import USUAL, Judge, Stop
 from wengert.optimize.wrapped import LBFGS
@@ -304,18 +305,13 @@ class _Run:
     def _record(self) -> Ending | None:
         """Note the loss; the reason to end, if there is one."""
         problem, state = self.problem, self.state
-        x, value, gradient = state.x, state.value, state.gradient
-        if isinstance(self.method, Method) and not self.method.exact:
-            x = self.method.output(problem, state)
-            value, gradient = problem.value_and_gradient(x)
+        x, value, gradient = self._measured()
         norm = float(np.linalg.norm(gradient))
         samples = problem.counts.samples
         self.recorder.add(state.step, value, norm, state.length, self.seconds, samples)
         self.best = self.best.better(value, norm, x)
         self.met = None
-        ending = self._diverged(value, norm) or self.judge.at_goal(
-            problem, x, value, gradient, state
-        )
+        ending = self._diverged(value, norm) or self.judge.at_goal(problem, x, value, gradient)
         if ending is not None and ending.status == "converged":
             self.met = _Best(value, norm, x)
         self.bar.show(self.recorder.rows, self.judge.gap)
@@ -327,6 +323,14 @@ class _Run:
         if self.checkpoint is not None and self.seconds - self.saved_at > self.checkpoint.every:
             self._save()
         return ending
+
+    def _measured(self) -> tuple[Vector, float, Vector]:
+        """The method's answer at present, with its loss and gradient of all data."""
+        state = self.state
+        if not isinstance(self.method, Method) or self.method.exact:
+            return state.x, state.value, state.gradient
+        x = self.method.output(self.problem, state)
+        return x, *self.problem.value_and_gradient(x)
 
     def _diverged(self, value: float, norm: float) -> Ending | None:
         first = self.recorder.rows[0][1]
@@ -354,7 +358,8 @@ class _Run:
         """Why a run diverged, and what step would have been stable."""
         length = self.state.length
         what = f"the loss became {value:.3g} at step {self.state.step}"
-        largest = self.problem.spectrum(self.best.x).largest
+        passes = 10 if isinstance(self.problem.source, Stream) else 60
+        largest = self.problem.spectrum(self.best.x, most=passes).largest
         stable = None
         if isinstance(self.method, Method) and math.isfinite(largest):
             stable = self.method.stable_step(largest)
@@ -412,7 +417,14 @@ class _Run:
         self.problem.counts.samples = numbers["samples"]
         self.start = time.perf_counter() - numbers["seconds"]
         self.saved_at = numbers["seconds"]
-        return None
+        if self.recorder.rows[-1][0] != self.state.step:
+            return None
+        x, value, gradient = self._measured()  # a goal may have been met already
+        self.problem.counts.samples = numbers["samples"]
+        ending = self.judge.at_goal(self.problem, x, value, gradient)
+        if ending is not None:
+            self.met = _Best(value, float(np.linalg.norm(gradient)), x)
+        return ending
 
     # ------------------------------------------------------------ the result
 

@@ -20,6 +20,7 @@ from wengert.optimize.methods import Method, State, moved, stuck
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Vector
 from wengert.optimize.steps import Backtracking, checked_step, rounding, search
+from wengert.taylor.trust_region import steihaug_step
 
 _SEARCH = Backtracking()
 
@@ -247,8 +248,6 @@ class TrustRegion(Method):
     ----------
     radius : float
         The first radius; it grows where the model predicts well and shrinks where it does not.
-    most : int
-        Products with the Hessian a step at most.
 
     Notes
     -----
@@ -257,7 +256,6 @@ class TrustRegion(Method):
     """
 
     radius: float = 1.0
-    most: int = 200
 
     def __post_init__(self) -> None:
         checked_step(self.radius, "radius")
@@ -275,13 +273,13 @@ class TrustRegion(Method):
         relative = float(np.linalg.norm(g)) / (state.own["size"] or 1.0)
         tolerance = min(0.5, sqrt(relative))
         for _ in range(60):
-            found = conjugate_gradients(product, g, tolerance, self.most, radius)
-            s = -found.step
+            s = steihaug_step(g, product, radius, tolerance)
             x = state.x + s
             if np.array_equal(x, state.x):
                 break
             value, gradient = problem.value_and_gradient(x)
-            promised = -float(g @ s) - 0.5 * float(s @ product(s))
+            curvature = float(s @ product(s))
+            promised = -float(g @ s) - 0.5 * curvature
             ratio = (state.value - value) / promised if promised > 0 else -1.0
             size = float(np.linalg.norm(s))
             exact = _is_rounding(state, value, gradient)
@@ -290,7 +288,7 @@ class TrustRegion(Method):
             elif not ratio >= 0.25 and not exact:
                 radius = 0.25 * size
             if ratio > 1e-4 or exact:
-                count = state.own["indefinite"] + (not found.convex)
+                count = state.own["indefinite"] + (not curvature > 0)
                 return moved(state, x, value, gradient, radius, indefinite=count)
         return stuck(state)
 

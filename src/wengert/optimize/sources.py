@@ -145,6 +145,11 @@ class Stream:
 def as_rows(given: Any) -> Rows:
     """``(x, y)`` or ``(x,)`` as pytrees of arrays; an array alone is x."""
     parts: Any = tuple(given) if isinstance(given, tuple | list) else (given,)
+    if any(hasattr(part, "toarray") for part in parts):
+        raise ShapeError(
+            "sparse matrices are not supported: pass a function that makes batches of "
+            "X[start:stop].toarray()"
+        )
     if len(parts) not in (1, 2):
         raise ShapeError(f"data are (x, y), or x alone; got {len(parts)} parts")
     return optree.tree_map(np.asanyarray, parts)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wengert.optimize.krylov import gap_estimate
-from wengert.optimize.methods import Ending, State
+from wengert.optimize.methods import Ending
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Vector
 
@@ -102,9 +102,7 @@ class Judge:
             return Ending("seconds", f"{stop.seconds:g} seconds have passed")
         return None
 
-    def at_goal(
-        self, problem: Problem, x: Vector, value: float, gradient: Vector, state: State
-    ) -> Ending | None:
+    def at_goal(self, problem: Problem, x: Vector, value: float, gradient: Vector) -> Ending | None:
         """The criterion that a point meets, if it meets one."""
         stop = self.stop
         norm = float(np.linalg.norm(gradient))
