@@ -254,6 +254,29 @@ def test_classes_beyond_the_predictions() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_class_numbers_in_rows_are_the_same_loss(
+    dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wengert.optimize import risk as module
+
+    def predict(W: Any, x: Any) -> Any:
+        return x @ W
+
+    W = rng(2).normal(size=(4, 3)).astype(dtype)
+    data = X.astype(dtype), np.arange(203) % 3
+    rows = wg.EmpiricalRisk("softmax", predict, data)
+    assert next(rows.problem(W).source.chunks())[1].dtype == dtype
+    value, gradient = rows.value(W), rows.gradient(W)
+    assert gradient.dtype == dtype
+    monkeypatch.setattr(module, "_MOST_CLASSES", 0)
+    numbers = wg.EmpiricalRisk("softmax", predict, data)
+    assert next(numbers.problem(W).source.chunks())[1].ndim == 1
+    rtol = 1e-12 if dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(numbers.value(W), value, rtol=rtol)
+    np.testing.assert_allclose(numbers.gradient(W), gradient, rtol=rtol, atol=rtol / 10)
+
+
 def test_predictions_that_would_broadcast() -> None:
     with pytest.raises(ShapeError, match=r"\(203, 1\) for targets of shape \(203,\)"):
         wg.EmpiricalRisk("squared", lambda W, x: x @ W, (X, Y)).value(np.zeros((4, 1)))

@@ -30,6 +30,8 @@ from wengert.transforms import gauss_newton, gradient_moments, hessian, jacobian
 
 Function = Callable[..., Any]
 
+_MOST_CLASSES = 10**7  # entries of class numbers in rows of 0 and 1
+
 
 @dataclass(frozen=True, eq=False)
 class EmpiricalRisk:
@@ -200,16 +202,36 @@ class EmpiricalRisk:
         ShapeError, DomainError
             If predictions and targets do not fit.
         """
-        self._check_classes(theta)
-        return Problem(self.derivatives, theta, self.source, seed, self)
+        classes = self._check_classes(theta)
+        problem = Problem(self.derivatives, theta, self.source, seed, self)
+        if classes is not None:
+            problem.source = self._in_rows(classes, problem.space.dtype)
+        return problem
 
-    def _check_classes(self, theta: Tree) -> None:
-        """Class numbers must be below the number of predictions."""
+    @cached_property
+    def _encoded(self) -> dict[Any, Any]:
+        """Sources by number of classes and precision."""
+        return {}
+
+    def _in_rows(self, classes: int, dtype: Any) -> Any:
+        """The source with class numbers as rows of 0 and 1, which cost less to compute with."""
+        source = self.source
+        if not isinstance(source, Arrays) or source.length * classes > _MOST_CLASSES:
+            return source
+        key = classes, dtype
+        if key not in self._encoded:
+            x, y = source.rows
+            rows = np.equal.outer(y, np.arange(classes)).astype(dtype)
+            self._encoded[key] = Arrays((x, rows), source.chunk)
+        return self._encoded[key]
+
+    def _check_classes(self, theta: Tree) -> int | None:
+        """The number of classes, if targets are class numbers: they must be below it."""
         if self.named is None or self.named.name != "softmax":
-            return
+            return None
         x, y = next(iter(self.source.chunks()))
         if y.ndim == 2:
-            return
+            return None
         classes = np.shape(self.predictions_of(theta, optree.tree_map(lambda a: a[:1], x)))[-1]
         first = 0
         for _, y in self.source.chunks():
@@ -220,6 +242,7 @@ class EmpiricalRisk:
                     f"for the classes 0 to {classes - 1}"
                 )
             first += len(y)
+        return classes
 
     def value(self, theta: Tree) -> float:
         """The risk."""
