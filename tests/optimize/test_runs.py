@@ -302,6 +302,37 @@ def test_nan_on_the_way() -> None:
     assert searched.success
 
 
+def test_kinks_are_no_rounding() -> None:
+    """Where −∇f does not go downhill a line search fails, and does not say that all is well."""
+
+    def f(x: Any) -> Any:
+        return np.abs(x[0]) + 10 * np.abs(x[1])
+
+    x0 = np.array([3.0, 1.0])
+    for method in (wg.LBFGS(), wg.GradientDescent(wg.Backtracking()), wg.NewtonCG()):
+        found = wg.minimize(f, x0, method=method, stop=wg.Stop(gradient=1e-9, steps=2000))
+        assert (found.status, found.success) == ("failed", False)
+        assert "kinks" in found.message
+
+
+def test_hessians_that_are_no_numbers() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.abs(x) ** 1.5)
+
+    for structured in (True, False):
+        for step in (wg.Backtracking(), 1.0):
+            found = wg.minimize(f, np.array([0.0, 1.0]), method=wg.Newton(step, structured))
+            assert found.status == "failed"
+            assert "not finite" in found.message or "nan" in found.message
+
+
+def test_scipys_own_limits() -> None:
+    method = wg.Scipy("BFGS", {"maxiter": 2})
+    found = wg.minimize(rosenbrock, np.array([-1.2, 1.0]), method=method)
+    assert found.status == "steps"
+    assert not found.success
+
+
 def test_functions_without_a_minimum() -> None:
     for method in (wg.GradientDescent(0.5), wg.Momentum(0.5)):
         found = wg.minimize(

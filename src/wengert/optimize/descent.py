@@ -15,7 +15,7 @@ import numpy as np
 from wengert.optimize.methods import Method, State, moved, stuck
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Vector
-from wengert.optimize.steps import Backtracking, Exact, checked_step, rounding, search
+from wengert.optimize.steps import Backtracking, Exact, checked_step, rounding, search, taken
 
 _RAISED = 1.01  # what Lanczos' estimate of L is multiplied by, as it comes from below
 
@@ -59,7 +59,7 @@ class GradientDescent(Method):
             trial = search(problem, state, -g, first, rule)
             if trial is None:
                 return stuck(state)
-            return moved(state, trial.x, trial.value, trial.gradient, trial.length)
+            return taken(state, trial)
         if isinstance(rule, Exact):
             curvature = float(g @ problem.product(state.x)(g))
             if not curvature > 0:

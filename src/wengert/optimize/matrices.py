@@ -22,7 +22,7 @@ class Matrix(Protocol):
     """A symmetric matrix at a point."""
 
     def newton_step(self, g: Vector) -> Vector:
-        """H⁻¹g; an error if H is singular."""
+        """H⁻¹g; an error if H is singular, or no numbers."""
         ...
 
     def descent_step(self, g: Vector) -> tuple[Vector, bool]:
@@ -49,6 +49,7 @@ class Dense:
         factors = _cholesky(self.array)
         if factors is not None:
             return cho_solve(factors, g, check_finite=False)
+        check_numbers(self.array)
         values, vectors = np.linalg.eigh(self.array)
         size = float(np.max(np.abs(values)))
         if np.min(np.abs(values)) <= size * values.size * np.finfo(values.dtype).eps:
@@ -63,6 +64,7 @@ class Dense:
         factors = _cholesky(self.array)
         if factors is not None:
             return cho_solve(factors, g, check_finite=False), True
+        check_numbers(self.array)
         values, vectors = np.linalg.eigh(self.array)
         size = float(np.max(np.abs(values))) or 1.0
         raised = np.maximum(np.abs(values), max(_LEAST, np.finfo(values.dtype).eps * 8) * size)
@@ -80,6 +82,12 @@ class Dense:
     def diagonal(self) -> Vector:
         """The diagonal."""
         return np.diag(self.array)
+
+
+def check_numbers(entries: Any) -> None:
+    """An error for NaN and infinity."""
+    if not np.all(np.isfinite(entries)):
+        raise SingularMatrixError("the Hessian has entries that are not finite")
 
 
 def _cholesky(array: Any) -> Any:
@@ -118,6 +126,7 @@ class Structured:
 
     def descent_step(self, g: Vector) -> tuple[Vector, bool]:
         """With a multiple of the identity added, if Lanczos' method finds H indefinite."""
+        check_numbers(self.diagonal())
         size, shift = float(np.max(np.abs(self.diagonal()))) or 1.0, 0.0
         if self.product is not None:
             found = extremes(self.product, g.size, most=_PRODUCTS, tolerance=0.0)

@@ -83,7 +83,7 @@ class Method:
     def terminate(self, problem: Problem, state: State) -> Ending | None:
         """Why there is no next step, if there is none."""
         found = state.own.get("ending")
-        return found and Ending("stalled", found)
+        return found and Ending("stalled" if found == NO_DESCENT else "failed", found)
 
     def output(self, problem: Problem, state: State) -> Vector:
         """The point that the method answers with."""

@@ -14,7 +14,8 @@ import numpy as np
 from wengert.errors import DomainError, WengertError
 from wengert.optimize.checkpoint import Checkpoint, Saved, load, save
 from wengert.optimize.history import Recorder
-from wengert.optimize.methods import Ending, Method, State
+from wengert.optimize.krylov import gap_estimate
+from wengert.optimize.methods import NO_DESCENT, Ending, Method, State
 from wengert.optimize.newton import modified
 from wengert.optimize.problem import Derivatives, Problem
 from wengert.optimize.progress import Bar
@@ -28,6 +29,8 @@ from wengert.taylor.subject import function_of
 
 _RISE = 1e8  # of the loss above the first one, that is called divergence
 _FALL = 1e15
+_NOTHING = 1e-7  # of the first gradient: as good as zero
+_DIGITS = 1e5  # times rounding: a gap that the loss cannot show
 
 Callback = Callable[["Moment"], Any]
 
@@ -202,7 +205,7 @@ class _Best:
         """The same, or another one if that is better."""
         if self.x is None:
             return _Best(loss, norm, x)
-        rounding = 32 * float(np.finfo(x.dtype).eps) * abs(loss)
+        rounding = 32 * float(np.finfo(x.dtype).eps) * abs(self.loss)
         smaller = norm < self.norm if abs(loss - self.loss) <= rounding else loss < self.loss
         return _Best(loss, norm, x) if smaller or (np.isnan(norm) and loss < self.loss) else self
 
@@ -243,7 +246,24 @@ class _Run:
         except KeyboardInterrupt:
             ending = Ending("interrupted", "stopped by the keyboard; theta is the best so far")
         self._save()
-        return ending
+        return self._judged(ending) if ending.status == "stalled" else ending
+
+    def _judged(self, ending: Ending) -> Ending:
+        """A run is stalled only where rounding explains it; at a kink, for one, it has failed."""
+        state = self.state
+        norm = float(np.linalg.norm(state.gradient))
+        if math.isnan(norm) or norm <= _NOTHING * self.judge.first:
+            return ending
+        gap, _ = gap_estimate(self.problem.product(state.x), state.gradient)
+        if gap <= _DIGITS * float(np.finfo(state.x.dtype).eps) * abs(state.value):
+            return ending
+        more = "" if ending.message == NO_DESCENT else f"; {ending.message}"
+        return Ending(
+            "failed",
+            f"no step along the search direction lowers the loss, though ‖∇f‖ = {norm:.3g}: the "
+            "function may have kinks, as hinge losses and absolute values do (use SGD or Adam "
+            f"with decreasing steps, or a smooth loss), or very different scales{more}",
+        )
 
     def _begin(self, theta0: Tree) -> Ending | None:
         problem = self.problem

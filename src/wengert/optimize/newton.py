@@ -19,7 +19,7 @@ from wengert.optimize.matrices import Matrix
 from wengert.optimize.methods import Method, State, moved, stuck
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Vector
-from wengert.optimize.steps import Backtracking, checked_step, rounding, search
+from wengert.optimize.steps import Backtracking, checked_step, rounding, search, taken
 from wengert.taylor.trust_region import steihaug_step
 
 _SEARCH = Backtracking()
@@ -83,19 +83,16 @@ class Newton(Method):
             value, gradient = problem.value_and_gradient(x)
             decrement = -0.5 * float(g @ direction)
             return moved(state, x, value, gradient, float(self.step), decrement=decrement)
-        solved, definite = matrix.descent_step(g)
+        try:
+            solved, definite = matrix.descent_step(g)
+        except SingularMatrixError as error:
+            return stuck(state, f"{error}; use LBFGS()")
         trial = search(problem, state, -solved, self.step.first or 1.0, self.step)
         if trial is None:
             return stuck(state)
-        return moved(
-            state,
-            trial.x,
-            trial.value,
-            trial.gradient,
-            trial.length,
-            decrement=0.5 * float(g @ solved) if definite else np.inf,
-            indefinite=state.own["indefinite"] + (not definite),
-        )
+        count = state.own["indefinite"] + (not definite)
+        decrement = 0.5 * float(g @ solved) if definite else np.inf
+        return taken(state, trial, decrement=decrement, indefinite=count)
 
 
 @dataclass(frozen=True)
@@ -229,15 +226,9 @@ class NewtonCG(Method):
         trial = search(problem, state, -found.step, self.step.first or 1.0, self.step)
         if trial is None:
             return stuck(state)
-        return moved(
-            state,
-            trial.x,
-            trial.value,
-            trial.gradient,
-            trial.length,
-            indefinite=state.own["indefinite"] + (not found.convex),
-            decrement=found.decrement if found.convex else np.inf,
-        )
+        count = state.own["indefinite"] + (not found.convex)
+        decrement = found.decrement if found.convex else np.inf
+        return taken(state, trial, decrement=decrement, indefinite=count)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.optimize.methods import State
+from wengert.optimize.methods import State, moved
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Vector
 
@@ -142,6 +142,11 @@ class Trial:
     x: Vector
     value: float
     gradient: Vector
+
+
+def taken(state: State, trial: Trial, **own: Any) -> State:
+    """The state after a trial was accepted."""
+    return moved(state, trial.x, trial.value, trial.gradient, trial.length, **own)
 
 
 def rounding(state: State) -> float:

@@ -18,6 +18,7 @@ _PLAIN = ("Nelder-Mead", "Powell", "COBYLA", "COBYQA")
 _SLOPES = ("CG", "BFGS", "L-BFGS-B", "TNC", "SLSQP")
 _PRODUCTS = ("Newton-CG", "trust-ncg", "trust-krylov", "trust-constr")
 _HESSIANS = ("dogleg", "trust-exact")
+_LIMITED = {"CG", "BFGS", "L-BFGS-B", "Newton-CG", "trust-ncg", "trust-krylov", *_HESSIANS}
 METHODS = (*_PLAIN, *_SLOPES, *_PRODUCTS, *_HESSIANS)
 
 # Their own criteria are turned off: those of Stop decide.
@@ -134,7 +135,8 @@ class Scipy:
         x = _as(problem, found.x)
         value, gradient = seen.at(x)
         report(State(x, value, gradient, max(steps, state.step), 1.0))
-        return Ending("stalled", f"scipy's {self.name} ended: {ended}")
+        limit = found.status == 1 and self.name in _LIMITED
+        return Ending("steps" if limit else "stalled", f"scipy's {self.name} ended: {ended}")
 
 
 class _Evaluations:
