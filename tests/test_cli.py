@@ -537,3 +537,120 @@ def test_a_closed_pipe_is_no_error() -> None:
     writer.wait()
     assert b"Traceback" not in writer.stderr.read()
     writer.stderr.close()
+
+
+# ---------------------------------------------------------------- expect
+
+ASSEMBLY = "x1*x2^2/(15*(1.5+x3))"
+
+
+def with_dists(*pairs: str) -> list[str]:
+    return [word for pair in pairs for word in ("--dist", pair)]
+
+
+PARTS = with_dists("x1=normal(24,1)", "x2=normal(37,4)", "x3=expon(scale=0.5)")
+
+
+def test_the_moments_of_an_assembly(run) -> None:
+    outcome = run("expect", ASSEMBLY, *PARTS)
+    assert outcome.code == 0, outcome.err
+    assert outcome.lines[0].startswith("f = ")
+    assert outcome.lines[1] == "with x1 = normal(24,1), x2 = normal(37,4), x3 = expon(scale=0.5)"
+    assert outcome.lines[-1].split() == ["f", "1176.45", "315.75256", "0.7100769", "6.1611612"]
+    first = run("expect", ASSEMBLY, *PARTS, "--order", "1")
+    assert first.lines[-1].split()[:3] == ["f", "1095.2", "364.86036"]
+
+
+def test_a_budget_and_a_coverage(run) -> None:
+    outcome = run("expect", "a*b", *with_dists("a=(2, 0.1)", "b=(3.0, 0.2)"), "--order", "1",
+                  "--budget", "--coverage", "0.95", "--dof", "a=5", "--dof", "b=9")  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    p = wg.propagate("a*b", {"a": (2, 0.1), "b": (3.0, 0.2)}, dof={"a": 5, "b": 9})
+    U = p.expanded(0.95)
+    assert f"f: U = {U.uncertainty:.6g} (k = {U.factor:.4g}, 95 %)" in outcome.out
+    assert str(p.budget()) in outcome.out
+
+
+def test_correlations_constants_and_the_formula_of_the_gum(run) -> None:
+    dists = with_dists("a=normal(2, 0.1)", "b=normal(mean=3, std=0.2)")
+    outcome = run("expect", "c*exp(a)*b", *dists, "--value", "c=0.5", "--corr", "a,b=-0.5",
+                  "--convention", "gum")  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    p = wg.propagate("c*exp(a)*b", {"a": (2, 0.1), "b": (3, 0.2), "c": 0.5}, 2, convention="gum",
+                     correlations={("a", "b"): -0.5})  # fmt: skip
+    assert str(p) in outcome.out
+
+
+def test_the_mean_to_a_higher_order(run) -> None:
+    dists = with_dists("a=normal(0.1, 0.2)", "b=normal(0.3, 0.1)")
+    outcome = run("expect", "exp(a*b)", *dists, "--corr", "a,b=0.5", "--order", "6")
+    assert outcome.code == 0, outcome.err
+    joint = wg.Normal({"a": 0.1, "b": 0.3}, [[0.04, 0.01], [0.01, 0.01]])
+    value = float(wg.expectation("exp(a*b)", joint, order=6).value)
+    assert f"E f = {value:.10g}" in outcome.out
+
+
+def test_a_comparison_says_whether_to_trust(run) -> None:
+    options = ["--compare", "--samples", "20000", "--seed", "3"]
+    outcome = run("expect", ASSEMBLY, *PARTS, *options)
+    assert outcome.code == 0, outcome.err
+    assert "the Taylor approximation should not be trusted here:" in outcome.lines
+    assert (
+        "- the Taylor series along x3 diverges: from order 4 on its terms grow faster and faster"
+        in outcome.out
+    )
+    assert [line for line in outcome.lines if line.startswith("Gauss rule, 9 nodes each")]
+
+    def draws(out: str) -> str:
+        return next(line for line in out.splitlines() if line.startswith("Monte Carlo"))[:50]
+
+    assert draws(outcome.out) == draws(run("expect", ASSEMBLY, *PARTS, *options).out)
+
+
+def test_vectors_and_draws_from_a_file(run, files: Path) -> None:
+    outcome = run("expect", "x'*x", *with_dists("x=normal([1,2],[0.1,0.2])"))
+    assert str(wg.propagate("x'*x", wg.Normal([1.0, 2.0], [0.01, 0.04]), 2)) in outcome.out
+    outcome = run("expect", "x'*x", *with_dists("x=draws(plain.csv)"))
+    table = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    assert str(wg.propagate("x'*x", wg.Draws(table), 2)) in outcome.out
+
+
+def test_a_figure_of_a_comparison(run, tmp_path: Path) -> None:
+    path = tmp_path / "out.png"
+    outcome = run("expect", ASSEMBLY, *PARTS, "--plot", str(path), "--samples", "1000")
+    assert outcome.code == 0, outcome.err
+    assert outcome.lines[-1] == f"figure written to {path}"
+    assert path.stat().st_size > 10_000
+    check_error(run("expect", ASSEMBLY, *PARTS, "--plot", str(tmp_path / "no" / "a.png"),
+                    "--samples", "100"), "--plot")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (["a"], ["no distribution: add --dist", "expon(scale=0.5)"]),
+        (["a", "--dist", "a"], ["write NAME=..."]),
+        (["a", "--dist", "a=3"], ["--dist a=3: write normal(mean, std)"]),
+        (["a", "--dist", "a=normal(0,x)"], ["--dist a=normal(0,x): write"]),
+        (["a", "--dist", "a=normal(0,-1)"], ["the standard deviation is negative"]),
+        (["a", "--dist", "a=normall(0,1)"], ["'normall'", "did you mean normal?"]),
+        (["a", "--dist", "a=gamma()"], ["--dist a=gamma()", "missing"]),
+        (["a", "--dist", "a=gamma(-1)"], ["its mean is not finite"]),
+        (["a", "--dist", "a=cauchy()"], ["its mean is not finite"]),
+        (["a", "--dist", "a=(1,2,3)"], ["(value, uncertainty)"]),
+        (["a", "--dist", "a=__import__('os').getcwd()"], ["write normal(mean, std)"]),
+        (["a", "--dist", "ab=(1,2)"], ["no variable ab"]),
+        (["a*b", "--dist", "a=(1,2)"], ["no value for b"]),
+        (["a", "--dist", "a=(1,2)", "--order", "0"], ["order 1 or 2"]),
+        (["a", "--dist", "a=(1,2)", "--order", "3", "--budget"], ["the mean alone"]),
+        (["a*b", "--dist", "a=(1,2)", "--dist", "b=(1,2)", "--corr", "a=1"], ["--corr V,I=-0.36"]),
+        (["a*b", "--dist", "a=(1,2)", "--dist", "b=(1,2)", "--corr", "a,b=2"], ["-1 and 1"]),
+        (["a", "--dist", "a=(1,2)", "--dof", "a=x"], ["--dof a=x: write a number"]),
+        (["a", "--dist", "a=(1,2)", "--coverage", "95"], ["between 0 and 1"]),
+        (["a", "--dist", "a=(1,2)", "--compare", "--samples", "1"], ["from 2 on"]),
+        (["log(a)", "--dist", "a=(0,2)"], ["no expansion at the mean"]),
+        (["a", "--dist", "a=draws(missing.csv)"], ["--dist a=draws(missing.csv)", "No such file"]),
+    ],
+)
+def test_errors_of_expect(run, arguments: list[str], messages: list[str]) -> None:
+    check_error(run("expect", *arguments), *messages)

@@ -397,6 +397,9 @@ class Primitive:
     summed : callable or None
         ``summed(terms) -> list of Expr | None``: fewer nodes with the same sum, for many nodes of
         the operation that are added, each with its coefficient.
+    defined : callable or None
+        ``defined(node) -> Expr``: other operations that it equals, up to removable singularities.
+        Power series are read off these, where they are exact and the partials' constants are not.
     masking : bool
         Zero where its last operand, a mask, is false, and its first operand elsewhere: products
         with it are taken inside, so that 0 · ∞ is 0 where nothing is kept.
@@ -460,6 +463,7 @@ class Primitive:
     sliced: Callable[[Expr, Any], Expr | None] | None = None
     route: Callable[[Expr, int], Route | None] | None = None
     summed: Callable[[Sequence[tuple[Expr, Fraction]]], list[Expr] | None] | None = None
+    defined: Callable[[Expr], Expr] | None = None
     masking: bool = False
     domains: tuple[Domain, ...] = field(default=(Domain(),))
     samples: tuple[Sample, ...] = ()

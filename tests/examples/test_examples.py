@@ -287,3 +287,19 @@ def test_kmeans_newton(capsys: Any) -> None:
     np.testing.assert_array_equal(example.newton_step(far, points)[4], far[4])
     assert example.main(count=60, groups=3) < 4
     assert "diagonal" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- a laboratory's budget
+
+
+def test_calibration_standard(capsys: Any) -> None:
+    example = load("calibration_standard")
+    standard, dilution = example.main(samples=5000)
+    u = [0.05 / 100.28, 5.7735e-5 / 0.9999, *(x / 100 for x in (0.1 / 6**0.5, 0.02, 0.0484974))]
+    assert standard == pytest.approx(1002.69972 * np.linalg.norm(u), rel=1e-5)
+    relative = np.sqrt(0.2**2 + 2 * 0.2**4)  # of 1/pipette, to second order
+    assert dilution == pytest.approx(1000 * relative, rel=1e-4)
+    out = capsys.readouterr().out
+    assert "c = 1002.7 ± 1.7 mg/L (k = 2)" in out
+    assert "nothing was found that speaks against the Taylor approximation" in out
+    assert "the Taylor approximation should not be trusted here" in out

@@ -161,6 +161,11 @@ def test_trees_and_standing_leaves() -> None:
     assert not np.any(z[1:])
 
 
+def test_curves_that_stand_still() -> None:
+    for still in (wg.jet(np.exp, X, 0 * D, order=2), wg.jet(np.exp, X, curve=[], order=2)):
+        _close(still, np.stack([np.exp(X), 0 * X, 0 * X]))
+
+
 @pytest.mark.parametrize("order", [0, 1])
 def test_low_orders(order: int) -> None:
     f = FUNCTIONS["network"]

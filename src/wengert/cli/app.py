@@ -1,4 +1,4 @@
-"""The commands: derive, explain, taylor, functions."""
+"""The commands: derive, explain and functions, and those that have files of their own."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import typer
 
 from wengert import __version__
 from wengert.assumptions import Assumption
+from wengert.cli.expect import expect
+from wengert.cli.options import Assume, FormulaText, Shapes, Steps, Values
 from wengert.cli.report import Notation, Report
 from wengert.cli.screen import Screen, prepare, to_ascii
-from wengert.cli.taylor_report import TaylorReport, is_scalar, point_values
+from wengert.cli.series import series
+from wengert.cli.taylor import taylor
 from wengert.cli.values import assignments, read_values
 from wengert.errors import FormulaError, NameClashError, WengertError
 from wengert.explanation import Row
@@ -22,7 +25,6 @@ from wengert.formula.operators import OPERATORS
 from wengert.formula.vocabulary import ALIASES
 from wengert.formulas import Formula
 from wengert.formulas import formula as read_formula
-from wengert.taylor import taylor as expand
 
 app = typer.Typer(
     name="wengert",
@@ -44,9 +46,6 @@ class Mode(StrEnum):
     CROSS_COUNTRY = "cross-country"
 
 
-FormulaText = Annotated[
-    str, typer.Argument(metavar="FORMULA", help='As in "norm2(X*w - y)^2".', show_default=False)
-]
 Wrt = Annotated[
     list[str] | None,
     typer.Option(
@@ -60,33 +59,6 @@ Order = Annotated[
     int | None, typer.Option(help="The order; repeats the last variable.", show_default=False)
 ]
 ModeOption = Annotated[Mode, typer.Option(help="How it is found; the result is the same.")]
-Shapes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--shape",
-        metavar="X=m,n",
-        help="The shape of a variable, instead of its letter's: sizes, or scalar, vector, matrix.",
-        show_default=False,
-    ),
-]
-Assume = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="W=PROPERTY",
-        help="symmetric, positive definite, diagonal, orthogonal or positive.",
-        show_default=False,
-    ),
-]
-Values = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--value",
-        metavar="NAME=VALUE",
-        help="A number, a list such as [1, 2], a .csv, .npy or .npz:key file, or zeros, ones, "
-        "random, eye, whose sizes follow from the other values.",
-        show_default=False,
-    ),
-]
 Notations = Annotated[
     list[Notation] | None,
     typer.Option(
@@ -94,7 +66,6 @@ Notations = Annotated[
         show_default=False,
     ),
 ]
-Steps = Annotated[bool, typer.Option("--steps", help="Show the steps, with their rules.")]
 Check = Annotated[
     bool, typer.Option("--check/--no-check", help="Compare values with numerical differences.")
 ]
@@ -167,62 +138,9 @@ def explain(
     derive(text, wrt, order, mode, shape, assume, None, None, True, True)
 
 
-At = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--at",
-        metavar="NAME=POINT",
-        help="Where a variable is expanded: a number (1/3 and pi/4 are exact), an array as for "
-        "--value, or a name, for a polynomial of formulas. Without it: about the variables.",
-        show_default=False,
-    ),
-]
-Evaluate = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--x", metavar="NAME=VALUE", help="Evaluate there, beside the function.", show_default=False
-    ),
-]
-PlotFile = Annotated[
-    str | None,
-    typer.Option("--plot", metavar="FILE", help="Write a figure to it.", show_default=False),
-]
-
-
-@app.command()
-def taylor(
-    text: FormulaText,
-    at: At = None,
-    order: Annotated[int, typer.Option(help="The degree.")] = 4,
-    x: Evaluate = None,
-    value: Values = None,
-    shape: Shapes = None,
-    assume: Assume = None,
-    latex: Annotated[bool, typer.Option("--latex", help="The polynomial in LaTeX alone.")] = False,
-    steps: Steps = False,
-    plot: PlotFile = None,
-) -> None:
-    """Expand a formula in its Taylor polynomial about a point."""
-    points = assignments(at or [], "--at", "x=0")
-    others = assignments(value or [], "--value", "a=2")
-    shapes = assignments(shape or [], "--shape", "X=m,n")
-    assumptions = assignments(assume or [], "--assume", "W=symmetric")
-    scalars = {n: "scalar" for n, t in {**points, **others}.items() if is_scalar(t)}
-    function = read_formula(text, {**scalars, **shapes}, assumptions)
-    point, given = point_values(points, others, function)
-    polynomial = expand(function, point or None, order, given=given)
-    report = TaylorReport(Screen(sys.stdout), function, polynomial)
-    if latex:
-        report.latex()
-    else:
-        report.heading()
-        report.terms()
-    if steps:
-        report.steps()
-    if x:
-        report.values(assignments(x, "--x", "x=0.1"))
-    if plot is not None:
-        report.plot(plot)
+app.command()(taylor)
+app.command()(series)
+app.command()(expect)
 
 
 @app.command()

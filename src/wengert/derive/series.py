@@ -72,8 +72,8 @@ def series_of_curves(roots: Sequence[Expr], tails: Mapping[Expr, Expr], order: i
     list of Expr
         Of shape ``(order + 1, *extra, *f.shape)``.
     """
-    leaf, first = next(iter(tails.items()))
-    lead = first.shape[1 : first.ndim - leaf.ndim]
+    leads = [tail.shape[1 : tail.ndim - leaf.ndim] for leaf, tail in tails.items()]
+    lead = leads[0] if leads else ()
     return [
         _whole(root, tail, lead, order)
         for root, tail in zip(roots, tails_along(roots, tails, order), strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -9,13 +10,15 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from wengert.errors import DomainError, ShapeError
+from wengert.errors import DomainError, NameClashError, ShapeError
 from wengert.expectation.covariance import (
+    BlockCovariance,
     Covariance,
     DenseCovariance,
     DiagonalCovariance,
     covariance_of,
 )
+from wengert.expectation.moments import central_moments
 
 
 @runtime_checkable
@@ -52,13 +55,16 @@ class Normal:
 
     Parameters
     ----------
-    mean : array_like or str
-        Of the variable's shape; a name for symbolic expectations of formulas.
+    mean : array_like, mapping or str
+        Of the variable's shape. A dict of means by name is one vector of several variables, one
+        after the other as in the dict, with a joint covariance. A name for symbolic expectations
+        of formulas.
     cov : object or str
         The covariance, never the standard deviation: a number (times the identity), variances of
         the mean's shape, the matrix of shape ``(n, n)`` or ``shape + shape``, a tuple of one
         matrix an axis (``Cov[Xᵢⱼ, Xₖₗ] = Rᵢₖ Cⱼₗ``), a list of diagonal blocks, or a
-        :class:`LowRankCovariance`; a name if the mean is one.
+        :class:`LowRankCovariance`; a name if the mean is one. A dict of covariances by name, of
+        variables that are independent of each other, for a dict of means.
 
     Raises
     ------
@@ -80,28 +86,52 @@ class Normal:
 
     def __post_init__(self) -> None:
         if self.symbolic:
-            if not (isinstance(self.mean, str) and isinstance(self.cov, str)):
+            names = self.cov if isinstance(self.cov, tuple) else (self.cov,)
+            if not (isinstance(self.mean, str) and all(isinstance(n, str) for n in names)):  # pyright: ignore
                 raise DomainError(
                     "a Normal with a name for its mean has a name for its covariance, and the "
                     f"other way round; got mean {self.mean!r} and cov {self.cov!r}"
                 )
             return
-        object.__setattr__(self, "mean", _real(self.mean, "the mean"))
+        if isinstance(self.mean, Mapping):
+            means = {k: _real(v, f"the mean of {k}") for k, v in self.mean.items()}  # pyright: ignore
+            object.__setattr__(self, "mean", means)
+        else:
+            object.__setattr__(self, "mean", _real(self.mean, "the mean"))
         _ = self.covariance
 
     @property
     def symbolic(self) -> bool:
         """Are mean and covariance names?"""
-        return isinstance(self.mean, str) or isinstance(self.cov, str)
+        names = self.cov if isinstance(self.cov, tuple) else (self.cov,)
+        return isinstance(self.mean, str) or any(isinstance(n, str) for n in names)  # pyright: ignore
 
     @property
     def covariance(self) -> Covariance:
         """Cov[X], of the flattened variable."""
         return self._covariance
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The mean's shape; of a dict of means, that of the vector of all."""
+        if isinstance(self.mean, Mapping):
+            return (sum(np.size(m) for m in self.mean.values()),)  # pyright: ignore
+        return self.mean.shape
+
     @cached_property
     def _covariance(self) -> Covariance:
-        return covariance_of(self.cov, self.mean.shape)
+        if not (isinstance(self.mean, Mapping) and isinstance(self.cov, Mapping)):
+            return covariance_of(self.cov, self.shape)
+        if set(self.mean) != set(self.cov):  # pyright: ignore
+            raise NameClashError(
+                f"means are of {', '.join(map(str, self.mean))}; covariances of "  # pyright: ignore
+                f"{', '.join(map(str, self.cov))}"  # pyright: ignore
+            )
+        blocks = [
+            covariance_of(self.cov[name], np.shape(mean), f"cov of {name}")
+            for name, mean in self.mean.items()  # pyright: ignore
+        ]
+        return BlockCovariance(tuple(blocks))
 
     @property
     def independent(self) -> bool:
@@ -110,18 +140,28 @@ class Normal:
 
     def central_moments(self, order: int) -> Any:
         """0 for odd k, (k − 1)!! σᵢ^k for even ones."""
-        variances = self.covariance.variances().reshape(self.mean.shape)
-        moments = np.zeros((order + 1, *self.mean.shape))
+        variances = self.covariance.variances().reshape(self.shape)
+        moments = np.zeros((order + 1, *self.shape))
         moments[0] = 1.0
         for k in range(2, order + 1, 2):
             moments[k] = (k - 1) * variances * moments[k - 2]
         return moments
 
     def sample(self, generator: np.random.Generator, size: int) -> Any:
-        """Draws, of shape ``(size, *shape)``."""
+        """Draws, of shape ``(size, *shape)``; a dict of them for a dict of means."""
         directions = self.covariance.directions()
-        normal = generator.standard_normal((size, len(directions)))
-        return self.mean + (normal @ directions).reshape(size, *self.mean.shape)
+        deviations = generator.standard_normal((size, len(directions))) @ directions
+        if not isinstance(self.mean, Mapping):
+            return self.mean + deviations.reshape(size, *self.mean.shape)
+        cuts = np.cumsum([np.size(m) for m in self.mean.values()])[:-1]  # pyright: ignore
+        return {
+            name: mean + part.reshape(size, *np.shape(mean))
+            for (name, mean), part in zip(
+                self.mean.items(),
+                np.split(deviations, cuts, axis=1),
+                strict=True,  # pyright: ignore
+            )
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,15 +227,22 @@ class Independent:
         """Always."""
         return True
 
+    def support(self) -> tuple[Any, Any]:
+        """The least and the largest value of each entry, in the variable's shape."""
+        return (
+            self._each(lambda c: np.broadcast_to(c.support()[0], np.shape(c.mean()))),
+            self._each(lambda c: np.broadcast_to(c.support()[1], np.shape(c.mean()))),
+        )
+
     def central_moments(self, order: int) -> Any:
-        """Of each entry, from its raw moments about a shifted origin.
+        """Of each entry, by its quantiles or its support.
 
         Raises
         ------
         DomainError
             If a moment of that order does not exist.
         """
-        return _stacked(self._entries, lambda c: _central_moments(c, order), lead=1)
+        return _stacked(self._entries, lambda c: central_moments(c, order), lead=1)
 
     def sample(self, generator: np.random.Generator, size: int) -> Any:
         """Draws, of shape ``(size, *shape)``."""
@@ -212,30 +259,6 @@ def _stacked(entries: Any, statistic: Any, lead: int = 0) -> Any:
     parts = [statistic(c) for c in entries.ravel()]
     table = np.stack([np.asarray(p, float) for p in parts], axis=lead)
     return table.reshape((*table.shape[:lead], *entries.shape, *table.shape[lead + 1 :]))
-
-
-def _central_moments(component: Any, order: int) -> Any:
-    """E[(X − E X)^k] by Gauss quadrature of the distribution's own ``expect``."""
-    mean = np.asarray(component.mean(), float)
-    moments = np.zeros((order + 1, *mean.shape))
-    moments[0] = 1.0
-    if order >= 2:
-        moments[2] = component.var()
-    if order >= 3:
-        skew, kurtosis = component.stats(moments="sk")
-        moments[3] = skew * moments[2] ** 1.5
-        if order >= 4:
-            moments[4] = (kurtosis + 3) * moments[2] ** 2
-    for k in range(5, order + 1):
-        if mean.ndim:
-            raise DomainError(
-                "central moments beyond the fourth are of scalar distributions; give a list of "
-                "frozen distributions, one an entry"
-            )
-        moments[k] = component.expect(lambda x, k=k: (x - float(mean)) ** k)
-    if not np.all(np.isfinite(moments)):
-        raise DomainError(f"a central moment up to order {order} of the distribution is infinite")
-    return moments
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,7 +326,7 @@ def as_distribution(given: Any, name: str = "") -> Distribution:
     TypeError
         For anything else, saying what is accepted.
     """
-    if isinstance(given, Distribution):
+    if isinstance(given, Normal | Distribution):
         return given
     if _is_frozen(given) or (isinstance(given, list | tuple) and _all_frozen(given)):
         return Independent(given)
@@ -313,6 +336,16 @@ def as_distribution(given: Any, name: str = "") -> Distribution:
     raise TypeError(
         f"{what}a distribution is wg.Normal(mean, cov), wg.Draws(array), or a frozen distribution "
         f"of scipy.stats (or a list of them, independent); got {type(given).__name__}"
+    )
+
+
+def is_distribution(given: Any) -> bool:
+    """Is this what :func:`as_distribution` reads?"""
+    return (
+        isinstance(given, Normal | Distribution)
+        or _is_frozen(given)
+        or (isinstance(given, list | tuple) and _all_frozen(given))
+        or (hasattr(given, "cov") and hasattr(given, "mean") and hasattr(given, "rvs"))
     )
 
 

@@ -25,7 +25,7 @@ from wengert.operations.enclosing import SPECIAL, Enclosure, Extremes, always
 from wengert.operations.intervals import Interval
 from wengert.operations.kinks import at_zero
 from wengert.operations.scalar_functions import HALF_PI, SIGN, SIN
-from wengert.operations.structure import constant_like, constant_value
+from wengert.operations.structure import constant_like, constant_value, is_zero
 from wengert.primitive import Domain, Notation, Primitive, Undefined
 
 _ORDER = Undefined("the derivative of a Bessel function in its order has no closed form")
@@ -40,9 +40,13 @@ def _neighbours(of: Callable[[], Primitive], v: Expr, x: Expr, sign: int) -> Exp
 
 
 def _whole(
-    zero: Callable[[], Primitive], one: Callable[[], Primitive], reflected: int
+    zero: Callable[[], Primitive],
+    one: Callable[[], Primitive],
+    reflected: int,
+    *,
+    vanishing: bool = False,
 ) -> Callable[[Expr, Expr], Expr | None]:
-    """Orders 0, 1 and −1 have functions of their own."""
+    """Orders 0, 1 and −1 have functions of their own; others may vanish at 0."""
 
     def rewrite(v: Expr, x: Expr) -> Expr | None:
         order = constant_value(v)
@@ -50,7 +54,10 @@ def _whole(
             return apply(zero(), x)
         if order == 1:
             return apply(one(), x)
-        return scale(reflected, apply(one(), x)) if order == -1 else None
+        if order == -1:
+            return scale(reflected, apply(one(), x))
+        whole = vanishing and order is not None and order.denominator == 1
+        return x if whole and is_zero(x) else None
 
     return rewrite
 
@@ -102,7 +109,7 @@ J1 = declare(
 JV = declare(
     "jv", special.jv, _ORDER, lambda y, v, x: _neighbours(lambda: JV, v, x, -1),
     notation=_notation("jv", "J"), domains=_REAL,
-    rewrite=_whole(lambda: J0, lambda: J1, -1), source="DLMF 10.6",
+    rewrite=_whole(lambda: J0, lambda: J1, -1, vanishing=True), source="DLMF 10.6",
     bounds=_modulus(),
 )  # fmt: skip
 Y0 = declare(
@@ -139,7 +146,7 @@ I1 = declare(
 IV = declare(
     "iv", special.iv, _ORDER, lambda y, v, x: _neighbours(lambda: IV, v, x, 1),
     notation=_notation("iv", "I"), domains=_REAL,
-    rewrite=_whole(lambda: I0, lambda: I1, 1), source="DLMF 10.29",
+    rewrite=_whole(lambda: I0, lambda: I1, 1, vanishing=True), source="DLMF 10.29",
     enclosure=Extremes(low=(0.0, 0.0), relative=1e-12),
 )  # fmt: skip
 K0 = declare(
@@ -185,7 +192,7 @@ I1E = declare(
 IVE = declare(
     "ive", special.ive, _ORDER,
     lambda y, v, x: _damped(_neighbours(lambda: IVE, v, x, 1), y, x), domains=_REAL, smooth=False,
-    rewrite=_whole(lambda: I0E, lambda: I1E, 1), source="exp(−|x|) I_v(x)",
+    rewrite=_whole(lambda: I0E, lambda: I1E, 1, vanishing=True), source="exp(−|x|) I_v(x)",
     kinks=at_zero(1),
 )  # fmt: skip
 K0E = declare(

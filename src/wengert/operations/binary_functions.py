@@ -41,7 +41,7 @@ from wengert.operations.kinks import (
     at_zero_of_itself,
     between_operands,
 )
-from wengert.operations.scalar_functions import ABS, LOG, LOG1P, RELU, SIGMOID, SIGN, STEP
+from wengert.operations.scalar_functions import ABS, EXP, LOG, LOG1P, RELU, SIGMOID, SIGN, STEP
 from wengert.operations.structure import constant_like, constant_value, safe_power
 from wengert.primitive import Constant, Domain, Kink, Notation
 
@@ -150,6 +150,7 @@ XLOGY = declare(
     rewrite=lambda x, z: (
         power_log(1, *x.operands) if x.primitive is POW and x.operands[0] == z else None
     ),
+    defined=lambda y: mul(y.operands[0], apply(LOG, y.operands[1])),
     source="x log z, 0 where x = 0",
     enclosure=Extremes(low=(-inf, 0.0)),
 )  # fmt: skip
@@ -222,6 +223,9 @@ POWLOG = declare(
     "powlog", _power_log, _power_log_slope,
     lambda y, x, z: power_log(y.param("order") + 1, x, z), parameters=("order",),
     notation=_power_log_notation, domains=(Domain(0.3, 2.0), Domain(-2.0, 2.0)),
+    defined=lambda y: mul(
+        apply(POW, *y.operands), power(apply(LOG, y.operands[0]), y.param("order"))
+    ),
     source="xᶻ logⁿ x, the n-th derivative of xᶻ in z; 0 where x = 0 < z",
     enclosure=_enclosed_power_log,
 )  # fmt: skip
@@ -231,6 +235,7 @@ POW = declare(
     lambda y, x, z: power_log(1, x, z),
     notation=Notation("{0:a} .^ {1:a}", "{0:a}^{1:a}", "{0:a}^{{{1}}}", "{0:a} ** {1:a}", "power"),
     domains=(Domain(0.3, 2.0), Domain(-2.0, 2.0)), ufuncs=(np.power, np.float_power),
+    defined=lambda y: apply(EXP, mul(y.operands[1], apply(LOG, y.operands[0]))),
     source="x^z; its derivatives in z are 0 where x = 0 < z",
     enclosure=_enclosed_power,
 )  # fmt: skip

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 from wengert.expr import Expr, make
 from wengert.operations.enclosing import constant
+from wengert.operations.structure import constant_value, strip_coefficient
 from wengert.primitive import Constant, Notation, Primitive, register
 
 _VALUES = {"pi": math.pi}
@@ -24,6 +26,16 @@ CONSTANT = register(
         enclosure=constant,
     )
 )
+
+
+def multiple_of_pi(x: Expr) -> Fraction | None:
+    """The rational q of a scalar x = qπ, 0 included; None of any other."""
+    if x.shape:
+        return None
+    if constant_value(x) == 0:
+        return Fraction(0)
+    factor, rest = strip_coefficient(x)
+    return factor if rest.primitive is CONSTANT and rest.params == ("pi",) else None
 
 
 def pi() -> Expr:

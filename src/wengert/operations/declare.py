@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from wengert.expr import Expr
+from wengert.expr import Expr, Params
 from wengert.operations.algebra import add, power
 from wengert.operations.apply import same_shape
 from wengert.operations.build import ones_like, sub
@@ -55,6 +55,7 @@ def declare(
     power_rule: Callable[[Expr, Fraction], Expr | None] | None = None,
     as_power: Callable[[Expr], tuple[Expr, Fraction]] | None = None,
     series: ByCoefficient | None = None,
+    defined: Callable[[Expr], Expr] | None = None,
     enclosure: Enclosure | None = None,
     bounds: Enclosure | None = None,
     kinks: Callable[[Expr], tuple[Kink, ...]] | None = None,
@@ -90,10 +91,11 @@ def declare(
     values : dict of Fraction to Fraction, optional
         f at other rational numbers.
     rewrite : callable, optional
-        ``rewrite(*operands)``: a simpler node or None, of a function without parameters.
+        ``rewrite(*operands, *params)``: a simpler node or None.
     into : callable, optional
         ``into(out, *params, *arrays)``: evaluate into an array; by default the ufunc's ``out``.
-    positive, smooth, shared, power_rule, as_power, series, enclosure, bounds, kinks, source
+    positive, smooth, shared, power_rule, as_power, series, defined, enclosure, bounds, kinks,
+    source
         As :class:`wengert.primitive.Primitive` has them.
     reason : str
         Why the derivative is zero, if there are no partials.
@@ -110,11 +112,11 @@ def declare(
     if at_zero is not None:
         known[Fraction(0)] = Fraction(at_zero)
 
-    def rewriting(operands: tuple[Expr, ...], params: object) -> Expr | None:
+    def rewriting(operands: tuple[Expr, ...], params: Params) -> Expr | None:
         value = constant_value(operands[0]) if arity == 1 else None
         if value is not None and value in known:
             return constant_like(known[value], operands[0].shape)
-        return rewrite(*operands) if rewrite is not None else None
+        return rewrite(*operands, *params) if rewrite is not None else None
 
     def with_parameters(node: Expr, *arrays: Any) -> Any:
         return evaluate(*node.params, *arrays)
@@ -142,6 +144,7 @@ def declare(
             smooth=smooth,
             power_rule=power_rule,
             as_power=as_power,
+            defined=defined,
             enclosure=enclosure,
             bounds=bounds,
             kinks=kinks,

@@ -17,11 +17,14 @@ import numpy as np
 from scipy import special
 
 from wengert.expr import Expr
+from wengert.operations.algebra import power
 from wengert.operations.apply import apply
-from wengert.operations.build import neg
+from wengert.operations.build import mul, neg, ones_like, sub
+from wengert.operations.constants import pi
 from wengert.operations.declare import declare, in_double, ordered
 from wengert.operations.enclosing import CROSSING, SPECIAL, Enclosure, always
 from wengert.operations.intervals import Interval
+from wengert.operations.scalar_functions import EXP, LOG, SIN
 from wengert.primitive import Domain
 
 Array = Any
@@ -77,6 +80,10 @@ def _family(name: str, evaluate: Callable[[int, Array], Array], numpy: str, late
     return derivative
 
 
+def _over(above: Expr, below: Expr) -> Expr:
+    return mul(above, power(below, -1))
+
+
 # ---------------------------------------------------------------- sin(πx)/(πx)
 
 
@@ -110,6 +117,7 @@ _dsinc = _family(
 SINC = declare(
     "sinc", lambda x: np.asarray(np.sinc(x)).astype(x.dtype)[()], lambda y, x: _dsinc(1, x),
     at_zero=1, ufuncs=(np.sinc,), domains=(Domain(boundary=(0.0, 1e-12, 0.9)),),
+    defined=lambda y: _over(apply(SIN, mul(pi(), y.operands[0])), mul(pi(), y.operands[0])),
     source="sin(πx)/(πx), 1 at 0",
     bounds=always(-0.2172337, 1.0),
 )  # fmt: skip
@@ -134,6 +142,7 @@ _dexprel = _family(
 EXPREL = declare(
     "exprel", special.exprel, lambda y, x: _dexprel(1, x), at_zero=1, positive=True,
     domains=(Domain(boundary=(0.0, 1e-12, 20.0, -20.0)),), source="(exp(x) − 1)/x, 1 at 0",
+    defined=lambda y: _over(sub(apply(EXP, *y.operands), ones_like(y)), y.operands[0]),
     enclosure=replace(SPECIAL, within=(0.0, inf)),
 )  # fmt: skip
 
@@ -171,6 +180,7 @@ LOGRATIO = declare(
     "logratio", in_double(lambda x: _logratio(0, x).reshape(x.shape)),
     lambda y, x: _dlogratio(1, x), positive=True,
     domains=(Domain(0.3, 3.0, boundary=(1.0, 0.1, 5.0)),),
+    defined=lambda y: _over(apply(LOG, *y.operands), sub(y.operands[0], ones_like(y))),
     numpy="(lambda t: np.where(t == 1, 1.0, np.log(t) / np.where(t == 1, 1, t - 1)))",
     source="log(x)/(x − 1), 1 at 1",
     enclosure=SPECIAL.on(0.0),

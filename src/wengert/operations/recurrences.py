@@ -543,7 +543,7 @@ def _notation(node: Expr) -> Notation:
     label = node.params[0].label
     text = f"series[{label}]({arguments})"
     latex = rf"\operatorname{{{{series}}}}\left({arguments}\right)"
-    return Notation(text, text, latex, text)
+    return Notation(text, text, latex, "")
 
 
 RECURRENCE = register(

@@ -6,19 +6,22 @@ stable forms of sigmoid, softplus and friends are the usual ones (no overflow fo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
-from math import inf, pi
+from math import inf
 from typing import Any
 
 import numpy as np
 from scipy import special
 
+from wengert.errors import DomainError
 from wengert.expr import Expr
 from wengert.operations.algebra import add, power, scale
 from wengert.operations.apply import apply
 from wengert.operations.build import mul, neg, ones_like, sub
 from wengert.operations.coefficients import root_coefficient
+from wengert.operations.constants import multiple_of_pi, pi
 from wengert.operations.declare import (
     HALF,
     declare,
@@ -45,12 +48,13 @@ from wengert.operations.structure import (
     constant_value,
     content_of,
     is_positive,
+    is_zero,
     strip_coefficient,
 )
 from wengert.primitive import ByCoefficient, Domain, Notation, Sample, Shared
 
 POSITIVE = Extremes(within=(0.0, inf))
-HALF_PI = pi / 2
+HALF_PI = math.pi / 2
 
 # ---------------------------------------------------------------- exponential and logarithm
 
@@ -129,11 +133,18 @@ CBRT = declare(
     enclosure=MONOTONE,
     kinks=at_zero(),
 )  # fmt: skip
+
+
+def _size_of_constant(x: Expr) -> Expr | None:
+    value = constant_value(x)
+    return None if value is None else constant_like(abs(value), x.shape)
+
+
 ABS = declare(
     "abs", np.abs, lambda y, x: apply(SIGN, x), at_zero=0, smooth=False,
     ufuncs=(np.absolute, np.fabs),
     notation=Notation("abs({0})", "|{0}|", r"\left|{0}\right|", "np.abs({0})"),
-    rewrite=lambda x: x if is_positive(x) else None,
+    rewrite=lambda x: x if is_positive(x) else _size_of_constant(x),
     domains=(Domain(boundary=(0.0,)),), source="subgradient 0 at 0",
     enclosure=EXACT.turning(0.0),
     kinks=at_sign_change,
@@ -173,42 +184,87 @@ NAN_TO_NUM = declare(
 
 # ---------------------------------------------------------------- trigonometric and hyperbolic
 
+_SINES: dict[Fraction, Fraction | int] = {
+    Fraction(k): value for k, value in ((0, 0), (1, HALF), (3, 1))
+}  # of kπ/6
+
+
+def _sine_at(turn: Fraction | None) -> Expr | None:
+    """sin(turn · π), for twelfths of a turn and odd eighths."""
+    if turn is None or turn.denominator not in (1, 2, 3, 4, 6):
+        return None
+    turn %= 2
+    sign = 1 if turn <= 1 else -1
+    turn %= 1
+    turn = min(turn, 1 - turn)
+    known = _SINES.get(turn * 6) if (turn * 6).denominator == 1 else None
+    if known is not None:
+        return constant_like(sign * known, ())
+    square = 2 if turn.denominator == 4 else 3
+    return scale(sign * HALF, power(constant_like(square, ()), HALF))
+
+
+def _sine(x: Expr) -> Expr | None:
+    return _sine_at(multiple_of_pi(x))
+
+
+def _cosine(x: Expr) -> Expr | None:
+    turn = multiple_of_pi(x)
+    return None if turn is None else _sine_at(turn + HALF)
+
+
+def _tangent(x: Expr) -> Expr | None:
+    above, below = _sine(x), _cosine(x)
+    if above is None or below is None:
+        return None
+    if is_zero(below):
+        raise DomainError("tan has a pole at odd multiples of π/2")
+    return mul(above, power(below, -1))
+
+
+def _angle(turns: dict[Fraction, Fraction]) -> Callable[[Expr], Expr | None]:
+    """The rewriting of an inverse function to q π, by its operand."""
+
+    def rewrite(x: Expr) -> Expr | None:
+        value = constant_value(x)
+        if x.shape or value is None or value not in turns:
+            return None
+        return scale(turns[value], pi())
+
+    return rewrite
+
+
+_ONE = Fraction(1)
+_ARCSINES = {_ONE: HALF, -_ONE: -HALF, HALF: Fraction(1, 6), -HALF: -Fraction(1, 6)}
+_ARCCOSINES = {x: HALF - q for x, q in {**_ARCSINES, Fraction(0): Fraction(0)}.items()}
+
 SIN = declare(
-    "sin",
-    np.sin,
-    lambda y, x: apply(COS, x),
-    latex=r"\sin",
-    at_zero=0,
-    source="AS 4.3",
-    enclosure=Periodic(HALF_PI),
-)
+    "sin", np.sin, lambda y, x: apply(COS, x), latex=r"\sin", at_zero=0, rewrite=_sine,
+    source="AS 4.3", enclosure=Periodic(HALF_PI),
+)  # fmt: skip
 COS = declare(
-    "cos",
-    np.cos,
-    lambda y, x: neg(apply(SIN, x)),
-    latex=r"\cos",
-    at_zero=1,
-    source="AS 4.3",
-    enclosure=Periodic(0.0),
-)
+    "cos", np.cos, lambda y, x: neg(apply(SIN, x)), latex=r"\cos", at_zero=1, rewrite=_cosine,
+    source="AS 4.3", enclosure=Periodic(0.0),
+)  # fmt: skip
 TAN = declare(
-    "tan", np.tan, lambda y, x: one_plus_square(y), latex=r"\tan", at_zero=0,
+    "tan", np.tan, lambda y, x: one_plus_square(y), latex=r"\tan", at_zero=0, rewrite=_tangent,
     domains=(Domain(-1.2, 1.2),),
-    enclosure=Branches(HALF_PI, pi),
+    enclosure=Branches(HALF_PI, math.pi),
 )  # fmt: skip
 ARCSIN = declare(
     "arcsin", np.arcsin, lambda y, x: power(one_minus_square(x), -HALF), latex=r"\arcsin",
-    at_zero=0, domains=(Domain(-0.8, 0.8),), source="AS 4.4",
+    at_zero=0, domains=(Domain(-0.8, 0.8),), rewrite=_angle(_ARCSINES), source="AS 4.4",
     enclosure=MONOTONE.on(-1.0, 1.0),
 )  # fmt: skip
 ARCCOS = declare(
     "arccos", np.arccos, lambda y, x: neg(power(one_minus_square(x), -HALF)), latex=r"\arccos",
-    domains=(Domain(-0.8, 0.8),), values={Fraction(1): Fraction(0)}, source="AS 4.4",
+    domains=(Domain(-0.8, 0.8),), values={Fraction(1): Fraction(0)},
+    rewrite=_angle(_ARCCOSINES), source="AS 4.4",
     enclosure=MONOTONE.on(-1.0, 1.0),
 )  # fmt: skip
 ARCTAN = declare(
     "arctan", np.arctan, lambda y, x: power(one_plus_square(x), -1), latex=r"\arctan", at_zero=0,
-    source="AS 4.4",
+    rewrite=_angle({_ONE: Fraction(1, 4), -_ONE: Fraction(-1, 4)}), source="AS 4.4",
     enclosure=MONOTONE,
 )  # fmt: skip
 SINH = declare(
@@ -294,6 +350,7 @@ SOFTPLUS = declare(
     "softplus", lambda x: np.logaddexp(x, 0), lambda y, x: apply(SIGMOID, x), positive=True,
     numpy="(lambda t: np.logaddexp(t, 0.0))", domains=(Domain(boundary=(0.0, 800.0, -800.0)),),
     shared=_from_exp_of_size(_softplus_from_exp),
+    defined=lambda y: apply(LOG, plus_one(apply(EXP, *y.operands))),
     source="log(1 + exp(x)), never overflowing",
     enclosure=POSITIVE,
 )  # fmt: skip
@@ -318,6 +375,9 @@ NORMPDF = declare(
         "normpdf({0})", "φ({0})", r"\varphi\left({0}\right)",
         "(lambda t: np.exp(-t * t / 2) * 0.3989422804014327)({0})",
     ), source="AS 26.2",
+    defined=lambda y: mul(
+        apply(EXP, scale(-HALF, power(y.operands[0], 2))), power(scale(2, pi()), -HALF)
+    ),
     enclosure=SPECIAL.turning(0.0),
 )  # fmt: skip
 GELU = declare(

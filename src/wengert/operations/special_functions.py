@@ -44,7 +44,7 @@ from wengert.operations.scalar_functions import (
     SIGMOID,
     SIN,
 )
-from wengert.operations.structure import constant_like
+from wengert.operations.structure import constant_like, is_zero
 from wengert.primitive import Domain, Notation, Sample, Undefined
 
 Array = Any
@@ -279,6 +279,7 @@ LAMBERTW = declare(
         "lambertw({branch}, {0})", "W({branch}, {0})", r"W_{{{branch}}}\left({0}\right)",
         "special.lambertw({0}, {branch}).real",
     ), domains=(Domain(-0.2, 2.0),), samples=(Sample(((),), (0,)), Sample(((2,),), (0,))),
+    rewrite=lambda x, branch: x if branch == 0 and is_zero(x) else None,
     source="DLMF 4.13: the real branches 0 and −1",
     enclosure=SPECIAL.on(-0.36787944117144233),
 )  # fmt: skip

@@ -79,15 +79,17 @@ def jet(
     what = "a direction" if curve is None else "a coefficient of the curve"
     points = [direction] if curve is None else list(curve)
     given = [matching(point, recorded.structure, recorded.leaves, what) for point in points]
+    moving = _moving(list(zip(*given, strict=True)))
+    leaves = tuple(recorded.leaves[k] for k in moving)
     seeds = tuple(
-        tuple(variable(f"·direction{k}.{j}", leaf.shape) for k, leaf in enumerate(recorded.leaves))
+        tuple(variable(f"·direction{k}.{j}", recorded.leaves[k].shape) for k in moving)
         for j in range(len(given))
     )
-    exprs = _series(recorded.roots, recorded.leaves, seeds, order)
+    exprs = _series(recorded.roots, leaves, seeds, order)
     extra = {
-        seed: value
+        seed: values[k]
         for own, values in zip(seeds, given, strict=True)
-        for seed, value in zip(own, values, strict=True)
+        for seed, k in zip(own, moving, strict=True)
     }
     return recorded.unflatten(recorded.finish(exprs, recorded.dtypes, extra))
 
@@ -111,12 +113,21 @@ def jets_along(recorded: Recorded, directions: tuple[Any, ...], order: int) -> l
         One a result, of shape ``(order + 1, directions, *result.shape)``.
     """
     count = np.shape(directions[0])[0]
-    moved = [k for k, d in enumerate(directions) if isinstance(d, TracedArray) or np.any(d)] or [0]
+    moved = _moving([(d,) for d in directions]) or [0]
     leaves = tuple(recorded.leaves[k] for k in moved)
     seeds = tuple(variable(f"·direction{k}", (count, *recorded.leaves[k].shape)) for k in moved)
     exprs = _series(recorded.roots, leaves, (seeds,), order)
     extra = {seed: directions[k] for seed, k in zip(seeds, moved, strict=True)}
     return recorded.finish(exprs, recorded.dtypes, extra)
+
+
+def _moving(curves: Sequence[Sequence[Any]]) -> list[int]:
+    """The numbers of the leaves whose curves' coefficients are not all 0, as far as is known."""
+    return [
+        k
+        for k, parts in enumerate(curves)
+        if any(isinstance(d, TracedArray) or np.any(d) for d in parts)
+    ]
 
 
 def check_order(order: object) -> None:
