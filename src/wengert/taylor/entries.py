@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from itertools import product
-from math import prod
+from math import factorial
 from typing import Any
 
 import numpy as np
 
 from wengert.expr import Expr
 from wengert.taylor.exact import Polynomial
+from wengert.taylor.monomials import monomials, multiplicities
 from wengert.taylor.writing import Increment, Style, largest_of, polynomial_text
 
 Place = tuple[int, ...]
@@ -31,35 +31,29 @@ def increments_of(
     return found
 
 
-def term_of(
-    blocks: Sequence[Any], results: Sequence[Place], shapes: Sequence[Place], k: int
-) -> Entries:
-    """The terms of degree k from coefficient tensors; equal monomials are added up.
+def term_of(results: Sequence[Any], width: int, k: int) -> Entries:
+    """The terms of degree k from the derivatives of order k; equal monomials are added up.
 
     Parameters
     ----------
-    blocks : sequence of array
-        By result, first leaf of the point, second leaf and so on.
-    results, shapes : sequence of tuple of int
-        Shapes of the results, and of the point's leaves.
+    results : sequence of SymmetricTensor or array
+        By result: its derivative by all entries of the point; for k = 0 the value.
+    width : int
+        The number of the point's entries.
     k : int
         The degree.
     """
-    width = sum(map(prod, shapes))
-    numbers = iter(range(width))
-    entries = [[next(numbers) for _ in range(prod(s))] for s in shapes]
-    choices = list(product(range(len(shapes)), repeat=k))
+    exponents = [
+        tuple(np.bincount(m, minlength=width).tolist())  # pyright: ignore[reportUnknownMemberType]
+        for m in monomials(width, k)
+    ]
+    times = multiplicities(width, k) / factorial(k)
     found: Entries = {}
-    for r, shape in enumerate(results):
-        for entry in np.ndindex(*shape):
-            own: Polynomial = {}
-            for choice, block in zip(choices, blocks[r * len(choices) :], strict=False):
-                places_of = product(*(entries[leaf] for leaf in choice))
-                values: list[float] = np.ravel(np.asarray(block)[entry]).tolist()
-                for places, c in zip(places_of, values, strict=True):
-                    monomial = tuple(places.count(i) for i in range(width))
-                    own[monomial] = own.get(monomial, 0.0) + c
-            found[(r, *entry)] = own
+    for r, result in enumerate(results):
+        rows = result.entries if k else np.asarray(result)[..., None]
+        for entry in np.ndindex(*rows.shape[:-1]):
+            values = (rows[entry] * times).tolist()
+            found[(r, *entry)] = dict(zip(exponents, values, strict=True))
     return found
 
 

@@ -24,6 +24,7 @@ from wengert.taylor.points import Point, read_point
 from wengert.taylor.remainder import Remainder, remainder
 from wengert.taylor.subject import Source, function_of
 from wengert.taylor.symbolic import SymbolicPolynomial, check_number, symbolic_polynomial
+from wengert.taylor.tensors import derivative_tensor, nested_blocks
 from wengert.taylor.trees import flattened, leaves_of, mapped, subtracted, unflattened
 from wengert.taylor.writing import Increment, Printed, Style
 from wengert.tracing import TracedArray
@@ -177,7 +178,13 @@ class TaylorPolynomial(Printed):
 
     def _nested_coefficient(self, k: int) -> Any:
         factor = 1.0 / factorial(k)
-        return mapped(lambda d: d * factor, tensor_at(self.function, self.point, k))
+        if k == 0 or self._recorded is None:  # in an outer run there are no numbers
+            return mapped(lambda d: d * factor, derivative(self.function, order=k)(self.point))
+        return mapped(lambda t: nested_blocks(t, self.point, factor), self._tensor(k))
+
+    def _tensor(self, k: int) -> Any:
+        """D^k f(x₀) by its distinct entries, for each result."""
+        return derivative_tensor(self.function, self.point, k)
 
     def derivative(self) -> TaylorPolynomial:
         """The Taylor polynomial of f's derivative, outputs first, of one degree less.
@@ -329,10 +336,11 @@ class TaylorPolynomial(Printed):
         found = self._exact()
         if found is not None:
             return [{(0,): p} for p in found]
-        shapes = [np.shape(v) for v in leaves_of(self.point)]
+        width = flattened(self.point).size
+        first = term_of(leaves_of(self.function(self.point)), width, 0)
         return [
-            term_of(leaves_of(self._nested_coefficient(k)), self._results, shapes, k)
-            for k in range(self.order + 1)
+            first,
+            *(term_of(leaves_of(self._tensor(k)), width, k) for k in range(1, self.order + 1)),
         ]
 
     def _exact(self) -> list[Polynomial] | None:
@@ -446,14 +454,6 @@ class Term(Printed):
     def written(self, style: Style) -> str:
         """The term in a style."""
         return self.polynomial.written_term(self.k, style)
-
-
-# ---------------------------------------------------------------- derivatives at a point
-
-
-def tensor_at(f: Callable[[Any], Any], x0: Any, k: int) -> Any:
-    """D^k f(x₀), outputs first: the one place where whole tensors come from."""
-    return derivative(f, order=k)(x0)
 
 
 def _as_array(value: Any) -> Any:

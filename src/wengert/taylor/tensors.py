@@ -213,6 +213,37 @@ def _folded(flat: Any, d: int, k: int) -> Any:
     return np.array(rows).reshape(len(flat), count(d, k)).astype(flat.dtype, copy=False)
 
 
+def nested_blocks(tensor: SymmetricTensor, point: Tree, factor: float) -> Tree:
+    """A multiple of a tensor, dense: of a tree of arrays its blocks, nested as the tree k times.
+
+    Parameters
+    ----------
+    tensor : SymmetricTensor
+        Over the point's entries as one vector, if it is a tree of several.
+    point : tree of arrays
+        The point.
+    factor : float
+        What the entries are multiplied by.
+    """
+    flat, structure = optree.tree_flatten(point)
+    shapes = [np.shape(v) for v in flat]
+    outputs, cut = tensor.outputs, np.cumsum([0, *map(prod, shapes)])
+
+    def block(array: Any, shape: Shape, left: int) -> Tree:
+        if not left:
+            return array.reshape(outputs + shape)[()]
+        axis = array.ndim - left
+        parts = [
+            block(np.take(array, range(a, b), axis), shape + own, left - 1)
+            for a, b, own in zip(cut, cut[1:], shapes, strict=False)
+        ]
+        return optree.tree_unflatten(structure, parts)
+
+    d, k = tensor.dimension, tensor.order
+    dense = tensor.to_dense().reshape(*outputs, *(d,) * k) * factor
+    return block(dense, (), k)
+
+
 # ---------------------------------------------------------------- derivatives
 
 

@@ -17,7 +17,7 @@ from wengert.taylor.exact import Monomial, Number, Polynomial
 
 _DIGITS = 6
 _PLACEHOLDER = "ξ"
-_NOISE = 1e-14  # of the largest coefficient: what is left of a zero that was not computed exactly
+_NOISE = 1e-14  # of a larger coefficient: what is left of a zero that was not computed exactly
 _SUBSCRIPTS = str.maketrans("0123456789,", "₀₁₂₃₄₅₆₇₈₉‚")
 
 
