@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from math import factorial
 from typing import Any
 
 import numpy as np
 
 from wengert.expr import Expr
 from wengert.taylor.exact import Polynomial
-from wengert.taylor.monomials import monomials, multiplicities
-from wengert.taylor.writing import Increment, Style, largest_of, polynomial_text
+from wengert.taylor.monomials import monomials
+from wengert.taylor.points import whole_number
+from wengert.taylor.writing import Increment, Style, polynomial_text
 
 Place = tuple[int, ...]
 Entries = dict[Place, Polynomial]  # by the number of a result and the entry in it
@@ -26,18 +26,20 @@ def increments_of(
     for name, value in zip(names, values, strict=True):
         for entry in np.ndindex(np.shape(value)):
             number = float(np.asarray(value)[entry])
-            centre = Fraction(number) if number.is_integer() else number
+            whole = whole_number(number)
+            centre = number if whole is None else whole
             found.append(Increment(name, entry, exact.get(name, centre)))
     return found
 
 
-def term_of(results: Sequence[Any], width: int, k: int) -> Entries:
-    """The terms of degree k from the derivatives of order k; equal monomials are added up.
+def terms_of(results: Sequence[Any], width: int, k: int) -> Entries:
+    """The terms of degree k from their coefficients.
 
     Parameters
     ----------
-    results : sequence of SymmetricTensor or array
-        By result: its derivative by all entries of the point; for k = 0 the value.
+    results : sequence of array
+        By result: the coefficients of all monomials, in the order of the entries of a symmetric
+        tensor, on the last axis.
     width : int
         The number of the point's entries.
     k : int
@@ -47,14 +49,11 @@ def term_of(results: Sequence[Any], width: int, k: int) -> Entries:
         tuple(np.bincount(m, minlength=width).tolist())  # pyright: ignore[reportUnknownMemberType]
         for m in monomials(width, k)
     ]
-    times = multiplicities(width, k) / factorial(k)
-    found: Entries = {}
-    for r, result in enumerate(results):
-        rows = result.entries if k else np.asarray(result)[..., None]
-        for entry in np.ndindex(*rows.shape[:-1]):
-            values = (rows[entry] * times).tolist()
-            found[(r, *entry)] = dict(zip(exponents, values, strict=True))
-    return found
+    return {
+        (r, *entry): dict(zip(exponents, rows[entry].tolist(), strict=True))
+        for r, rows in enumerate(results)
+        for entry in np.ndindex(*rows.shape[:-1])
+    }
 
 
 def entries_text(
@@ -72,7 +71,7 @@ def entries_text(
     for key in terms[0]:
         own = [t[key] for t in terms]
         chosen = own if degree is None else [own[degree]]
-        texts[key] = polynomial_text(chosen, increments, style, largest_of(own))
+        texts[key] = polynomial_text(chosen, increments, style, own)
     written = [_array_text(shape, (r,), texts) for r, shape in enumerate(results)]
     return written[0] if len(written) == 1 else f"({', '.join(written)})"
 

@@ -453,8 +453,8 @@ def _interpolated(recorded: Recorded, root: Expr, k: int, below: int) -> tuple[A
     if np.any(_NOISE * summed > _DIGITS * np.abs(found)) and np.any(scales != 1):
         other, other_summed = _along_scaled(recorded, base, left, scales)
         better = other_summed < summed
-        found, summed = np.where(better, other, found), np.where(better, other_summed, summed)
-    found = np.where(np.abs(found) > _NOISE * summed, found, 0.0)
+        found[better], summed[better] = other[better], other_summed[better]
+    found[np.abs(found) <= _NOISE * summed] = 0.0
     spread = amplification(found, summed)
     found = found.reshape(len(found), _size(root), d**below)
     table = monomials(d, k)
@@ -464,8 +464,8 @@ def _interpolated(recorded: Recorded, root: Expr, k: int, below: int) -> tuple[A
 
 def _scales(x: Any) -> Any:
     """The powers of two near the sizes of a point's entries; 1 for zeros."""
-    exponents = np.frexp(np.ravel(np.asarray(x, float)))[1]
-    return np.where(np.ravel(x) == 0, 1.0, np.ldexp(1.0, exponents))
+    exponents: Any = np.frexp(np.array(x, float).ravel())[1]
+    return np.ldexp(1.0, exponents)  # that of 0 is 0
 
 
 def _along_scaled(recorded: Recorded, base: Expr, k: int, scales: Any) -> tuple[Any, Any]:
