@@ -57,8 +57,8 @@ def test_samples_parse_back(sample: Sample) -> None:
 )
 def test_roots_of_even_powers_are_not_cancelled(text: str) -> None:
     """√(x²) is |x|: neither the formula nor its derivatives may be written as powers of x."""
-    f = wg.formula(text, {"x": ()})
-    for f in (f, f.derivative("x"), f.derivative("x", order=2)):
+    own = wg.formula(text, {"x": ()})
+    for f in (own, own.derivative("x"), own.derivative("x", order=2)):
         back = wg.formula(f.to_text(), {"x": ()} if f.variables and "x" in f.to_text() else {})
         for x in (-2.0, 3.0):
             values = {v.name: x for v in back.variables}
