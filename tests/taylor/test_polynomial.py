@@ -317,6 +317,53 @@ def test_terms_are_homogeneous(c: float, k: int, a: float, b: float) -> None:
     assert scaled == pytest.approx(c**k * float(T.term(k)(x0 + delta)), rel=1e-7, abs=1e-13)
 
 
+def test_small_coefficients_are_written_where_they_are_no_rounding() -> None:
+    """Variables in very different units, beside what is left of zeros."""
+    text = str(wg.taylor(lambda p: 3e8 * p[0] + 6.67e-11 * p[1], np.zeros(2), order=1))
+    assert text == "3·10⁸ p₁ + 6.67·10⁻¹¹ p₂"
+    text = str(wg.taylor("c*x + g*y", {"x": 0, "y": 0}, order=1, given={"c": 3e8, "g": 6.67e-11}))
+    assert text == "3·10⁸ x + 6.67·10⁻¹¹ y"
+
+    def gravity(p):
+        return 6.67e-11 * p[0] * p[1] / p[2] ** 2
+
+    found = wg.taylor(gravity, np.array([5.97e24, 7.3e22, 3.8e8]), order=2)
+    assert str(found).count("p₁") == 3
+    assert str(found).count("p₂") == 3
+    assert "(p₁ − 5.97·10²⁴)(p₂ − 7.3·10²²)" in str(found)
+    assert str(wg.taylor("x^2", 5.97e24, order=1)).endswith("(x − 5.97·10²⁴)")
+    at = float(np.pi / 2)
+    text = str(wg.taylor("exp(x)*cos(y)", {"x": 0.0, "y": at}, order=2))
+    assert text == "−(y − 1.5708) − x(y − 1.5708)"
+
+
+def test_printing_needs_no_repeated_derivatives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their expressions grow without bound: five steps of an ODE took minutes."""
+    from wengert.taylor import polynomial
+
+    def refused(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a derivative was repeated")
+
+    def step(x):
+        for _ in range(3):
+            r = np.sqrt(x[0] ** 2 + x[1] ** 2)
+            x = x + 0.1 * np.array([x[2], x[3], -x[0] / r**3, -x[1] / r**3])
+        return x
+
+    T = wg.taylor(step, np.array([1.0, 0.0, 0.0, 1.1]), order=3)
+    expected = wg.derivative(step, order=2)(T.point) / 2
+    monkeypatch.setattr(polynomial, "derivative", refused)
+    assert "(x₁ − 1)²" in str(T)
+    assert np.allclose(T.coefficient(2), expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("f", [np.linalg.norm, np.std, lambda x: np.hypot(x[0], x[1])])
+def test_a_kink_comes_before_what_is_infinite(f: Any) -> None:
+    """Their second derivatives are infinite, and the first ones do not exist either."""
+    with pytest.raises(wg.KinkError, match="use order=0"):
+        wg.taylor(f, np.zeros(2), order=2)
+
+
 def test_outer_powers() -> None:
     delta = np.array([1.0, 2.0, 3.0])
     cube = wg.outer_power(delta, 3)
@@ -339,6 +386,7 @@ def test_outer_powers() -> None:
         (lambda: wg.taylor("a*x*y", 0), wg.NameClashError, "dict of values by name"),
         (lambda: wg.taylor("a*x", {"x": 0.5}), wg.NameClashError, "given={'a'"),
         (lambda: wg.taylor(np.sin), wg.WengertError, "pass x0"),
+        (lambda: wg.taylor(lambda p: 1.0, {}), wg.WengertError, "nothing to expand in"),
         (lambda: wg.taylor(np.sin, 1.0, given={"a": 2}), wg.NameClashError, "are for formulas"),
         (lambda: wg.taylor("x'*x", {"x": np.ones(2)})(np.ones(3)), wg.ShapeError, r"\(3,\)"),
         (lambda: wg.taylor(np.sin, 1.0)(x=2.0), wg.NameClashError, "are for formulas"),

@@ -68,7 +68,8 @@ def test_weights_reproduce_every_monomial_exactly(k: int) -> None:
         for m, row in zip(monomials(d, k), np.eye(count(d, k)), strict=True):
             values = np.prod(along[:, m], axis=1)
             repeats = math.prod(math.factorial(e) for e in np.bincount(m, minlength=d))
-            found, spread = interpolation.entries_from(values[:, None], d, k)
+            found, summed = interpolation.entries_from(values[:, None], d, k)
+            spread = interpolation.amplification(found, summed)
             assert np.max(np.abs(found[:, 0] - row * repeats)) <= 1e-13 * repeats * spread
 
 
@@ -260,3 +261,33 @@ def test_errors() -> None:
         T.contract(np.ones(2))
     with pytest.raises(ShapeError, match="no inner product"):
         T.inner(derivative_tensor(f, X, 3))
+
+
+def gravity(p):
+    return 6.67e-11 * p[0] * p[1] / p[2] ** 2
+
+
+@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize("method", ["auto", "interpolation", "mixed"])
+def test_interpolation_keeps_entries_in_very_different_units(k: int, method: str) -> None:
+    """Physics in SI units: entries from 1e-28 to 1e4, each to ten digits, and exact zeros."""
+    x = np.array([5.97e24, 7.3e22, 3.8e8])
+    expected = derivative_tensor(gravity, x, k, method="collapsed").entries
+    found = derivative_tensor(gravity, x, k, method=method).entries
+    assert np.count_nonzero(expected) > k
+    assert np.allclose(found, expected, rtol=1e-10, atol=0)
+
+
+def test_interpolation_leaves_no_noise_where_derivatives_vanish() -> None:
+    def f(x):
+        return np.exp(x[0]) + np.sin(3 * x[1]) + x[2] ** 2 * x[0]
+
+    T = derivative_tensor(f, np.array([0.3, 0.7, -1.1]), 3, method="interpolation")
+    mixed = [e for e, m in zip(T.entries, monomials(3, 3), strict=True) if len(set(m)) > 1]
+    assert np.count_nonzero(mixed) == 1
+
+
+def test_a_high_order_in_few_variables_does_not_repeat_derivatives() -> None:
+    with pytest.warns(RuntimeWarning, match="amplifies rounding errors"):
+        T = derivative_tensor(lambda p: np.exp(p[0] + p[1]), np.zeros(2), 24)
+    assert T.entries[0] == pytest.approx(1.0)

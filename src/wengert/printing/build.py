@@ -131,8 +131,10 @@ def _raised(base: Tree, exponent: Fraction) -> Tree:
         return base
     if isinstance(base, Norm):
         return Norm("scalar", base.children, base.exponent * exponent)
-    if isinstance(base, Power):
-        return Power(base.kind, base.children, base.exponent * exponent)
+    if isinstance(base, Power) and _may_merge(base.exponent, exponent):
+        (inner,) = base.children
+        merged = base.exponent * exponent
+        return inner if merged == 1 else Power(base.kind, base.children, merged)
     return Power(base.kind, (base,), exponent)
 
 
@@ -235,15 +237,12 @@ def power(base: Tree, exponent: Fraction) -> Tree:
         return number(base.value ** int(exponent))
     if isinstance(base, Ones):
         return base
-    inner = base.exponent if isinstance(base, Power | Norm) else None
-    if inner is not None and not _may_merge(inner, exponent, isinstance(base, Norm)):
-        return _negative(Power(base.kind, (base,), abs(exponent)), exponent)
     return _negative(_raised(base, abs(exponent)), exponent)
 
 
-def _may_merge(inner: Fraction, outer: Fraction, is_norm: bool) -> bool:
+def _may_merge(inner: Fraction, outer: Fraction) -> bool:
     """(x^inner)^outer is x^(inner*outer), also for negative x."""
-    return is_norm or outer.denominator == 1 or inner.numerator % 2 == 1
+    return outer.denominator == 1 or inner.numerator % 2 == 1
 
 
 def _negative(raised: Tree, exponent: Fraction) -> Tree:

@@ -59,7 +59,7 @@ class Failure:
             for o, a in zip(self.node.operands, self.operands, strict=True)
             if o.operands or is_variable(o)
         ]
-        where = f" where {', '.join(causes)}" if causes else ""
+        where = f" where {', '.join(dict.fromkeys(causes))}" if causes else ""
         return f"{text} is {float(value)}{at}{where}"
 
 
@@ -130,10 +130,8 @@ def check_point(recorded: Recorded | None, order: int, names: Sequence[str]) -> 
 
     Parameters
     ----------
-    recorded : Recorded or None
-        The function's run at the point; within an outer run nothing is checked.
-    order : int
-        The highest order.
+    recorded, order
+        As for :func:`infinite_order`.
     names : sequence of str
         Of the point's arrays, for messages.
 
@@ -142,14 +140,45 @@ def check_point(recorded: Recorded | None, order: int, names: Sequence[str]) -> 
     DomainError
         Saying which operation failed, and on what.
     """
+    failing = infinite_order(recorded, order)
+    if recorded is not None and failing is not None:
+        refuse_order(recorded, failing, names)
+
+
+def infinite_order(recorded: Recorded | None, order: int) -> int | None:
+    """The lowest order of a derivative that is not finite at the point; 0 for the value.
+
+    Parameters
+    ----------
+    recorded : Recorded or None
+        The function's run at the point; within an outer run nothing is checked.
+    order : int
+        The highest order.
+    """
     if recorded is None or any(isinstance(a, TracedArray) for a in recorded.arguments):
-        return
+        return None
     if not recorded.roots:
         raise WengertError("the function gives no array: return what is to be expanded")
-    # A point of kinks (abs at 0) has finite one-sided derivatives: what knows of them goes here.
-    failing = _first_infinite(recorded, order)
-    if failing is None:
-        return
+    return _first_infinite(recorded, order)
+
+
+def refuse_order(recorded: Recorded, failing: int, names: Sequence[str]) -> None:
+    """Raise the error that the derivative of an order is not finite.
+
+    Parameters
+    ----------
+    recorded : Recorded
+        The function's run at the point.
+    failing : int
+        The order.
+    names : sequence of str
+        Of the point's arrays.
+
+    Raises
+    ------
+    DomainError
+        Saying which operation failed, and on what.
+    """
     named = dict(zip(recorded.leaves, names, strict=True))
     if failing == 0:
         what = "the point is outside of the function's domain: its value"

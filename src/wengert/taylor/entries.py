@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from itertools import product
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from wengert.expr import Expr
 from wengert.taylor.exact import Polynomial
-from wengert.taylor.writing import Increment, Style, largest_of, polynomial_text
+from wengert.taylor.monomials import monomials
+from wengert.taylor.points import whole_number
+from wengert.taylor.writing import Increment, Style, polynomial_text
 
 Place = tuple[int, ...]
 Entries = dict[Place, Polynomial]  # by the number of a result and the entry in it
@@ -26,41 +26,34 @@ def increments_of(
     for name, value in zip(names, values, strict=True):
         for entry in np.ndindex(np.shape(value)):
             number = float(np.asarray(value)[entry])
-            centre = Fraction(number) if number.is_integer() else number
+            whole = whole_number(number)
+            centre = number if whole is None else whole
             found.append(Increment(name, entry, exact.get(name, centre)))
     return found
 
 
-def term_of(
-    blocks: Sequence[Any], results: Sequence[Place], shapes: Sequence[Place], k: int
-) -> Entries:
-    """The terms of degree k from coefficient tensors; equal monomials are added up.
+def terms_of(results: Sequence[Any], width: int, k: int) -> Entries:
+    """The terms of degree k from their coefficients.
 
     Parameters
     ----------
-    blocks : sequence of array
-        By result, first leaf of the point, second leaf and so on.
-    results, shapes : sequence of tuple of int
-        Shapes of the results, and of the point's leaves.
+    results : sequence of array
+        By result: the coefficients of all monomials, in the order of the entries of a symmetric
+        tensor, on the last axis.
+    width : int
+        The number of the point's entries.
     k : int
         The degree.
     """
-    width = sum(map(prod, shapes))
-    numbers = iter(range(width))
-    entries = [[next(numbers) for _ in range(prod(s))] for s in shapes]
-    choices = list(product(range(len(shapes)), repeat=k))
-    found: Entries = {}
-    for r, shape in enumerate(results):
-        for entry in np.ndindex(*shape):
-            own: Polynomial = {}
-            for choice, block in zip(choices, blocks[r * len(choices) :], strict=False):
-                places_of = product(*(entries[leaf] for leaf in choice))
-                values: list[float] = np.ravel(np.asarray(block)[entry]).tolist()
-                for places, c in zip(places_of, values, strict=True):
-                    monomial = tuple(places.count(i) for i in range(width))
-                    own[monomial] = own.get(monomial, 0.0) + c
-            found[(r, *entry)] = own
-    return found
+    exponents = [
+        tuple(np.bincount(m, minlength=width).tolist())  # pyright: ignore[reportUnknownMemberType]
+        for m in monomials(width, k)
+    ]
+    return {
+        (r, *entry): dict(zip(exponents, rows[entry].tolist(), strict=True))
+        for r, rows in enumerate(results)
+        for entry in np.ndindex(*rows.shape[:-1])
+    }
 
 
 def entries_text(
@@ -78,7 +71,7 @@ def entries_text(
     for key in terms[0]:
         own = [t[key] for t in terms]
         chosen = own if degree is None else [own[degree]]
-        texts[key] = polynomial_text(chosen, increments, style, largest_of(own))
+        texts[key] = polynomial_text(chosen, increments, style, own)
     written = [_array_text(shape, (r,), texts) for r, shape in enumerate(results)]
     return written[0] if len(written) == 1 else f"({', '.join(written)})"
 

@@ -105,7 +105,7 @@ def weights_of(exponents: tuple[int, ...]) -> tuple[Any, Any]:
     return table[nonzero], np.array(gammas)[nonzero]
 
 
-def entries_from(values: Any, d: int, k: int) -> tuple[Any, float]:
+def entries_from(values: Any, d: int, k: int) -> tuple[Any, Any]:
     """The distinct entries from Taylor coefficients of order k along all directions.
 
     Parameters
@@ -117,13 +117,17 @@ def entries_from(values: Any, d: int, k: int) -> tuple[Any, float]:
 
     Returns
     -------
-    tuple
-        The entries, one a row, and by how much rounding is amplified: Σ |γ| |values| at its
-        largest, relative to the largest entry.
+    tuple of array
+        The entries, one a row, and of each Σ |γ| |values|: rounding makes an error of about a
+        unit in the last place of that.
     """
     matrix = weights(d, k)
     flat = values.reshape(count(d, k), prod(values.shape[1:]))
-    found = matrix @ flat
-    largest = np.max(np.abs(found), initial=0.0)
-    spread = np.max(abs(matrix) @ np.abs(flat), initial=0.0)
-    return found.reshape(values.shape), float(spread / largest) if largest else 1.0
+    shape = values.shape
+    return (matrix @ flat).reshape(shape), (abs(matrix) @ np.abs(flat)).reshape(shape)
+
+
+def amplification(entries: Any, summed: Any) -> float:
+    """By how much rounding is amplified: the largest sum relative to the largest entry."""
+    largest = np.max(np.abs(entries), initial=0.0)
+    return float(np.max(summed, initial=0.0) / largest) if largest else 1.0

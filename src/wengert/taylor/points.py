@@ -20,6 +20,8 @@ from wengert.tracing import TracedArray
 
 Number = int | float | Fraction
 
+_WHOLE = 1e15  # below it, floats hold all integers
+
 
 @dataclass(frozen=True, eq=False)
 class Point:
@@ -151,8 +153,13 @@ def _exact(value: Any) -> Fraction | None:
         return Fraction(value)
     if isinstance(value, float | np.floating | np.integer):
         number = float(value)  # pyright: ignore[reportUnknownArgumentType]
-        return Fraction(int(number)) if number.is_integer() else None
+        return whole_number(number)
     return None
+
+
+def whole_number(number: float) -> Fraction | None:
+    """A float that was meant as an integer: one of at most 15 digits, as 1e24 is a rounded one."""
+    return Fraction(int(number)) if abs(number) < _WHOLE and number.is_integer() else None
 
 
 def _exact_place(text: str, exact: Fraction) -> _Place:

@@ -16,14 +16,16 @@ from wengert.errors import NameClashError, ShapeError, TracingError, WengertErro
 from wengert.expr import Expr
 from wengert.formulas import trace
 from wengert.shapes import format_space
-from wengert.taylor.domain import check_point
-from wengert.taylor.entries import Entries, entries_text, increments_of, term_of
+from wengert.taylor.domain import infinite_order, refuse_order
+from wengert.taylor.entries import Entries, entries_text, increments_of, terms_of
 from wengert.taylor.exact import Polynomial
 from wengert.taylor.kinks import check_kinks
+from wengert.taylor.monomials import multiplicities
 from wengert.taylor.points import Point, read_point
 from wengert.taylor.remainder import Remainder, remainder
 from wengert.taylor.subject import Source, function_of
 from wengert.taylor.symbolic import SymbolicPolynomial, check_number, symbolic_polynomial
+from wengert.taylor.tensors import derivative_tensor, nested_blocks
 from wengert.taylor.trees import flattened, leaves_of, mapped, subtracted, unflattened
 from wengert.taylor.writing import Increment, Printed, Style
 from wengert.tracing import TracedArray
@@ -177,7 +179,13 @@ class TaylorPolynomial(Printed):
 
     def _nested_coefficient(self, k: int) -> Any:
         factor = 1.0 / factorial(k)
-        return mapped(lambda d: d * factor, tensor_at(self.function, self.point, k))
+        if k == 0 or self._recorded is None:  # in an outer run there are no numbers
+            return mapped(lambda d: d * factor, derivative(self.function, order=k)(self.point))
+        return mapped(lambda t: nested_blocks(t, self.point, factor), self._tensor(k))
+
+    def _tensor(self, k: int) -> Any:
+        """D^k f(x₀) by its distinct entries, for each result."""
+        return derivative_tensor(self.function, self.point, k)
 
     def derivative(self) -> TaylorPolynomial:
         """The Taylor polynomial of f's derivative, outputs first, of one degree less.
@@ -259,9 +267,13 @@ class TaylorPolynomial(Printed):
         DomainError
             Otherwise; a KinkError at a kink, unless ``kinks`` are passed over.
         """
-        check_point(self._recorded, self.order, self._names)
-        if kinks:
-            check_kinks(self.function, self.point, self.order)
+        if not leaves_of(self.point):
+            raise WengertError("the point has no arrays: there is nothing to expand in")
+        failing = infinite_order(self._recorded, self.order)
+        if kinks and failing != 0:  # a kink may forbid a lower order than what is infinite
+            check_kinks(self.function, self.point, self.order if failing is None else failing - 1)
+        if failing is not None:
+            refuse_order(self.recorded, failing, self._names)
         return self
 
     def remainder(
@@ -329,11 +341,20 @@ class TaylorPolynomial(Printed):
         found = self._exact()
         if found is not None:
             return [{(0,): p} for p in found]
-        shapes = [np.shape(v) for v in leaves_of(self.point)]
-        return [
-            term_of(leaves_of(self._nested_coefficient(k)), self._results, shapes, k)
-            for k in range(self.order + 1)
-        ]
+        flat = flattened(self.point)
+        if flat.size == 1:  # all degrees in one sweep
+            ones = tuple(np.ones((1, *np.shape(v))) for v in leaves_of(self.point))
+            series = jets_along(self.recorded, ones, self.order)
+            return [
+                terms_of([s[k, 0][..., None] for s in series], 1, k) for k in range(self.order + 1)
+            ]
+        values = [np.asarray(v)[..., None] for v in leaves_of(self.function(self.point))]
+        found = [terms_of(values, flat.size, 0)]
+        for k in range(1, self.order + 1):
+            times = multiplicities(flat.size, k) / factorial(k)
+            tensors = leaves_of(self._tensor(k))
+            found.append(terms_of([t.entries * times for t in tensors], flat.size, k))
+        return found
 
     def _exact(self) -> list[Polynomial] | None:
         """From the terms as expressions, if everything is a scalar."""
@@ -446,14 +467,6 @@ class Term(Printed):
     def written(self, style: Style) -> str:
         """The term in a style."""
         return self.polynomial.written_term(self.k, style)
-
-
-# ---------------------------------------------------------------- derivatives at a point
-
-
-def tensor_at(f: Callable[[Any], Any], x0: Any, k: int) -> Any:
-    """D^k f(x₀), outputs first: the one place where whole tensors come from."""
-    return derivative(f, order=k)(x0)
 
 
 def _as_array(value: Any) -> Any:

@@ -20,7 +20,7 @@ from wengert.expr import Expr
 from wengert.operations import variable
 from wengert.rewrite import recognise
 from wengert.shapes import concrete
-from wengert.taylor.interpolation import directions, entries_from
+from wengert.taylor.interpolation import amplification, directions, entries_from
 from wengert.taylor.monomials import (
     count,
     monomials,
@@ -38,6 +38,9 @@ METHODS = ("auto", "collapsed", "interpolation", "mixed", "repeated")
 _MOST = 2 * 10**8  # entries of one array
 _CHUNK = 2**18  # entries of an intermediate array for one batch of directions
 _SAFE = 1e6  # the amplification of rounding up to which interpolation is chosen unasked
+_REPEATED = 10  # the order up to which repeated derivatives are worth a try
+_DIGITS = 1e-6  # the relative error from which an entry is interpolated once more
+_NOISE = 8 * np.finfo(float).eps  # of the sum that an entry was made of: no number of its own
 _STEP = 3000  # nanoseconds for starting an instruction
 _PARTITIONED = 5  # the order up to which partitions are faster than recurrences
 _CACHED = 256
@@ -210,6 +213,37 @@ def _folded(flat: Any, d: int, k: int) -> Any:
     return np.array(rows).reshape(len(flat), count(d, k)).astype(flat.dtype, copy=False)
 
 
+def nested_blocks(tensor: SymmetricTensor, point: Tree, factor: float) -> Tree:
+    """A multiple of a tensor, dense: of a tree of arrays its blocks, nested as the tree k times.
+
+    Parameters
+    ----------
+    tensor : SymmetricTensor
+        Over the point's entries as one vector, if it is a tree of several.
+    point : tree of arrays
+        The point.
+    factor : float
+        What the entries are multiplied by.
+    """
+    flat, structure = optree.tree_flatten(point)
+    shapes = [np.shape(v) for v in flat]
+    outputs, cut = tensor.outputs, np.cumsum([0, *map(prod, shapes)])
+
+    def block(array: Any, shape: Shape, left: int) -> Tree:
+        if not left:
+            return array.reshape(outputs + shape)[()]
+        axis = array.ndim - left
+        parts = [
+            block(np.take(array, range(a, b), axis), shape + own, left - 1)
+            for a, b, own in zip(cut, cut[1:], shapes, strict=False)
+        ]
+        return optree.tree_unflatten(structure, parts)
+
+    d, k = tensor.dimension, tensor.order
+    dense = tensor.to_dense().reshape(*outputs, *(d,) * k) * factor
+    return block(dense, (), k)
+
+
 # ---------------------------------------------------------------- derivatives
 
 
@@ -342,7 +376,7 @@ def _entries(recorded: Recorded, k: int, method: str) -> Any:
         entries, spread = _interpolated(recorded, root, k, below)
         if spread < _SAFE:
             return entries
-        if method != "auto":
+        if method != "auto" or k > _REPEATED:
             warn(
                 f"derivative_tensor: interpolation amplifies rounding errors {spread:.1e} times; "
                 "use method='repeated'",
@@ -414,26 +448,49 @@ def _interpolated(recorded: Recorded, root: Expr, k: int, below: int) -> tuple[A
     (leaf,) = recorded.leaves
     d, left = _size(leaf), k - below
     base = _derived(root, leaf, below)
-    along = directions(d, left)
+    found, summed = _along_scaled(recorded, base, left, np.ones(d))
+    scales = _scales(recorded.arguments[0])
+    if np.any(_NOISE * summed > _DIGITS * np.abs(found)) and np.any(scales != 1):
+        other, other_summed = _along_scaled(recorded, base, left, scales)
+        better = other_summed < summed
+        found[better], summed[better] = other[better], other_summed[better]
+    found[np.abs(found) <= _NOISE * summed] = 0.0
+    spread = amplification(found, summed)
+    found = found.reshape(len(found), _size(root), d**below)
+    table = monomials(d, k)
+    chosen = found[ranks(table[:, below:], d), :, table[:, :below] @ _strides(d, below)]
+    return chosen.T.reshape(*concrete(root.shape), len(table)), spread
+
+
+def _scales(x: Any) -> Any:
+    """The powers of two near the sizes of a point's entries; 1 for zeros."""
+    exponents: Any = np.frexp(np.array(x, float).ravel())[1]
+    return np.ldexp(1.0, exponents)  # that of 0 is 0
+
+
+def _along_scaled(recorded: Recorded, base: Expr, k: int, scales: Any) -> tuple[Any, Any]:
+    """The entries of D^k in units of one's own for each variable, and the sums that made them."""
+    (leaf,) = recorded.leaves
+    d = _size(leaf)
+    along = directions(d, k)
     size = max(1, min(len(along), _CHUNK // max(plan_of((base,)).largest, 1)))
     seeds = variable("·directions", (size, *concrete(leaf.shape)))
-    expr = _highest(base, leaf, seeds, left)
-    whole = left > _PARTITIONED  # the whole series
+    expr = _highest(base, leaf, seeds, k)
+    whole = k > _PARTITIONED  # the whole series
     wide = replace(recorded, arguments=tuple(np.asarray(a, float) for a in recorded.arguments))
     rows: list[Any] = []
     for start in range(0, len(along), size):
         part: Any = np.zeros((size, d))
         own = along[start : start + size]
-        part[: len(own)] = own
+        part[: len(own)] = own * scales
         extra = {seeds: part.reshape(concrete(seeds.shape))}
         (found,) = wide.finish([expr], [np.dtype(float)], extra)
-        rows.append((found[left] if whole else found)[: len(own)])
+        rows.append((found[k] if whole else found)[: len(own)])
     values: Any = np.concatenate(rows) if rows else np.zeros((0, *concrete(base.shape)))
-    found, spread = entries_from(values, d, left)
-    found = found.reshape(len(along), _size(root), d**below)
-    table = monomials(d, k)
-    chosen = found[ranks(table[:, below:], d), :, table[:, :below] @ _strides(d, below)]
-    return chosen.T.reshape(*concrete(root.shape), len(table)), spread
+    units = np.prod(scales[monomials(d, k)], axis=1).reshape(-1, *[1] * (values.ndim - 1))
+    with np.errstate(all="ignore"):  # units that are no numbers: the other ones are taken
+        found, summed = entries_from(values, d, k)
+        return found / units, summed / units
 
 
 def _size(node: Expr) -> int:

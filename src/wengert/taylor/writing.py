@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import lcm
+from math import inf, lcm, log
 
 from wengert.expr import Expr
 from wengert.operations import sub, variable
@@ -17,7 +17,7 @@ from wengert.taylor.exact import Monomial, Number, Polynomial
 
 _DIGITS = 6
 _PLACEHOLDER = "ξ"
-_NOISE = 1e-14  # of the largest coefficient: what is left of a zero that was not computed exactly
+_NOISE = 1e-14  # of a larger coefficient: what is left of a zero that was not computed exactly
 _SUBSCRIPTS = str.maketrans("0123456789,", "₀₁₂₃₄₅₆₇₈₉‚")
 
 
@@ -139,29 +139,59 @@ def polynomial_text(
     terms: Sequence[Polynomial],
     increments: Sequence[Increment],
     style: Style,
-    largest: Number | None = None,
+    beside: Sequence[Polynomial] | None = None,
 ) -> str:
     """A polynomial, from its homogeneous terms in ascending degree.
 
-    Beside ``largest``, by default the largest coefficient, rounding is not written.
+    What is rounding beside the terms of ``beside``, by default the polynomial's own, is not
+    written.
     """
     bases = [i.text(style) for i in increments]
-    if largest is None:
-        largest = largest_of(terms)
+    own = terms if beside is None else beside
+    ones = [0.0] * len(increments)
+    bounds = [_rounding(own, units) for units in (ones, [_unit(i.centre) for i in increments])]
     parts: list[str] = []
     for term in terms:
-        kept = {m: c for m, c in term.items() if _counts(c, largest)}
+        kept = {m: c for m, c in term.items() if c and any(b(m, c) for b in bounds)}
         parts += _term_texts(kept, bases, style)
     return signed_sum(parts, style)
 
 
-def largest_of(terms: Sequence[Polynomial]) -> Number:
-    """The size of the largest coefficient."""
-    return max((abs(c) for t in terms for c in t.values()), default=0.0)
+def _unit(centre: Number | Expr) -> float:
+    """The logarithm of the size of a variable; 0 where it is not known."""
+    return log(abs(centre)) if not isinstance(centre, Expr) and centre else 0.0
 
 
-def _counts(value: Number, largest: Number) -> bool:
-    return bool(value) and (isinstance(value, Fraction) or abs(value) > _NOISE * largest)
+def _rounding(
+    terms: Sequence[Polynomial], units: Sequence[float]
+) -> Callable[[Monomial, Number], bool]:
+    """Is a coefficient more than rounding of the others, for variables of some sizes?
+
+    The others are those of monomials with at least its variables: what is small beside c·x may
+    still be all there is of y.
+    """
+
+    def size(monomial: Monomial, value: Number) -> float:
+        return log(abs(value)) + sum(e * u for e, u in zip(monomial, units, strict=True))
+
+    largest: dict[frozenset[int], float] = {}
+    for monomial, value in (pair for term in terms for pair in term.items()):
+        if value:
+            own = _support(monomial)
+            largest[own] = max(size(monomial, value), largest.get(own, -inf))
+    beside = {
+        own: log(_NOISE) + max(v for other, v in largest.items() if own <= other) for own in largest
+    }
+
+    def counts(monomial: Monomial, value: Number) -> bool:
+        exact = isinstance(value, Fraction)
+        return exact or size(monomial, value) > beside[_support(monomial)]
+
+    return counts
+
+
+def _support(monomial: Monomial) -> frozenset[int]:
+    return frozenset(k for k, e in enumerate(monomial) if e)
 
 
 def _term_texts(term: Polynomial, bases: Sequence[str], style: Style) -> list[str]:

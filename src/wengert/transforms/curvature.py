@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from wengert.derive import jacobians
+from wengert.derive import collapsed, deltas, jacobians
 from wengert.errors import ShapeError, TracingError
 from wengert.expr import Expr
 from wengert.operations import add, contract, variable
@@ -134,10 +134,9 @@ def hessian_trace(f: Function, argnums: int = 0) -> Function:
 
 @lru_cache(maxsize=_CACHED)
 def _weighted_trace(root: Expr, leaf: Expr, weight: Expr | None) -> Expr:
-    (hessian,) = derivative_exprs((root,), (leaf,), 2, "auto")
-    axes = tuple(range(leaf.ndim))
     if weight is None:
-        return contract([hessian], [axes + axes], ())
+        return collapsed([recognise(root)], {leaf: deltas(leaf)}, None, 2)[0]
+    (hessian,) = derivative_exprs((root,), (leaf,), 2, "auto")
     both = tuple(range(2 * leaf.ndim))
     return contract([hessian, weight], [both, both], ())
 
