@@ -11,7 +11,6 @@ from typing import Any
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
-from scipy import stats
 
 from wengert.errors import DomainError
 
@@ -127,7 +126,7 @@ def _check_tails(component: Any, k: int, parts: Any, total: Any) -> None:
 
 
 def _is_discrete(component: Any) -> bool:
-    return isinstance(component.dist, stats.rv_discrete)
+    return hasattr(component, "pmf")
 
 
 def _without(component: Any, k: int) -> DomainError:
