@@ -36,6 +36,8 @@ from wengert.expectation.quadrature import (
     tensor_rule,
 )
 from wengert.expectation.report import Table, number
+from wengert.expectation.trust import BY_VALUES
+from wengert.taylor.kinks import record_for_all
 from wengert.taylor.subject import Source
 
 _MOST_EVALUATIONS = 20_000
@@ -240,6 +242,8 @@ def compare_expectation(
     notes: list[str] = []
     if found.interrupted:
         notes.append(f"Monte Carlo was interrupted after {found.samples} of {samples} draws")
+    if not record_for_all(inputs.function, inputs.mean, "expectation")[1]:
+        notes.append(BY_VALUES)
     series = None
     try:
         latents = latents_of(inputs)

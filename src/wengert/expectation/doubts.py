@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,8 +117,9 @@ def _of_growth(growth: _Growth, where: str) -> str:
 def doubts_of_kinks(inputs: Inputs) -> list[str]:
     """Places within the mass of the distribution where the function is not smooth."""
     found = kinks_within(inputs.function, inputs.mean, inputs.covariance)
-    named = [re.sub(r"\bx\[(\d+)\]", lambda m: inputs.labels[int(m[1])], str(k)) for k in found]
-    return [f"the function is not smooth within the mass: {kink}" for kink in named]
+    return [
+        f"the function is not smooth within the mass: {inputs.named(str(kink))}" for kink in found
+    ]
 
 
 def doubts_of_simulation(
