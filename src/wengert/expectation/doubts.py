@@ -49,10 +49,10 @@ def series_along_axes(
     try:
         recorded = record(inputs.function, (inputs.mean,), {}, 0, name="expectation")
         arrays = jets_along(recorded, (latents.directions,), order)
+        rules = [rule(order // 2 + 1) for rule in latents.rules]  # exact to degree order + 1
     except WengertError:
         return None
     terms = np.concatenate([np.reshape(a, (order + 1, len(latents), -1)) for a in arrays], axis=-1)
-    rules = [rule(order // 2 + 1) for rule in latents.rules]  # exact to degree order + 1
     moments = np.array([[r.weights @ r.nodes**k for r in rules] for k in range(order + 1)])
     return AxisSeries(latents.labels, terms * moments[:, :, None])
 
