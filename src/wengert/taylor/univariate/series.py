@@ -440,7 +440,8 @@ class Series:
 
 def _from_zero(n: Any) -> int:
     """A whole number from 0 on."""
-    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 0:
+    whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
+    if not whole or n < 0:
         raise IndexError(f"coefficients are numbered by whole numbers from 0 on; got {n!r}")
     return int(n)
 
