@@ -1,7 +1,7 @@
 """The uncertainty of a calibration standard: cadmium weighed and dissolved in a volumetric flask.
 
 Example A1 of EURACHEM/CITAC's guide "Quantifying Uncertainty in Analytical Measurement": the
-concentration c = 1000 m P / V in mg/L, whose published uncertainty is 0.9 mg/L. Shows a budget with
+concentration c = 1000 m P / V in mg/L. Shows a budget with
 rectangular and triangular distributions, the expanded uncertainty, and the comparison with Monte
 Carlo and quadrature; then the same flask for a dilution by 1 : 1000, whose pipette has so large an
 uncertainty that the first order is not enough.

@@ -433,3 +433,15 @@ def test_samples_are_a_number_from_2_on(samples: Any) -> None:
 def test_orders_are_1_and_2(order: Any) -> None:
     with pytest.raises(ValueError, match="order"):
         wg.compare_expectation("a", {"a": (0.0, 1.0)}, order, samples=100)
+
+
+def test_rules_of_moments_that_do_not_exist_are_said_to_be_none() -> None:
+    found = wg.compare_expectation("cos(x)", {"x": stats.t(3)}, samples=1000)
+    assert not [m for m in found.methods if m.name.startswith("Gauss")]
+    assert "no Gauss rule" in str(found)
+    assert "does not exist" in str(found)
+
+
+def test_a_constant_has_no_spread() -> None:
+    found = wg.compare_expectation(lambda x: 0 * x + 0.1, (0.5, 1.0), samples=100)
+    assert all(m.std[0] == 0 for m in found.methods if not np.isnan(m.std[0]))

@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.sparse
-from scipy import stats
+from scipy import special, stats
 
 import wengert as wg
 from expectation.support import gauss_hermite, isserlis, random_covariance
@@ -352,14 +352,54 @@ def test_functions_that_are_smooth_everywhere_are_no_warning(f):
         (lambda x: np.where(x > 1.0, x**2, 0.0), "greater jumps 0.5 standard"),
         (lambda x: (x > 1.0) * 1.0, "greater jumps 0.5 standard"),
         (lambda x: np.clip(x, 0.0, 1.0), "clip has a kink 0.5 standard"),
-        (lambda x: np.max(np.stack([x, 1 - x])), "max is not smooth"),
-        (lambda x: np.argmax(np.stack([x, 1 - x])), "argmax is not smooth"),
-        (np.floor, "floor is not smooth"),
+        (lambda x: np.max(np.stack([x, 1 - x])), "max has a kink 0 standard"),
+        (lambda x: np.argmax(np.stack([x, 1 - x])), "argmax jumps 0 standard"),
+        (np.floor, "floor jumps 0.5 standard"),
     ],
 )
 def test_kinks_within_the_mass_are_a_warning(f, sentence):
     with pytest.warns(wg.ApproximationWarning, match=sentence):
         wg.expectation(f, wg.Normal(0.5, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("f", "mean", "far", "sentence"),
+    [  # harmonic functions, whose terms are all zero beside; zeros that are touched, not crossed
+        (lambda x: np.arctan2(x[0], x[1]), [0.5, 0.1], [1, 9], "arctan2 has a kink 0.5"),
+        (lambda x: np.log(x @ x), [0.3, 0.4], [3, 4], "log ends 0.5 standard"),
+        (lambda x: 1 / np.linalg.norm(x), [0.3, 0.4, 1.2], [3, 4, 5], "pole 1.3 standard"),
+        (np.linalg.norm, [0.3, 0.4], [3, 4], "norm2 has a kink 0.5 standard"),
+        (lambda x: np.sort(x)[0] ** 3, [0.0, 0.4], [0, 7], "argsort jumps 0.28 standard"),
+        (lambda x: np.log(1 - x[0] ** 2), [0.0], [0.0], "log ends 1 standard"),
+        (lambda x: np.arcsin(x[0]), [0.5], [0.5], "arcsin ends 0.5 standard"),
+        (lambda x: np.arccosh(x[0]), [1.5], [3.0], "arccosh ends 0.5 standard"),
+        (lambda x: x[0] ** x[1], [1.0, 1.0], [3.0, 1.0], "log ends 1 standard"),
+        (lambda x: special.gammaln(x[0]), [1.0], [3.0], "gammaln ends 1 standard"),
+        (lambda x: 1 * np.floor(x[0]), [0.75], [0.75], "floor jumps 0.25 standard"),
+        (lambda x: x[0] if x[0] > 0 else -x[0], [0.4], [3.0], "decides by values.*: 0.5 standard"),
+    ],
+)
+def test_places_are_those_that_operations_declare(f, mean, far, sentence):
+    with pytest.warns(wg.ApproximationWarning, match=sentence):
+        estimate = wg.expectation(f, wg.Normal(np.array(mean, float), 1.0))
+    assert not estimate.exact
+    estimate = wg.expectation(f, wg.Normal(np.array(far, float), 1e-4))
+    assert not any("standard deviations" in doubt for doubt in estimate.doubts)
+
+
+def test_a_function_that_decides_by_values_is_never_exact():
+    def f(x):
+        return x if x > 0 else 0 * x
+
+    assert "decides by values" in str(wg.expectation(f, wg.Normal(80.0, 1.0)).doubts)
+    compared = wg.compare_expectation(f, wg.Normal(80.0, 1.0), samples=100)
+    assert compared.trusted
+    assert "decides by values" in str(compared)
+
+
+def test_the_term_after_an_even_order_is_zero_by_symmetry():
+    assert wg.expectation(lambda x: x**3, wg.Normal(1.0, 2.0)).exact == "a polynomial of degree 3"
+    assert not wg.expectation(lambda x: x**3, stats.expon()).exact
 
 
 def test_kinks_and_ends_beyond_the_support_are_none():

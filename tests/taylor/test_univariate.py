@@ -435,7 +435,35 @@ def test_what_is_not_analytic_is_refused(text: str, at: Any, reason: str) -> Non
         wg.series(text, "x", at=at)
 
 
+@pytest.mark.parametrize(
+    ("f", "at"),
+    [  # of parts that have no recurrence: by jets, which know one side
+        (lambda x: np.where(x > 0, x, x**2), 0),
+        (lambda x: np.where(x > 0, x**3, 0.0), 0),
+        (lambda x: np.max(np.stack([x, x**2])), 1),
+        (lambda x: np.sum(np.sort(np.stack([x, 2 * x]))[:1]), 0.0),
+        (lambda x: np.linalg.norm(np.stack([x, 2 * x])), 0),
+    ],
+)
+def test_kinks_are_refused_where_there_are_no_recurrences(f: Any, at: Any) -> None:
+    with pytest.raises(wg.DomainError, match="no power series at x = "):
+        wg.series(f, at=at)
+    assert np.isfinite(float(wg.series(f, at=0.5).coefficients(2)[1]))
+
+
+@pytest.mark.parametrize("f", [special.j0, special.j1, special.i0, special.i1])
+@pytest.mark.parametrize("at", [0, 1])
+def test_functions_in_each_others_derivatives_have_a_radius(f: Any, at: int) -> None:
+    radius = wg.series(f, at=at).radius
+    assert radius.value == math.inf
+
+
 def test_wrong_input() -> None:
+    with pytest.raises(TypeError, match="one number"):
+        wg.series("exp(x)").sum(np.array([0.1, 0.2]))
+    for call in (wg.series("sin(x)").coefficients, wg.series("sin(x)").partial_sum):
+        with pytest.raises(IndexError, match="from 0 on; got -1"):
+            call(-1)
     with pytest.raises(wg.NameClashError, match="which variable"):
         wg.series("x*y")
     with pytest.raises(wg.NameClashError, match="z is no variable"):

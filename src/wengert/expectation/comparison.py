@@ -36,6 +36,8 @@ from wengert.expectation.quadrature import (
     tensor_rule,
 )
 from wengert.expectation.report import Table, number
+from wengert.expectation.trust import BY_VALUES
+from wengert.taylor.kinks import record_for_all
 from wengert.taylor.subject import Source
 
 _MOST_EVALUATIONS = 20_000
@@ -240,6 +242,8 @@ def compare_expectation(
     notes: list[str] = []
     if found.interrupted:
         notes.append(f"Monte Carlo was interrupted after {found.samples} of {samples} draws")
+    if not record_for_all(inputs.function, inputs.mean, "expectation")[1]:
+        notes.append(BY_VALUES)
     series = None
     try:
         latents = latents_of(inputs)
@@ -299,13 +303,13 @@ def _rules(inputs: Inputs, latents: Latents, notes: list[str]) -> list[Method]:
     counts = [k for k in range(_FEWEST_NODES, _MOST_NODES + 1) if k**d <= _MOST_EVALUATIONS]
     if counts:
         name = f"Gauss rule, {counts[-1]} nodes" + (" each" if d > 1 else "")
-        found.append(_by_rule(name, inputs, latents, lambda: tensor_rule(latents, counts[-1])))
+        _add_rule(found, notes, name, inputs, latents, lambda: tensor_rule(latents, counts[-1]))
     else:
         notes.append(f"a product of Gauss rules in {d} variables is too large")
     levels = [k for k in range(1, _HIGHEST_LEVEL + 1) if sparse_size(d, k) <= _MOST_EVALUATIONS]
     if d > 1 and levels:
         name = f"sparse grid, level {levels[-1]}"
-        found.append(_by_rule(name, inputs, latents, lambda: sparse_rule(latents, levels[-1])))
+        _add_rule(found, notes, name, inputs, latents, lambda: sparse_rule(latents, levels[-1]))
     elif d > 1:
         notes.append(f"a sparse grid in {d} variables is too large")
     if 2 * d + 1 <= _MOST_EVALUATIONS:
@@ -313,11 +317,22 @@ def _rules(inputs: Inputs, latents: Latents, notes: list[str]) -> list[Method]:
     return found
 
 
-def _by_rule(name: str, inputs: Inputs, latents: Latents, make: Callable[[], Rule]) -> Method:
+def _add_rule(
+    found: list[Method],
+    notes: list[str],
+    name: str,
+    inputs: Inputs,
+    latents: Latents,
+    make: Callable[[], Rule],
+) -> None:
     start = perf_counter()
-    rule = make()
+    try:
+        rule = make()
+    except DomainError as error:
+        notes.append(f"no {name}: {error}")
+        return
     values = Batches(inputs)(latents.points(rule))
-    return _weighted(name, values, rule.weights, rule.weights, start)
+    found.append(_weighted(name, values, rule.weights, rule.weights, start))
 
 
 def _unscented(inputs: Inputs, latents: Latents) -> Method:
@@ -336,7 +351,7 @@ def _of_sample(inputs: Inputs, sample: Draws) -> Method:
 
 
 def _weighted(name: str, values: Any, weights: Any, around: Any, start: float) -> Method:
-    mean = weights @ values
+    mean = values[0] + weights @ (values - values[0])  # exactly the value of a constant
     with np.errstate(invalid="ignore"):
         std = np.sqrt(around @ (values - mean) ** 2)
     return _exact(name, mean, std, len(values), perf_counter() - start)

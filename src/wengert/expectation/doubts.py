@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,10 +49,10 @@ def series_along_axes(
     try:
         recorded = record(inputs.function, (inputs.mean,), {}, 0, name="expectation")
         arrays = jets_along(recorded, (latents.directions,), order)
+        rules = [rule(order // 2 + 1) for rule in latents.rules]  # exact to degree order + 1
     except WengertError:
         return None
     terms = np.concatenate([np.reshape(a, (order + 1, len(latents), -1)) for a in arrays], axis=-1)
-    rules = [rule(order // 2 + 1) for rule in latents.rules]  # exact to degree order + 1
     moments = np.array([[r.weights @ r.nodes**k for r in rules] for k in range(order + 1)])
     return AxisSeries(latents.labels, terms * moments[:, :, None])
 
@@ -118,8 +117,9 @@ def _of_growth(growth: _Growth, where: str) -> str:
 def doubts_of_kinks(inputs: Inputs) -> list[str]:
     """Places within the mass of the distribution where the function is not smooth."""
     found = kinks_within(inputs.function, inputs.mean, inputs.covariance)
-    named = [re.sub(r"\bx\[(\d+)\]", lambda m: inputs.labels[int(m[1])], str(k)) for k in found]
-    return [f"the function is not smooth within the mass: {kink}" for kink in named]
+    return [
+        f"the function is not smooth within the mass: {inputs.named(str(kink))}" for kink in found
+    ]
 
 
 def doubts_of_simulation(

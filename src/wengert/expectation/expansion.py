@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -11,10 +10,12 @@ import numpy as np
 import optree
 
 from wengert.errors import DomainError, KinkError, TracingError
+from wengert.expectation.inputs import Inputs
 from wengert.expectation.report import entry_labels
 from wengert.expr import Expr
 from wengert.operations import contract, variable
 from wengert.shapes import concrete
+from wengert.taylor.domain import check_point
 from wengert.taylor.kinks import at_kink
 from wengert.transforms.differentiate import derivative_exprs
 from wengert.transforms.recording import record
@@ -60,17 +61,13 @@ class Expansion:
         return optree.tree_unflatten(self.structure, leaves)
 
 
-def expand(
-    function: Callable[[Any], Any], point: Any, order: int, covariance: Any | None = None
-) -> Expansion:
-    """Value and derivatives of a function of a vector.
+def expand(inputs: Inputs, order: int, covariance: Any | None = None) -> Expansion:
+    """Value and derivatives of the function of inputs at their mean.
 
     Parameters
     ----------
-    function : callable
-        Gives an array or a tree of arrays.
-    point : ndarray of shape (n,)
-        Where.
+    inputs : Inputs
+        Of n entries, with the function.
     order : int
         1 or 2.
     covariance : ndarray of shape (n, n), optional
@@ -83,15 +80,21 @@ def expand(
     KinkError
         If a derivative of that order does not exist there.
     """
+    function, point = inputs.function, inputs.mean
     kinks = at_kink(function, point, order=order)
     if kinks:
         raise KinkError(
-            f"the function has no expansion of order {order} at the mean: {kinks[0]}; average it "
-            "over draws instead (np.mean over a sample of the inputs)"
+            f"the function has no expansion of order {order} at the mean: "
+            f"{inputs.named(str(kinks[0]))}; average it over draws instead (np.mean over a sample "
+            "of the inputs)"
         )
     recorded = record(function, (point,), {}, 0, name="propagate")
     if not recorded.roots:
         raise TracingError("the function gives no array: there is nothing to propagate to")
+    try:
+        check_point(recorded, order, ("x",))
+    except DomainError as error:
+        raise DomainError(inputs.named(str(error))) from None
     roots, leaves = recorded.roots, recorded.leaves
     kinds = [(0, roots)]
     kinds += [(k, derivative_exprs(roots, leaves, k, "auto")) for k in range(1, order + 1)]

@@ -19,7 +19,7 @@ from wengert.expectation.polynomials import degree_of
 from wengert.expectation.subject import Subject, subject_of
 from wengert.expectation.symbolic import SymbolicEstimate, is_symbolic, symbolic_expectation
 from wengert.expectation.terms import Flat, Terms, is_even, is_gaussian, terms_of, way_of
-from wengert.expectation.trust import places_within
+from wengert.expectation.trust import BY_VALUES, other_branch, places_within
 from wengert.expr import Expr
 from wengert.formula import ShapeLike
 from wengert.rewrite import recognise
@@ -136,20 +136,28 @@ def _of_subject(subject: Subject, order: int | str, rtol: float, method: str) ->
     roots = [recognise(r) for r in subject.recorded.roots]
     degree = degree_of(roots, subject.recorded.leaves)
     wanted = _TRIED[-1] if order == "auto" else int(order)
-    if degree is not None and degree <= wanted:
-        found = Series(terms_of(subject, way_of(subject, degree)), degree, [], ())
-        return _estimate(subject, found, f"a polynomial of degree {degree}")
     if not _varies(subject):
         found = Series(terms_of(subject, way_of(subject, 0)), 0, [], ())
         return _estimate(subject, found, "nothing varies")
+    if degree is not None and subject.whole and degree <= wanted + _free(subject, wanted):
+        last = min(degree, wanted)
+        found = Series(terms_of(subject, way_of(subject, last)), last, [], ())
+        return _estimate(subject, found, f"a polynomial of degree {degree}")
     closed = None
-    if method == "auto" and degree is None and is_gaussian(subject):
+    if method == "auto" and degree is None and subject.whole and is_gaussian(subject):
         closed = _closed(subject, roots)
     if closed is not None:
         value, reason = closed
         return _estimate(subject, _beside(subject, 2 if order == "auto" else wanted), reason, value)
     series = _automatic(subject, rtol) if order == "auto" else _cut(subject, wanted)
     return _estimate(subject, series, "")
+
+
+def _free(subject: Subject, order: int) -> int:
+    """1 if the term after an order is zero for every function, as an odd one is by symmetry."""
+    with suppress(DomainError):
+        return int(order % 2 == 0 and is_even(subject, order + 1))
+    return 0
 
 
 def _closed(subject: Subject, roots: Sequence[Expr]) -> tuple[Flat, str] | None:
@@ -262,8 +270,10 @@ def _check_terms(subject: Subject, terms: Terms, order: int) -> None:
 
 def _estimate(subject: Subject, series: Series, exact: str, closed: Flat | None = None) -> Estimate:
     recorded = subject.recorded
-    grave = [] if exact else [*_growth(series), *places_within(subject)]
+    grave = [] if exact else [*_growth(series), *places_within(subject), *other_branch(subject)]
     doubts = (*grave, *series.doubts, *([] if exact or grave else _slowness(series)))
+    if not (exact or grave or subject.whole):
+        doubts = (*doubts, BY_VALUES)
     by_order = series.terms.by_order
     value = closed or [sum(parts) for parts in zip(*by_order, strict=True)]
     dtypes = [d if d.kind == "f" else np.dtype(float) for d in recorded.dtypes]

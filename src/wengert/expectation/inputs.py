@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,8 @@ from wengert.expectation.report import entry_labels, listed
 from wengert.formulas import Formula
 from wengert.taylor.subject import Source, function_of
 from wengert.transforms.recording import check_callable
+
+_LEAST, _LARGEST = 1e-150, 1e150  # standard uncertainties whose squares keep their digits
 
 Correlations = Mapping[tuple[str, str], float] | Any
 
@@ -136,6 +139,10 @@ class Inputs:
         vector = np.concatenate([np.reshape(v, (-1,)) for v in values])
         in_order = np.array_equal(order, np.arange(self.size))
         return self.function(vector if in_order else vector[np.argsort(order)])
+
+    def named(self, text: str) -> str:
+        """A sentence about the vector's entries x[0], x[1], ... with their own names."""
+        return re.sub(r"\bx\[(\d+)\]", lambda m: self.labels[int(m[1])], text)
 
     def sample(self, generator: np.random.Generator, size: int) -> Any:
         """Draws of the vector, of shape ``(size, n)``."""
@@ -279,6 +286,8 @@ def _distribution(given: Any, name: str) -> Distribution:
         value, std = map(float, given)
         if not 0 <= std < np.inf:
             raise DomainError(f"{name}: a standard uncertainty is a number from 0 on; got {std:g}")
+        if std and not _LEAST < std < _LARGEST:
+            raise DomainError(f"{name}: the square of {std:g} is no float; choose another unit")
         return Normal(value, std**2)
     if isinstance(given, Normal) and given.symbolic:
         raise DomainError(

@@ -11,7 +11,6 @@ from typing import Any
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
-from scipy import stats
 
 from wengert.errors import DomainError
 
@@ -51,7 +50,7 @@ def central_moments(component: Any, order: int) -> Any:
     if order <= 2:  # heavy tails have a variance that only a formula reaches
         known = [np.ones_like(mean), np.zeros_like(mean), np.asarray(component.var(), float)]
         return np.stack(known[: order + 1])
-    deviations, weights = _points(component, mean, order)
+    deviations, weights = points_of(component, order)
     moments = np.empty((order + 1, *mean.shape))
     power = np.ones_like(deviations)
     for k in range(order + 1):
@@ -66,8 +65,28 @@ def central_moments(component: Any, order: int) -> Any:
     return moments
 
 
-def _points(component: Any, mean: Any, order: int) -> tuple[Any, Any]:
-    """Deviations from the mean and their weights; both tails' ends are first and last."""
+def points_of(component: Any, order: int) -> tuple[Any, Any]:
+    """Points that stand for a distribution: E[g(X)] is the weighted sum of g over them.
+
+    Parameters
+    ----------
+    component : frozen distribution
+        As for :func:`central_moments`.
+    order : int
+        The highest power of X that is to be averaged.
+
+    Returns
+    -------
+    tuple of ndarray
+        Deviations from the mean, of shape ``(points, *shape)`` with both tails' ends first and
+        last, and their weights. Where a moment does not exist its sum is of no use.
+
+    Raises
+    ------
+    DomainError
+        If a discrete distribution has too many values.
+    """
+    mean = np.asarray(component.mean(), float)
     if _is_discrete(component):
         return _support(component, mean, order)
     s, weights = _panels()
@@ -127,7 +146,7 @@ def _check_tails(component: Any, k: int, parts: Any, total: Any) -> None:
 
 
 def _is_discrete(component: Any) -> bool:
-    return isinstance(component.dist, stats.rv_discrete)
+    return hasattr(component, "pmf")
 
 
 def _without(component: Any, k: int) -> DomainError:

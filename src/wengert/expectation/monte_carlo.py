@@ -10,8 +10,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from wengert.expectation.batches import Batches
 from wengert.expectation.inputs import Inputs
@@ -142,10 +140,19 @@ class _Sums:
 @contextmanager
 def _bar(samples: int, wanted: bool | None) -> Generator[Any]:
     """A progress bar on the standard error stream, or nothing; gives what moves it on."""
-    console = Console(file=sys.stderr)
-    if not (console.is_terminal if wanted is None else wanted):
+    if not (sys.stderr.isatty() if wanted is None else wanted):
         yield lambda size: None
         return
+    from rich.console import Console  # noqa: PLC0415  (loaded by those who see a bar)
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(file=sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, console=console, transient=True) as bar:

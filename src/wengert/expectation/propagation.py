@@ -180,6 +180,8 @@ class Propagation:
         """
         if not 0 < probability < 1:
             raise ValueError(f"a coverage probability is between 0 and 1; got {probability}")
+        if k is not None and not k > 0:
+            raise ValueError(f"a coverage factor is positive; got {k}")
         if k is None:
             dof = np.maximum(np.floor(self._dof), 1.0)
             tail = (1 + probability) / 2
@@ -332,7 +334,7 @@ def propagate(
     if order == 2:
         inputs.refuse_unknown()
     third = order == 2 and convention == _GUM
-    expansion = expand(inputs.function, inputs.mean, order, inputs.covariance if third else None)
+    expansion = expand(inputs, order, inputs.covariance if third else None)
     if third:
         found = moments_of_gum(expansion, inputs)
     elif inputs.draws is not None:

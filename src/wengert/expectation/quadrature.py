@@ -12,19 +12,16 @@ from functools import lru_cache
 from itertools import product
 from math import comb
 from typing import Any
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
 from wengert.errors import DomainError
 from wengert.expectation.distributions import Independent, Normal
 from wengert.expectation.inputs import Inputs
+from wengert.expectation.moments import central_moments, points_of
 from wengert.expectation.report import listed
 
-_HALF_NODES = 256  # of the double exponential rule, on each side of the median
-_REACH = 4.0  # of its variable: probabilities down to exp(−π sinh 4), about 1e-37
-_MOST_CASES = 100_000  # values of a discrete distribution
-_TAIL = 1e-18
+_FOR_THE_VARIANCE = 2  # nodes
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,54 +94,19 @@ def gauss_of(component: Any) -> Univariate:
     """The Gauss rules of a frozen scalar distribution of scipy.stats, minus its mean.
 
     By Lanczos' algorithm on a fine discretisation by quantiles (Golub and Welsch 1969; Gautschi
-    2004); of a discrete distribution, on its values.
+    2004); of a discrete distribution, on its values. More than two nodes are an error where a
+    moment that the rule is to be exact for does not exist.
     """
-    fine = _discretised(component)
-    fine = Rule(fine.nodes - float(component.mean()), fine.weights)
 
     @lru_cache(maxsize=64)
     def rule(count: int) -> Rule:
-        return _gauss_of_points(fine, count)
+        if count > _FOR_THE_VARIANCE:
+            central_moments(component, 2 * count - 1)  # an error if one does not exist
+        deviations, weights = points_of(component, 2 * count)
+        kept = weights > 0
+        return _gauss_of_points(Rule(deviations[kept], weights[kept] / weights.sum()), count)
 
     return rule
-
-
-def _discretised(component: Any) -> Rule:
-    low, high = map(float, component.support())
-    if hasattr(component, "pmf"):
-        return _cases(component, low, high)
-    t = np.linspace(0.0, _REACH, _HALF_NODES + 1)
-    tail = 1 / (1 + np.exp(np.pi * np.sinh(t)))
-    weights = np.pi * np.cosh(t) * tail * (1 - tail) * (t[1] - t[0])
-    with catch_warnings():  # of quantiles that underflow
-        simplefilter("ignore", RuntimeWarning)
-        nodes = np.concatenate([component.ppf(tail)[::-1], component.isf(tail)[1:]])
-    rule = Rule(nodes, np.concatenate([weights[::-1], weights[1:]]))
-    kept = np.isfinite(rule.nodes)
-    return Rule(rule.nodes[kept], rule.weights[kept] / rule.weights[kept].sum())
-
-
-def _cases(component: Any, low: float, high: float) -> Rule:
-    """The values of a discrete distribution, up to tails that do not count."""
-    if hasattr(component.dist, "xk"):  # values of the user's own
-        values = np.asarray(component.dist.xk, float)
-        return Rule(values - np.min(values) + low, np.asarray(component.dist.pk, float))
-    reach = component.std() + 1.0
-    while component.cdf(component.mean() - reach) > _TAIL or component.sf(
-        component.mean() + reach
-    ) > _TAIL:  # fmt: skip
-        reach *= 1.5
-    nodes = np.arange(
-        max(low, np.floor(component.mean() - reach)), min(high, component.mean() + reach) + 1
-    )
-    if len(nodes) > _MOST_CASES:
-        raise DomainError(
-            f"a rule for a discrete distribution of {len(nodes)} values is too long; use Monte "
-            "Carlo"
-        )
-    weights = component.pmf(nodes)
-    kept = weights > 0
-    return Rule(nodes[kept], weights[kept] / weights[kept].sum())
 
 
 def _gauss_of_points(fine: Rule, count: int) -> Rule:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
+from typing import TYPE_CHECKING
 
 import numpy as np
-from rich import box
-from rich.console import Console
-from rich.table import Table as RichTable
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
 
 _WIDTH = 200  # of the console that a table is written on; tables are as wide as they need
 _MISSING = "–"
-_LINES = box.Box("    \n    \n ── \n    \n ── \n    \n    \n    \n")
+_LINES = "    \n    \n ── \n    \n ── \n    \n    \n    \n"  # of a box of rich
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,10 @@ class Table:
     words: frozenset[int] = frozenset({0})
 
     def __rich__(self) -> RichTable:
-        table = RichTable(box=_LINES, pad_edge=False, show_edge=False)
+        from rich.box import Box  # noqa: PLC0415  (loaded by those who print a table)
+        from rich.table import Table as RichTable  # noqa: PLC0415
+
+        table = RichTable(box=Box(_LINES), pad_edge=False, show_edge=False)
         for k, column in enumerate(self.columns):
             table.add_column(column, justify="left" if k in self.words else "right", no_wrap=True)
         last = len(self.rows) - self.totals - 1
@@ -47,6 +51,8 @@ class Table:
         return table
 
     def __str__(self) -> str:
+        from rich.console import Console  # noqa: PLC0415
+
         text = StringIO()
         Console(file=text, width=_WIDTH, color_system=None).print(self.__rich__())
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n")

@@ -23,8 +23,9 @@ from wengert.expectation.distributions import (
 )
 from wengert.formulas import Formula
 from wengert.shapes import concrete
+from wengert.taylor.kinks import record_for_all
 from wengert.taylor.subject import Source, function_of
-from wengert.transforms.recording import Recorded, record
+from wengert.transforms.recording import Recorded
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +61,18 @@ class Subject:
         Each argument is in one.
     names : tuple of str
         What the arguments are called in messages and tables.
+    function : callable
+        What was run.
+    whole : bool
+        Does the run hold for all values? A function that decides by values in Python's own words
+        (``if x > 0``) is known on the side of the mean only.
     """
 
     recorded: Recorded
     groups: tuple[Group, ...]
     names: tuple[str, ...]
+    function: Callable[[Any], Any]
+    whole: bool
 
     @property
     def sizes(self) -> list[int]:
@@ -141,7 +149,8 @@ def subject_of(
     else:
         alone = _placed(f, flat, structure, random)
         function, point = function_of(alone, [d.mean for d in found], given)
-    return Subject(record(function, (point,), {}, 0, name=name), groups, names)
+    recorded, whole = record_for_all(function, point, name)
+    return Subject(recorded, groups, names, function, whole)
 
 
 def _placed(
@@ -163,10 +172,10 @@ def _of_one(
 ) -> Subject:
     mean = distribution.mean
     function, point = function_of(f, mean, given)
-    recorded = record(function, (point,), {}, 0, name=name)
+    recorded, whole = record_for_all(function, point, name)
     if not isinstance(mean, Mapping):
-        return Subject(recorded, (Group(distribution, (0,)),), ("x",))
+        return Subject(recorded, (Group(distribution, (0,)),), ("x",), function, whole)
     assert isinstance(distribution, Normal)
     names = tuple(str(path[0]) for path in optree.tree_paths(mean))  # pyright: ignore
     places = tuple(names.index(str(n)) for n in mean)
-    return Subject(recorded, (Group(distribution, places),), names)
+    return Subject(recorded, (Group(distribution, places),), names, function, whole)

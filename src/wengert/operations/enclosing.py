@@ -92,6 +92,15 @@ class Extremes:
         return replace(self, turns=(places,))
 
 
+def ends_of(node: Expr) -> list[tuple[int, float]]:
+    """The operands whose domain ends, as its enclosure declares, and the numbers where it does."""
+    declared = node.primitive.enclosure
+    if not isinstance(declared, Extremes):
+        return []
+    sides = (declared.low, declared.high)
+    return [(k, end) for side in sides for k, end in enumerate(side) if np.isfinite(end)]
+
+
 def evaluated(node: Expr, *arrays: Any) -> Any:
     """The operation's own values."""
     return np.asarray(node.primitive.evaluate(node, *(np.asarray(a) for a in arrays)))

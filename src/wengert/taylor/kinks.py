@@ -210,12 +210,12 @@ def kinks_of(roots: Sequence[Expr], leaves: Sequence[Expr]) -> list[tuple[Expr, 
             moving.add(node)
             declared = node.primitive.kinks
             for number, kink in enumerate(declared(node) if declared is not None else ()):
-                if _moves(kink.gap, leaves):
+                if moves(kink.gap, leaves):
                     found.append((node, number, kink))
     return found
 
 
-def _moves(gap: Expr, leaves: Sequence[Expr]) -> bool:
+def moves(gap: Expr, leaves: Sequence[Expr]) -> bool:
     """Has it a derivative? Masks as numbers, and whole numbers, are not kinks where they are 0."""
     if gap not in depending(topological(gap), set(leaves)):
         return False
@@ -470,4 +470,5 @@ __all__ = [
     "constant_intervals",
     "kinks_of",
     "kinks_within",
+    "moves",
 ]

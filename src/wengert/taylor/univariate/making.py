@@ -15,6 +15,7 @@ from wengert.formulas import Formula, formula, trace
 from wengert.operations import variable
 from wengert.operations.rebuild import with_operands
 from wengert.operations.structure import is_variable
+from wengert.taylor.kinks import at_kink
 from wengert.taylor.subject import Source, function_of
 from wengert.taylor.univariate.expand import NotScalarError
 from wengert.taylor.univariate.lazy import (
@@ -27,6 +28,8 @@ from wengert.taylor.univariate.numbers import (
 from wengert.taylor.univariate.points import expanded, point_of
 from wengert.taylor.univariate.series import Series
 from wengert.transforms import jet
+
+_KINKS = 12  # order up to which the pieces of a function at a kink have to agree
 
 
 def series(
@@ -167,6 +170,9 @@ def _numeric(f: Source, name: str, point: Number, values: Mapping[str, float]) -
     x0 = float(point)
     function, at = function_of(f, {name: x0} if isinstance(f, str | Formula) else x0, values)
     direction = {name: 1.0} if isinstance(at, dict) else 1.0
+    kinks = at_kink(function, at, order=_KINKS)
+    if kinks:
+        raise DomainError(f"no power series at {name} = {x0:g}: {kinks[0]}")
 
     def up_to(order: int) -> Sequence[Number]:
         found = np.asarray(jet(function, at, direction, order))

@@ -112,14 +112,11 @@ class Series:
 
     def __getitem__(self, n: int) -> Number:
         """The coefficient aₙ: a fraction, an exact number (which ``float`` takes) or a float."""
-        number = _whole(n)
-        if number is None:
-            raise IndexError(f"coefficients are numbered by whole numbers from 0 on; got {n!r}")
-        return self.lazy[number]
+        return self.lazy[_from_zero(n)]
 
     def coefficients(self, n: int) -> list[Number]:
         """The first n coefficients."""
-        return [self[k] for k in range(n)]
+        return [self[k] for k in range(_from_zero(n))]
 
     @property
     def symbols(self) -> list[str]:
@@ -173,7 +170,7 @@ class Series:
 
     def partial_sum(self, n: int) -> PartialSum:
         """The terms up to the exponent n, to evaluate and to print."""
-        return PartialSum(self, n)
+        return PartialSum(self, _from_zero(n))
 
     # ------------------------------------------------------------ what is known of all
 
@@ -268,6 +265,8 @@ class Series:
         ConvergenceError
             If rounding errors, or the number of terms, do not allow it.
         """
+        if np.ndim(x):
+            raise TypeError("a series is summed at one number; partial_sum(n) takes arrays")
         t = float(x) - float(self.point)
         radius = self.radius
         if not abs(t) < radius.value:
@@ -439,10 +438,11 @@ class Series:
         return Series(None, self.leaf, self.name, self[0], root, exact=self.exact)
 
 
-def _whole(n: object) -> int | None:
+def _from_zero(n: Any) -> int:
     """A whole number from 0 on."""
-    fits = isinstance(n, int | np.integer) and not isinstance(n, bool) and n >= 0
-    return int(n) if fits else None  # type: ignore[call-overload]
+    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 0:
+        raise IndexError(f"coefficients are numbered by whole numbers from 0 on; got {n!r}")
+    return int(n)
 
 
 def _reciprocal(series: Lazy) -> Lazy:

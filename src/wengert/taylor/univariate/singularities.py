@@ -93,8 +93,11 @@ def survey(expr: Expr, leaf: Expr, point: float) -> Survey:
     point : float
         x₀.
     """
-    survey_ = _Survey(leaf, point, depending(topological(expr), {leaf}))
-    return survey_.of(expr)
+    return _survey(expr, leaf, point, ())
+
+
+def _survey(expr: Expr, leaf: Expr, point: float, active: tuple[Expr, ...]) -> Survey:
+    return _Survey(leaf, point, depending(topological(expr), {leaf}), active).of(expr)
 
 
 class _UnknownError(WengertError):
@@ -102,9 +105,16 @@ class _UnknownError(WengertError):
 
 
 class _Survey:
-    """The singularities below each node of an expression."""
+    """The singularities below each node of an expression.
 
-    def __init__(self, leaf: Expr, point: float, moving: set[Expr]) -> None:
+    It is a part of the differential equations of functions that are ``active``: theirs are asked
+    for already.
+    """
+
+    def __init__(
+        self, leaf: Expr, point: float, moving: set[Expr], active: tuple[Expr, ...]
+    ) -> None:
+        self.active = active
         self.leaf = leaf
         self.point = point
         self.moving = moving
@@ -135,7 +145,7 @@ class _Survey:
             kind = "pole" if exponent.denominator == 1 else "branch point"
             return self._where(node.operands[0], 0j, f"{kind} of {written(node)}")
         if node.primitive.defined is not None:
-            inner = survey(node.primitive.defined(node), self.leaf, self.point)
+            inner = _survey(node.primitive.defined(node), self.leaf, self.point, self.active)
             return self._all(inner)
         places = [k for k, o in enumerate(node.operands) if o in self.moving]
         if len(places) != 1:
@@ -146,7 +156,7 @@ class _Survey:
         rest = node.operands[:place], node.operands[place + 1 :]
         function = with_operands(node, (*rest[0], argument, *rest[1]))
         base = float(_numbers(inner, self.leaf, self.point, 1)[0].real)
-        special = _special(function, argument, base)
+        special = _special(function, argument, base, self.active)
         self.exhaustive = self.exhaustive and len(special) < len(_PERIODS)
         why = f"singularity of {written(node)}"
         return [s for target in special for s in self._where(inner, target, why)]
@@ -174,12 +184,12 @@ class _Survey:
 # ---------------------------------------------------------------- functions of one variable
 
 
-def _special(function: Expr, w: Expr, base: float, active: tuple[Expr, ...] = ()) -> list[complex]:
+def _special(function: Expr, w: Expr, base: float, active: tuple[Expr, ...]) -> list[complex]:
     """The points of the w-plane at which a function of w is singular."""
     if len(active) > _DEPTH:
         raise _UnknownError(f"the derivatives of {written(active[0])} have no end")
     if function.primitive.defined is not None:
-        inner = survey(function.primitive.defined(function), w, base)
+        inner = _survey(function.primitive.defined(function), w, base, active)
         if not inner.exhaustive:
             raise _UnknownError(inner.why or f"{function.name} has many singularities")
         return [base + s.at for s in inner.found]
@@ -217,7 +227,7 @@ def _of_coefficient(
         return _special(node, w, base, active)
     if marks & set(topological(node)):
         raise _UnknownError(f"the singularities of {active[0].name} are not known")
-    inner = survey(node, w, base)
+    inner = _survey(node, w, base, active)
     if not inner.exhaustive:
         raise _UnknownError(inner.why or f"{written(node)} has many singularities")
     return [base + s.at for s in inner.found]

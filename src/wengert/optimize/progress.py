@@ -1,0 +1,114 @@
+"""The line that shows how a run goes, and how much time is left."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from wengert.optimize.stop import Stop
+
+_SECONDS = 0.1  # between two looks at the terminal
+_RECENT = 200  # records that the extrapolation looks at
+
+
+def time_left(rows: list[tuple[float, ...]], stop: Stop) -> float | None:
+    """Seconds until the first criterion is met, by extrapolation; None if nothing is known.
+
+    The logarithm of the gradient's norm goes on as in the later half of the records; the gap goes
+    like its square.
+
+    Parameters
+    ----------
+    rows : list of tuple
+        Of a history so far.
+    stop : Stop
+        The criteria.
+    """
+    if len(rows) < 3:
+        return None
+    table = np.array(rows[-_RECENT:], float)
+    later = table[len(table) // 2 :]
+    step, norm, seconds = later[:, 0], later[:, 2], later[:, 4]
+    pace = (seconds[-1] - seconds[0]) / max(step[-1] - step[0], 1)
+    found: list[float] = []
+    if stop.seconds is not None:
+        found.append(stop.seconds - seconds[-1])
+    if stop.steps is not None:
+        found.append((stop.steps - step[-1]) * pace)
+    goals = [stop.gradient, stop.relative and stop.relative * rows[0][2]]
+    goal = max((g for g in goals if g), default=0.0)
+    if goal and len(later) > 2 and np.all(norm > 0) and np.all(np.isfinite(norm)):
+        slope = np.polyfit(step, np.log(norm), 1)[0]
+        if slope < 0:
+            found.append(max(0.0, np.log(goal / norm[-1]) / slope) * pace)
+    return max(0.0, min(found)) if found else None
+
+
+class Bar:
+    """A progress bar on a terminal; nothing elsewhere.
+
+    Parameters
+    ----------
+    wanted : bool or None
+        None: only if the standard error stream is a terminal.
+    stop : Stop
+        The criteria.
+    """
+
+    def __init__(self, wanted: bool | None, stop: Stop) -> None:
+        self.on = sys.stderr.isatty() if wanted is None else wanted
+        self.stop = stop
+        self._progress: Any = None
+        self._next = 0.0
+
+    def __enter__(self) -> Bar:
+        if self.on:
+            self._progress = Progress(
+                TextColumn("{task.fields[text]}"),
+                BarColumn(),
+                TextColumn("{task.fields[left]}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._progress.start()
+            self._task = self._progress.add_task("", total=None, text="", left="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def show(self, rows: list[tuple[float, ...]], gap: float) -> None:
+        """The last record."""
+        if self._progress is None:
+            return
+        step, loss, norm, _, seconds, _ = rows[-1]
+        if seconds < self._next:
+            return
+        self._next = seconds + _SECONDS
+        left = time_left(rows, self.stop)
+        text = f"step {step:.0f}  loss {loss:.6g}  ‖∇f‖ {norm:.2g}"
+        if np.isfinite(gap):
+            text += f"  gap {gap:.2g}"
+        self._progress.update(
+            self._task,
+            text=text,
+            left="" if left is None else f"about {_spoken(left)} left",
+            total=None if left is None else seconds + left,
+            completed=seconds,
+        )
+
+
+def _spoken(seconds: float) -> str:
+    """A time in its natural unit.
+
+    >>> _spoken(3.2), _spoken(200), _spoken(9000)
+    ('3 s', '3 min', '2.5 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
