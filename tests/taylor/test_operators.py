@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -235,3 +236,20 @@ def test_polarised_monomials() -> None:
             for point in (np.zeros(3), np.ones(3)):
                 expected = wg.derivative(f, order=k)(point)[m]
                 assert np.isclose(contract_derivative(f, point, k, weight), expected)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 2)])
+def test_the_trace_of_a_hessian_is_that_of_the_dense_one(shape: tuple[int, ...]) -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.exp(np.sin(x))) * np.sum(x**3) + np.sum(x * np.cumsum(x).reshape(shape))
+
+    x = np.linspace(0.2, 0.9, math.prod(shape)).reshape(shape)
+    hessian = wg.hessian(f)(x)
+    axes = tuple(range(len(shape)))
+    expected = np.einsum(hessian, [*axes, *axes], [])
+    assert wg.hessian_trace(f)(None, x) == pytest.approx(expected, rel=1e-12)
+    assert wg.compile(lambda x: wg.hessian_trace(f)(None, x))(x) == pytest.approx(expected)
+    slope = wg.grad(lambda x: wg.hessian_trace(f)(None, x))(x)
+    third = wg.derivative(f, order=3)(x)
+    rest = tuple(range(len(shape), 2 * len(shape)))
+    assert np.allclose(slope, np.einsum(third, [*axes, *axes, *rest], rest), rtol=1e-10)
