@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -440,10 +441,13 @@ class Series:
 
 def _from_zero(n: Any) -> int:
     """A whole number from 0 on."""
-    whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
-    if not whole or n < 0:
+    try:
+        number = -1 if isinstance(n, bool) else index(n)
+    except TypeError:
+        number = -1
+    if number < 0:
         raise IndexError(f"coefficients are numbered by whole numbers from 0 on; got {n!r}")
-    return int(n)
+    return number
 
 
 def _reciprocal(series: Lazy) -> Lazy:
