@@ -648,7 +648,7 @@ def test_a_figure_of_a_comparison(run, tmp_path: Path) -> None:
         (["a", "--dist", "a=(1,2)", "--dof", "a=x"], ["--dof a=x: write a number"]),
         (["a", "--dist", "a=(1,2)", "--coverage", "95"], ["between 0 and 1"]),
         (["a", "--dist", "a=(1,2)", "--compare", "--samples", "1"], ["from 2 on"]),
-        (["log(a)", "--dist", "a=(0,2)"], ["no expansion at the mean"]),
+        (["log(a)", "--dist", "a=(0,2)"], ["log(a) is -inf where a = 0"]),
         (["a", "--dist", "a=draws(missing.csv)"], ["--dist a=draws(missing.csv)", "No such file"]),
     ],
 )

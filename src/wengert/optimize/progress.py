@@ -6,8 +6,6 @@ import sys
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
 from wengert.optimize.stop import Stop
 
@@ -67,13 +65,7 @@ class Bar:
 
     def __enter__(self) -> Bar:
         if self.on:
-            self._progress = Progress(
-                TextColumn("{task.fields[text]}"),
-                BarColumn(),
-                TextColumn("{task.fields[left]}"),
-                console=Console(stderr=True),
-                transient=True,
-            )
+            self._progress = _rich_bar()
             self._progress.start()
             self._task = self._progress.add_task("", total=None, text="", left="")
         return self
@@ -101,6 +93,19 @@ class Bar:
             total=None if left is None else seconds + left,
             completed=seconds,
         )
+
+
+def _rich_bar() -> Any:
+    from rich.console import Console  # noqa: PLC0415  (loaded by those who see a bar)
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
+
+    return Progress(
+        TextColumn("{task.fields[text]}"),
+        BarColumn(),
+        TextColumn("{task.fields[left]}"),
+        console=Console(stderr=True),
+        transient=True,
+    )
 
 
 def _spoken(seconds: float) -> str:

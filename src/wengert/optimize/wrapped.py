@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import scipy.optimize
+import scipy
 
 from wengert.optimize.methods import Ending, State
 from wengert.optimize.newton import NewtonCG
