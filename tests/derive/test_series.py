@@ -117,7 +117,7 @@ FIRST = list({c.primitive: c for c in reversed(MOVING)}.values())
 
 @by_id(MOVING)
 def test_series_along_a_line(call: Call) -> None:
-    order = 6 if call in FIRST else 4
+    order = 6 if call in FIRST else 3
     check_series(
         call.node(), call.leaves(), call.draw(rng_for(call)), order, moves=call.projections()
     )
