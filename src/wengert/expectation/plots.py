@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from wengert.figures import INK, STYLE
+
 if TYPE_CHECKING:
     from wengert.expectation.budget import Budget
     from wengert.expectation.comparison import Comparison
 
-_STYLE: dict[str, Any] = {
-    "font.family": "serif",
-    "font.size": 10,
-    "mathtext.fontset": "cm",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "legend.frameon": False,
-}
-_INK, _BARS, _SHADE = "#1a1a1a", "#3b6ea5", "#c9d7e6"
+_BARS, _SHADE = "#3b6ea5", "#c9d7e6"
 _MOST_BARS = 12
 _MOST_BINS = 120
 _TAILS = 0.001  # of the draws on each side that are outside of the axis
@@ -83,10 +75,8 @@ def plot_budget(budget: Budget, path: str | None = None) -> Figure:
     return figure
 
 
-@contextmanager
-def _style() -> Generator[None]:
-    with mpl.rc_context(_STYLE):  # pyright: ignore[reportUnknownMemberType, reportArgumentType]
-        yield
+def _style() -> AbstractContextManager[None]:
+    return mpl.rc_context(STYLE)  # pyright: ignore[reportUnknownMemberType]
 
 
 def _write(figure: Any, path: str | None) -> None:
@@ -106,8 +96,8 @@ def _histogram(axes: Any, draws: Any, mean: float, std: float, order: int, label
     if std > 0:
         x = np.linspace(low, high, 400)
         density = np.exp(-0.5 * ((x - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi))
-        axes.plot(x, density, color=_INK, lw=1.6, label=f"Gaussian of order {order}")
-    axes.axvline(mean, ymax=0.8, color=_INK, lw=0.8, ls=(0, (4, 3)))
+        axes.plot(x, density, color=INK, lw=1.6, label=f"Gaussian of order {order}")
+    axes.axvline(mean, ymax=0.8, color=INK, lw=0.8, ls=(0, (4, 3)))
     axes.set_xlim(low, high)
     axes.set_ylim(bottom=0)
     axes.set_xlabel(label)
@@ -141,6 +131,6 @@ def _bars(axes: Any, budget: Budget) -> None:
         )  # fmt: skip
     axes.set_yticks(places, names)
     axes.tick_params(axis="y", length=0)
-    axes.axvline(0.0, color=_INK, lw=0.8)
+    axes.axvline(0.0, color=INK, lw=0.8)
     axes.set_xlim(min(0.0, *shares, 0.0) * 1.1, max(*shares, 1.0, 0.0) * 1.15)
     axes.set_xlabel("share of the variance, %")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
 
 from wengert.errors import ShapeError, WengertError
+from wengert.figures import INK, STYLE
 from wengert.taylor.trees import flattened, leaves_of, unflattened
 from wengert.transforms import vmap
 from wengert.transforms.jets import jets_along
@@ -19,19 +20,6 @@ from wengert.transforms.jets import jets_along
 if TYPE_CHECKING:
     from wengert.taylor.polynomial import TaylorPolynomial
 
-_STYLE: dict[str, Any] = {
-    "font.family": "serif",
-    "font.size": 10,
-    "mathtext.fontset": "cm",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "axes.unicode_minus": True,
-    "xtick.direction": "out",
-    "ytick.direction": "out",
-    "legend.frameon": False,
-}
-_INK = "#1a1a1a"
 _POINTS = 801
 _CONTOUR_POINTS = 161
 _MOST_CURVES = 8
@@ -91,7 +79,7 @@ def plot_polynomial(
 
 
 def _style() -> AbstractContextManager[None]:
-    return mpl.rc_context(_STYLE)  # pyright: ignore[reportUnknownMemberType, reportArgumentType]
+    return mpl.rc_context(STYLE)  # pyright: ignore[reportUnknownMemberType]
 
 
 # ---------------------------------------------------------------- one variable
@@ -117,9 +105,9 @@ def _curves(
     for k, colour in zip(chosen, colours, strict=False):
         axes.plot(centre + steps, sums[k], color=colour, lw=1.3, label=f"$T_{{{k}}}$", zorder=3)
     axes.plot(
-        centre + steps, _unbroken(actual, high - low), color=_INK, lw=2.2, label="$f$", zorder=2.5
+        centre + steps, _unbroken(actual, high - low), color=INK, lw=2.2, label="$f$", zorder=2.5
     )
-    axes.plot([centre], [float(actual[_POINTS // 2])], "o", color=_INK, ms=5, zorder=4)
+    axes.plot([centre], [float(actual[_POINTS // 2])], "o", color=INK, ms=5, zorder=4)
     axes.set_xlim(centre - reach, centre + reach)
     axes.set_ylim(low, high)
     axes.set_xlabel(f"${_symbol(T, 0)}$")
@@ -198,7 +186,7 @@ def _contours(T: TaylorPolynomial, reach: float) -> Figure:
             centre[1] + up,
             values,
             levels,
-            colors=_INK,
+            colors=INK,
             linewidths=0.7,
             linestyles="solid",
         )

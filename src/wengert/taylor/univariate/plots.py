@@ -11,22 +11,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from wengert.errors import DomainError
+from wengert.figures import INK, STYLE
 from wengert.taylor.univariate.style import Style
 from wengert.taylor.univariate.writing import base_text
 
 if TYPE_CHECKING:
     from wengert.taylor.univariate.series import Series
 
-_STYLE: Any = {
-    "font.family": "serif",
-    "font.size": 10,
-    "mathtext.fontset": "cm",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "legend.frameon": False,
-}
-_INK = "#1a1a1a"
 _POINTS = 601
 _CURVES = 4
 _LOOKED = 40
@@ -63,7 +54,7 @@ def plot_series(
     bounded = math.isfinite(radius)
     reach = width or (_AROUND * radius if bounded else _ENTIRE)
     x = np.linspace(centre - reach, centre + reach, _POINTS)
-    style: Any = mpl.rc_context(_STYLE)  # pyright: ignore[reportUnknownMemberType]
+    style: Any = mpl.rc_context(STYLE)  # pyright: ignore[reportUnknownMemberType]
     with style, np.errstate(all="ignore"):
         figure: Any = Figure(figsize=(6.0, 3.6), layout="constrained")
         axes: Any = figure.add_subplot()
@@ -75,12 +66,12 @@ def plot_series(
         for n, y, colour in zip(degrees or _degrees(series), shown, colours, strict=True):
             axes.plot(x, y, color=colour, linewidth=1.1, label=f"$T_{{{n}}}$")
         if values is not None:
-            axes.plot(x, values, color=_INK, linewidth=1.8, label="$f$", zorder=3)
+            axes.plot(x, values, color=INK, linewidth=1.8, label="$f$", zorder=3)
         inside = np.abs(x - centre) <= 0.9 * radius if bounded else np.abs(x - centre) <= reach
         axes.set_ylim(*_limits(values if values is not None else shown[-1], inside))
         axes.set_xlim(x[0], x[-1])
         axes.set_xlabel(f"${Style(latex=True).name(series.name)}$")
-        axes.plot([centre], [float(series[0])], "o", color=_INK, markersize=4, zorder=4)
+        axes.plot([centre], [float(series[0])], "o", color=INK, markersize=4, zorder=4)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         if path is not None:
             figure.savefig(path, dpi=200, bbox_inches="tight")

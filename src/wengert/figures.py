@@ -1,0 +1,19 @@
+"""How all figures look. Without matplotlib, which only those load who draw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+INK = "#1a1a1a"
+STYLE: Any = {
+    "font.family": "serif",
+    "font.size": 10,
+    "mathtext.fontset": "cm",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.unicode_minus": True,
+    "xtick.direction": "out",
+    "ytick.direction": "out",
+    "legend.frameon": False,
+}
