@@ -444,10 +444,9 @@ class Formula:
 
     def _traced(self, values: Mapping[str, Any]) -> TracedArray:
         """The value on arrays of which some are traced, as a traced array."""
-        shapes = {name: np.zeros(np.shape(v)) for name, v in values.items()}
-        free = [Variable(v.name, v.shape, frozenset(), v.orientation) for v in self.variables]
+        shapes = {name: np.broadcast_to(0.0, np.shape(v)) for name, v in values.items()}
         known: Mapping[str, Any] = self.traced.captured if self.traced is not None else {}
-        sizes = bind(free, self._needed, {**known, **shapes}).sizes
+        sizes = bind(self._unassumed, self._needed, {**known, **shapes}).sizes
         trace = trace_of(*values.values())
         memo = {
             leaf_of(variable(v.name, substitute(v.shape, sizes), v.assumptions)): lift(
@@ -526,6 +525,11 @@ class Formula:
         return arguments
 
     @cached_property
+    def _unassumed(self) -> list[Variable]:
+        """The variables without what is assumed of their values."""
+        return [replace(v, assumptions=frozenset()) for v in self.variables]
+
+    @cached_property
     def _lowered(self) -> Expr:
         return lower(self.expr)
 
@@ -589,8 +593,7 @@ class Formula:
 
     def _unchecked(self, arrays: dict[str, Any]) -> Any:
         """The value without checking assumptions (differences may step off them by rounding)."""
-        free = [Variable(v.name, v.shape, frozenset(), v.orientation) for v in self.variables]
-        arguments = bind(free, self._needed, arrays)
+        arguments = bind(self._unassumed, self._needed, arrays)
         program = self._programs.get(arguments.key)
         if program is None:
             program = compile_plan(self._plan(arguments), arguments.dtype)
