@@ -1,5 +1,6 @@
 """Multivariate calculus for machine learning: formulas or functions in, derivatives out."""
 
+from wengert.convergence import constants
 from wengert.errors import (
     AssumptionError,
     ConvergenceError,
@@ -171,6 +172,7 @@ __all__ = [
     "compare_expectation",
     "compile",
     "cond",
+    "constants",
     "contract_derivative",
     "covariance",
     "custom_derivative",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,16 @@ class Loss:
         A bound on its second derivative in the prediction, where there is one.
     attained : bool
         Whether it has a minimum for each target; the others only come near their infimum 0.
+    slope : float or None
+        A bound on its first derivative in the prediction, where there is one.
+    third : float or None
+        A bound on its third derivative along a unit vector, where there is one.
+    joint : bool
+        The numbers of a row's prediction enter together, and the bounds are of all of them: the
+        norm of the gradient, the largest eigenvalue of the Hessian. Otherwise a row's loss is the
+        sum over them, and the bounds are of one.
+    lowest : float or None
+        A bound from below, for all predictions and targets.
     """
 
     name: str
@@ -42,6 +53,15 @@ class Loss:
     encode: Callable[[Array], Array]
     smoothness: float | None
     attained: bool = True
+    slope: float | None = None
+    third: float | None = None
+    joint: bool = False
+    lowest: float | None = 0.0
+
+    @property
+    def kinked(self) -> bool:
+        """Does its gradient jump? It is bounded then, and its derivative is not."""
+        return self.slope is not None and self.smoothness is None
 
     def targets(self, y: Array, first: int = 0) -> Array:
         """Targets as the loss takes them.
@@ -190,11 +210,21 @@ _LABELS = "the labels 0 and 1, or -1 and 1"
 LOSSES = {
     loss.name: loss
     for loss in (
-        Loss("squared", _squared, np.isfinite, "finite numbers", _floats, 1.0),
-        Loss("huber", _huber, np.isfinite, "finite numbers", _floats, 1.0),
-        Loss("logistic", _logistic, _two_labels, _LABELS, _zero_or_one, 0.25, False),
-        Loss("hinge", _hinge, _two_labels, _LABELS, _zero_or_one, None),
-        Loss("poisson", _poisson, _counts, "numbers from 0 on", _floats, None, False),
+        Loss("squared", _squared, np.isfinite, "finite numbers", _floats, 1.0, third=0.0),
+        Loss("huber", _huber, np.isfinite, "finite numbers", _floats, 1.0, slope=1.0),
+        Loss(
+            "logistic",
+            _logistic,
+            _two_labels,
+            _LABELS,
+            _zero_or_one,
+            0.25,
+            False,
+            slope=1.0,
+            third=1 / (6 * sqrt(3)),
+        ),
+        Loss("hinge", _hinge, _two_labels, _LABELS, _zero_or_one, None, slope=1.0),
+        Loss("poisson", _poisson, _counts, "numbers from 0 on", _floats, None, False, lowest=None),
         Loss(
             "softmax",
             _softmax,
@@ -203,6 +233,9 @@ LOSSES = {
             _as_classes,
             0.5,
             False,
+            slope=sqrt(2),
+            third=sqrt(2 / 27),  # a third central moment is at most (range)³/6√3
+            joint=True,
         ),
     )
 }
