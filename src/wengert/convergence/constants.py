@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from wengert.convergence.distance import distance, initial_gap
+from wengert.convergence.distance import distance, initial_gap, local_convexity, sublevel_radius
 from wengert.convergence.facts import Constant, Constants, Convexity
-from wengert.convergence.lipschitz import hessian_lipschitz
+from wengert.convergence.lipschitz import hessian_lipschitz, self_concordance
 from wengert.convergence.noise import (
     gradient_bound,
     interpolation,
@@ -19,7 +19,6 @@ from wengert.convergence.noise import (
 )
 from wengert.convergence.setting import Found, Minimum, Setting
 from wengert.convergence.smoothness import (
-    local_convexity,
     polyak_lojasiewicz,
     row_smoothness,
     smoothness,
@@ -63,9 +62,9 @@ def constants(
     Returns
     -------
     Constants
-        By symbol: ``L``, ``Lmax``, ``mu``, ``mu_star``, ``PL``, ``R``, ``gap0``, ``G``, ``Gstoch``,
-        ``sigma2``, ``sigma2_star`` and ``M``. What does not exist, or is not known, is absent, and
-        a note says why.
+        By symbol: ``L``, ``Lmax``, ``mu``, ``mu_star``, ``PL``, ``R``, ``gap0``, ``D``, ``G``,
+        ``Gstoch``, ``sigma2``, ``sigma2_star``, ``M`` and ``SC``. What does not exist, or is not
+        known, is absent, and a note says why.
 
     Raises
     ------
@@ -155,20 +154,23 @@ def _all_of(s: Setting) -> dict[str, Found]:
     L, mu, third = smoothness(s), strong_convexity(s), hessian_lipschitz(s)
     gap0 = initial_gap(s, _known(mu), _known(third))
     R = distance(s, _known(mu), _known(third), gap0)
+    pl = polyak_lojasiewicz(s, _known(mu))
     sigma2, star = noise(s), noise_at_minimum(s, _known(R))
     return {
         "L": L,
         "Lmax": row_smoothness(s),
         "mu": mu,
-        "mu_star": local_convexity(s),
-        "PL": polyak_lojasiewicz(s, _known(mu)),
+        "mu_star": local_convexity(s, _known(mu), _known(third)),
+        "PL": pl,
         "R": R,
         "gap0": gap0,
+        "D": sublevel_radius(s, _known(gap0), _known(pl)),
         "G": gradient_bound(s, _known(L), _known(R)),
         "Gstoch": stochastic_bound(s, _known(R), _known(star)),
         "sigma2": sigma2,
         "sigma2_star": star,
         "M": third,
+        "SC": self_concordance(s, _known(mu)),
     }
 
 

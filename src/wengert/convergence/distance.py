@@ -1,4 +1,4 @@
-"""R and gap₀: how far the start is from the minimum.
+"""R, gap₀ and the curvature at the minimum: how far the start is from it, and how it looks there.
 
 Sources: Boyd and Vandenberghe, Convex Optimization (2004), section 9.1.2; for a minimum without a
 modulus, the argument of Newton and Kantorovich: where ∇²f(x) ≥ m, its Lipschitz constant is M and
@@ -16,6 +16,8 @@ from wengert.convergence.setting import Found, Minimum, Setting, constant
 
 _DISTANCE = "distance of the start, ‖θ₀ − θ*‖"
 _GAP = "gap at the start, f(θ₀) − f*"
+_SUBLEVEL = "distance of all θ with f(θ) ≤ f(θ₀) from a minimiser"
+_LOCAL = "the smallest curvature at θ*"
 _CLOSE = 1e-4  # relative errors up to which a number is called exact
 
 
@@ -130,6 +132,14 @@ def initial_gap(s: Setting, mu: Constant | None, third: Constant | None) -> Foun
     return constant("gap0", _GAP, gap, "estimate", how, pair)
 
 
+def sublevel_radius(s: Setting, gap0: Constant | None, pl: Constant | None) -> Found:
+    """D, how far from the minimisers the points with f ≤ f(θ₀) are."""
+    if gap0 is None or not gap0.proven or pl is None or not pl.proven or not s.convex:
+        return "D: a proven PL and gap0 of a convex function give it"
+    largest = gap0.value if gap0.interval is None else max(gap0.value, gap0.interval[1])
+    return constant("D", _SUBLEVEL, sqrt(2 * largest / pl.value), "bound", "√(2·gap0/PL)")
+
+
 def _gap_bound(s: Setting, mu: Constant | None, lowest: float | None, why: str) -> Found:
     value, gradient = s.start
     bounds: list[tuple[float, str]] = []
@@ -141,3 +151,26 @@ def _gap_bound(s: Setting, mu: Constant | None, lowest: float | None, why: str) 
         return f"gap0: {why}"
     best, how = min(bounds)
     return constant("gap0", _GAP, best, "bound", how, (0.0, best))
+
+
+def local_convexity(s: Setting, mu: Constant | None, third: Constant | None) -> Found:
+    """The smallest eigenvalue of the Hessian at the minimiser."""
+    minimum = s.minimum
+    if not isinstance(minimum, Minimum):
+        return f"mu_star: {minimum}"
+    ends = s.ends(minimum.x)
+    if not ends.finite:
+        return "mu_star: the Hessian is not finite at θ*"
+    if not ends.dense:
+        how = "a Ritz value, which is above the smallest eigenvalue"
+        return constant("mu_star", _LOCAL, ends.low, "estimate", how, (0.0, max(ends.low, 0.0)))
+    value = 0.0 if abs(ends.low) <= ends.error else ends.low
+    off, _ = error_of_minimum(s, mu, third)
+    moved = third.value * off if third is not None and third.proven else inf
+    moved = 0.0 if s.quadratic else moved
+    pair = (ends.low - ends.error, ends.low + ends.error)
+    if moved <= _CLOSE * abs(ends.low):
+        pair = (pair[0] - moved, pair[1] + moved)
+        return constant("mu_star", _LOCAL, value, "exact", "all eigenvalues of the Hessian", pair)
+    how = "all eigenvalues of the Hessian at the θ* that was found"
+    return constant("mu_star", _LOCAL, value, "estimate", how, pair)

@@ -3,7 +3,10 @@
 The words of all parts of a convergence report: constants, the verdict on convexity, curves of the
 gap by step. Symbols: ``L`` smoothness, ``mu`` strong convexity, ``R`` = ‖θ₀ − θ*‖, ``gap0`` =
 f(θ₀) − f*, ``G`` bound on gradients, ``sigma2`` and ``sigma2_star`` gradient noise at θ₀ and θ*,
-``M`` Lipschitz constant of the Hessian, ``PL`` the Polyak-Łojasiewicz constant.
+``M`` Lipschitz constant of the Hessian, ``PL`` the Polyak-Łojasiewicz constant. Of single rows:
+``Lmax`` the largest smoothness, ``Gstoch`` the root of a bound on E‖gᵢ‖². ``mu_star`` is the
+smallest curvature at θ*, ``D`` the distance of all θ with f(θ) ≤ f(θ₀) from a minimiser, ``SC`` the
+constant of self-concordance.
 """
 
 from __future__ import annotations

@@ -2,12 +2,14 @@
 
 Sources: Banach (1938): of a symmetric form the largest value over three unit vectors is the
 largest over one taken three times; Kolda and Mayo, Shifted power method for computing tensor
-eigenpairs (2011), for the iteration.
+eigenpairs (2011), for the iteration; Bach, Self-concordant analysis for logistic regression (2010);
+Sun and Tran-Dinh, Generalized self-concordant functions (2019).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from wengert.optimize.space import Vector
 from wengert.transforms import grad, hvp
 
 _NAME = "Lipschitz constant of the Hessian"
+_CONCORDANT = "self-concordance, |D³f[u,u,u]| ≤ 2·SC·(uᵀ∇²f u)^(3/2)"
 _STARTS = 2  # random directions a point, besides the gradient's
 _STEPS = 20
 _STILL = 1e-4  # relative change at which an iteration ends
@@ -42,12 +45,27 @@ def _proven(s: Setting) -> Constant | None:
     model = s.model
     if model is None or model.loss.third is None or s.penalty is None:
         return None
-    sizes: Any = np.sqrt(model.squares)
-    cubes = float(np.mean(sizes**3))
-    spread = float(np.max(sizes)) * model.gram.ceiling
+    cubes = model.mean_power(3)
+    spread = model.largest * model.gram.ceiling
     how = "mean ‖Jᵢ‖³" if cubes <= spread else "max ‖Jᵢ‖·λmax(JᵀJ)/n"
     value = model.loss.third * min(cubes, spread)
     return constant("M", _NAME, value, "bound", f"{model.loss.third:.4g}·{how}, as |ℓ'''| is less")
+
+
+def self_concordance(s: Setting, mu: Constant | None) -> Found:
+    """SC, κ with D³f[u, u, u] ≤ 2κ (uᵀ∇²f u)^(3/2); for losses of affine models with μ > 0.
+
+    A third derivative is at most c‖Aᵢu‖ times a second one, and ‖u‖² at most uᵀ∇²f u / μ.
+    """
+    if s.quadratic:
+        return constant("SC", _CONCORDANT, 0.0, "exact", "the Hessian does not depend on θ")
+    c = None if s.model is None else s.model.loss.concordance
+    if s.model is None or c is None or s.penalty is None or not mu or not mu.proven:
+        return "SC: known for losses of affine models with a proven μ"
+    if not mu.value > 0:
+        return "SC: the function is not strongly convex"
+    value = c * s.model.largest / (2 * sqrt(mu.value))
+    return constant("SC", _CONCORDANT, value, "bound", f"{c:.4g}·max ‖Jᵢ‖/2√μ")
 
 
 def third_derivative(problem: Problem) -> Callable[[Vector, Vector], Vector]:

@@ -7,7 +7,6 @@ Sources: Garrigos and Gower, Handbook of convergence theorems for (stochastic) g
 from __future__ import annotations
 
 from math import inf, sqrt
-from typing import Any
 
 import numpy as np
 
@@ -30,8 +29,7 @@ def gradient_bound(s: Setting, L: Constant | None, R: Constant | None) -> Found:
     bounds: list[Bound] = []
     model = s.model
     if model is not None and model.slope is not None:
-        norms: Any = np.sqrt(model.squares)
-        size = min(float(np.mean(norms)), sqrt(model.gram.ceiling))
+        size = min(model.mean_power(1), sqrt(model.gram.ceiling))
         rest, where = _of_ridge(s, R)
         if rest < inf:
             how = f"{model.slope:.4g}·‖J‖/√n{where}, as |ℓ'| ≤ {model.slope:.4g}"
@@ -80,9 +78,8 @@ def stochastic_bound(s: Setting, R: Constant | None, star: Constant | None) -> F
     if model is not None and model.slope is not None:
         rest, where = _of_ridge(s, R)
         if rest < inf:
-            sizes: Any = model.slope * np.sqrt(model.squares) + rest
-            how = f"|ℓ'| ≤ {model.slope:.4g}{where}"
-            bounds.append((float(np.sqrt(np.mean(sizes**2))), how))
+            square = _mean_square(model.slope, model.mean_power(1), model.mean_power(2), rest)
+            bounds.append((sqrt(square), f"|ℓ'| ≤ {model.slope:.4g}{where}"))
     if model is not None:
         bounds += _from_minimum(s, model, R, star)
     if bounds:
@@ -106,9 +103,14 @@ def _from_minimum(
     assert c is not None
     assert penalty is not None
     assert R is not None
-    each: Any = c * model.squares + penalty.high
-    value = sqrt(star.value) + _reach(R) * float(np.sqrt(np.mean(each**2)))
+    square = _mean_square(c, model.mean_power(2), model.mean_power(4), penalty.high)
+    value = sqrt(star.value) + _reach(R) * sqrt(square)
     return [(value, "σ* + R·√(mean Lᵢ²), within distance R of θ*")]
+
+
+def _mean_square(factor: float, first: float, second: float, rest: float) -> float:
+    """The mean of (factor·x + rest)², from those of x and x²."""
+    return factor**2 * second + 2 * factor * rest * first + rest**2
 
 
 def noise_at(s: Setting, x: Vector) -> float:

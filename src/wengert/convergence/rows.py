@@ -29,6 +29,8 @@ from wengert.transforms.recording import record
 
 _CACHED = 128
 
+Array = Any
+
 
 @dataclass(frozen=True, eq=False)
 class AffineModel:
@@ -71,7 +73,7 @@ class AffineModel:
         return ends_of(quadratic, zero)
 
     @cached_property
-    def squares(self) -> Any:
+    def squares(self) -> Array:
         """The largest eigenvalue of AᵢᵀAᵢ, by row."""
         theta = self.problem.space.tree(np.zeros(self.problem.space.size, self.problem.space.dtype))
         gram = Compiling(row_grams(self.risk.predictions_of))
@@ -80,6 +82,15 @@ class AffineModel:
             found = np.asarray(gram(theta, rows[0]), float)
             parts.append(found[:, 0, 0] if self.outputs == 1 else _largest(found))
         return np.maximum(np.concatenate(parts), 0.0)
+
+    def mean_power(self, power: int) -> float:
+        """The mean of ‖Aᵢ‖ to a power over the rows."""
+        return float(np.mean(np.power(self.squares, power / 2)))
+
+    @property
+    def largest(self) -> float:
+        """The largest ‖Aᵢ‖."""
+        return sqrt(float(np.max(self.squares)))
 
     @property
     def slope(self) -> float | None:

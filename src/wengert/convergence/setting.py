@@ -270,14 +270,13 @@ class Setting:
     def _by_search(self) -> Minimum | str:
         risk = self.risk
         if risk is not None and risk.named is not None and risk.named.kinked:
-            return (
-                f"a {risk.named.name} loss has its minimum mostly at a kink: it was not looked for"
-            )
+            return f"a {risk.named.name} loss mostly has its minimum at a kink: none was sought"
         small = self.size <= _NEWTON
         held: Any = _Held(self.problem)
         theta = self.problem.space.tree(self.x0)
         methods = (Newton(), LBFGS()) if small else (LBFGS(), NewtonCG())
-        stop = Stop(relative=1e-13, steps=300 if small else 5000, seconds=60)
+        finest = 1e-13 if self.convex else 1e-9
+        stop = Stop(relative=finest, steps=300 if small else 5000, seconds=60)
         names: list[str] = []
         message = ""
         for method in methods:

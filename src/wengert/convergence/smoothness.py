@@ -9,17 +9,21 @@ rates (2019), for the expected smoothness.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from wengert.convergence.ends import Ends
 from wengert.convergence.facts import Constant
 from wengert.convergence.rows import AffineModel
 from wengert.convergence.setting import Found, Minimum, Penalty, Setting, constant
+from wengert.optimize.problem import Problem
+from wengert.optimize.sources import Arrays
 
 _SMOOTHNESS = "smoothness, ‖∇f(a) − ∇f(b)‖ ≤ L‖a − b‖"
 _ROW = "smoothness of one row's loss, the largest; also the expected smoothness of one row"
 _CONVEXITY = "strong convexity, ∇²f ≥ μ"
-_LOCAL = "the smallest curvature at θ*"
+_ROWS = 32  # rows whose curvature is looked at
 _PL = "Polyak-Łojasiewicz, ‖∇f‖² ≥ 2·PL·(f − f*)"
 
 
@@ -106,12 +110,37 @@ def row_smoothness(s: Setting) -> Found:
     if not s.has_rows:
         return "Lmax: the function is no mean over rows of data"
     if model is None or penalty is None or model.loss.smoothness is None:
-        return "Lmax: known for models that are affine in θ, under a loss with a bounded curvature"
+        if model is not None and model.loss.kinked:
+            return f"Lmax: the {model.loss.name} loss has a kink, at which its gradient jumps"
+        return _of_some_rows(s)
     c = model.loss.smoothness
-    value = c * float(np.max(model.squares)) + penalty.high
+    value = c * model.largest**2 + penalty.high
     rest = f" + {penalty.high:.4g}" if penalty.high else ""
     kind = "exact" if model.loss.third == 0 and not callable(model.risk.regularizer) else "bound"
     return constant("Lmax", _ROW, value, kind, f"{c:g}·max ‖Jᵢ‖²{rest}, Jᵢ the Jacobian of a row")
+
+
+def _of_some_rows(s: Setting) -> Found:
+    """The largest curvature of rows drawn at random, at the start and at the minimum."""
+    source, risk = s.problem.source, s.risk
+    if not isinstance(source, Arrays):
+        return "Lmax: estimates need arrays in memory, without chunks of a file"
+    assert risk is not None
+    drawn = np.random.default_rng([s.problem.seed, 4]).permutation(source.length)[:_ROWS]
+    theta = s.problem.space.tree(s.x0)
+    points = (s.points[0], s.points[-1])
+    found: list[float] = []
+    for row in drawn:
+        one: Any = Arrays(source.part(np.array([row])))
+        own = Problem(s.problem.derivatives, theta, one, s.problem.seed, risk)
+        for _, x in points:
+            ends = own.spectrum(x, 20, 1e-2)
+            found.append(max(abs(ends.largest), abs(ends.smallest)))
+    value = max(found)
+    if not np.isfinite(value):
+        return "Lmax: the Hessian of a row's loss is not finite"
+    how = f"the largest of {len(drawn)} of {source.length:,} rows at {points[-1][0]} and θ₀"
+    return constant("Lmax", _ROW, value, "estimate", f"{how}, by Lanczos' method, from below")
 
 
 # ---------------------------------------------------------------- from below
@@ -177,23 +206,6 @@ def _lowest_on_the_way(s: Setting) -> Found:
     if not ends.dense:
         how += "; a Ritz value, which is above the smallest eigenvalue"
     return constant("mu", _CONVEXITY, value, "estimate", how, (0.0, max(value, 0.0)))
-
-
-def local_convexity(s: Setting) -> Found:
-    """The smallest eigenvalue of the Hessian at the minimiser."""
-    if not isinstance(s.minimum, Minimum):
-        return f"mu_star: {s.minimum}"
-    ends = s.ends(s.minimum.x)
-    if not ends.finite:
-        return "mu_star: the Hessian is not finite at θ*"
-    if not ends.dense:
-        how = "a Ritz value, which is above the smallest eigenvalue"
-        return constant("mu_star", _LOCAL, ends.low, "estimate", how, (0.0, max(ends.low, 0.0)))
-    value = 0.0 if abs(ends.low) <= ends.error else ends.low
-    kind = "exact" if s.quadratic else "estimate"
-    how = "all eigenvalues of the Hessian" + ("" if s.quadratic else " at the θ* that was found")
-    pair = (ends.low - ends.error, ends.low + ends.error)
-    return constant("mu_star", _LOCAL, value, kind, how, pair)
 
 
 def polyak_lojasiewicz(s: Setting, mu: Constant | None) -> Found:

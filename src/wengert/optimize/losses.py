@@ -38,6 +38,8 @@ class Loss:
         A bound on its first derivative in the prediction, where there is one.
     third : float or None
         A bound on its third derivative along a unit vector, where there is one.
+    concordance : float or None
+        A bound on its third derivative along a unit vector by the second one.
     joint : bool
         The numbers of a row's prediction enter together, and the bounds are of all of them: the
         norm of the gradient, the largest eigenvalue of the Hessian. Otherwise a row's loss is the
@@ -55,6 +57,7 @@ class Loss:
     attained: bool = True
     slope: float | None = None
     third: float | None = None
+    concordance: float | None = None
     joint: bool = False
     lowest: float | None = 0.0
 
@@ -210,7 +213,16 @@ _LABELS = "the labels 0 and 1, or -1 and 1"
 LOSSES = {
     loss.name: loss
     for loss in (
-        Loss("squared", _squared, np.isfinite, "finite numbers", _floats, 1.0, third=0.0),
+        Loss(
+            "squared",
+            _squared,
+            np.isfinite,
+            "finite numbers",
+            _floats,
+            1.0,
+            third=0.0,
+            concordance=0.0,
+        ),
         Loss("huber", _huber, np.isfinite, "finite numbers", _floats, 1.0, slope=1.0),
         Loss(
             "logistic",
@@ -222,9 +234,20 @@ LOSSES = {
             False,
             slope=1.0,
             third=1 / (6 * sqrt(3)),
+            concordance=1.0,
         ),
         Loss("hinge", _hinge, _two_labels, _LABELS, _zero_or_one, None, slope=1.0),
-        Loss("poisson", _poisson, _counts, "numbers from 0 on", _floats, None, False, lowest=None),
+        Loss(
+            "poisson",
+            _poisson,
+            _counts,
+            "numbers from 0 on",
+            _floats,
+            None,
+            False,
+            concordance=1.0,
+            lowest=None,
+        ),
         Loss(
             "softmax",
             _softmax,
@@ -235,6 +258,7 @@ LOSSES = {
             False,
             slope=sqrt(2),
             third=sqrt(2 / 27),  # a third central moment is at most (range)³/6√3
+            concordance=sqrt(2),  # and at most range times the second
             joint=True,
         ),
     )
