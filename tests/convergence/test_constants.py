@@ -534,5 +534,5 @@ def test_results_are_data() -> None:
     found = wg.constants(*risk("squared"))
     assert isinstance(found, Constants)
     for one in found.values():
-        assert set(one.to_dict()) == {"symbol", "name", "value", "kind", "how", "interval"}
+        assert one.to_dict()["value"] == one.value
         assert type(one.value) is float

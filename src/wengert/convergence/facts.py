@@ -40,6 +40,8 @@ class Constant:
         How it was found, a clause.
     interval : tuple of float, optional
         Where the true number probably lies (95 % where it comes from samples).
+    within : str
+        Where it holds, if not everywhere: "within distance R of θ*".
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Constant:
     kind: Sureness
     how: str
     interval: tuple[float, float] | None = None
+    within: str = ""
 
     @property
     def proven(self) -> bool:
@@ -72,6 +75,7 @@ class Constant:
             "kind": self.kind,
             "how": self.how,
             "interval": None if self.interval is None else [float(v) for v in self.interval],
+            "within": self.within,
         }
 
 

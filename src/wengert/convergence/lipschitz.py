@@ -23,7 +23,7 @@ from wengert.transforms import grad, hvp
 
 _NAME = "Lipschitz constant of the Hessian"
 _CONCORDANT = "self-concordance, |D³f[u,u,u]| ≤ 2·SC·(uᵀ∇²f u)^(3/2)"
-_STARTS = 2  # random directions a point, besides the gradient's
+_STARTS = 1  # random directions a point, besides the gradient's
 _STEPS = 20
 _STILL = 1e-4  # relative change at which an iteration ends
 
@@ -143,9 +143,8 @@ def largest_third(third: Callable[[Vector], Vector], starts: list[Vector]) -> fl
 def _estimated(s: Setting) -> Found:
     third = third_derivative(s.problem)
     rng = np.random.default_rng([s.problem.seed, 3])
-    points = _few(s)
     values: list[float] = []
-    for _, x in points:
+    for _, x in s.points:
         starts = [rng.normal(size=s.size) for _ in range(_STARTS)]
         gradient = s.gradient(x)[1]
         if np.any(gradient):
@@ -159,9 +158,3 @@ def _estimated(s: Setting) -> Found:
         how += f"; {', '.join(s.kinks)} may have kinks on the way, where the Hessian jumps"
     pair = (value, value + max(values) - min(values))
     return constant("M", _NAME, value, "estimate", how, pair)
-
-
-def _few(s: Setting) -> list[tuple[str, Vector]]:
-    """The first, the middle and the last of the points: the start, the way and the minimum."""
-    points = s.points
-    return [points[k] for k in sorted({0, len(points) // 2, len(points) - 1})]

@@ -21,7 +21,9 @@ _NOISE = "gradient noise at θ₀, the trace of the covariance of one row's grad
 _NOISE_STAR = "gradient noise at θ*"
 _NONE = 1e-12  # of the noise at θ₀: none at θ*
 
-Bound = tuple[float, str]
+Bound = tuple[float, str, str]
+"""A bound, how it was found, and where it holds."""
+_BALL = "within distance R of θ*"
 
 
 def gradient_bound(s: Setting, L: Constant | None, R: Constant | None) -> Found:
@@ -30,20 +32,25 @@ def gradient_bound(s: Setting, L: Constant | None, R: Constant | None) -> Found:
     model = s.model
     if model is not None and model.slope is not None:
         size = min(model.mean_power(1), sqrt(model.gram.ceiling))
-        rest, where = _of_ridge(s, R)
+        rest, more, where = _of_ridge(s, R)
         if rest < inf:
-            how = f"{model.slope:.4g}·‖J‖/√n{where}, as |ℓ'| ≤ {model.slope:.4g}"
-            bounds.append((model.slope * size + rest, how))
+            how = f"{model.slope:.4g}·‖J‖/√n{more}, as |ℓ'| ≤ {model.slope:.4g}"
+            bounds.append((model.slope * size + rest, how, where))
     if L is not None and L.proven and R is not None and R.proven and _at_minimum(s):
-        bounds.append((L.value * _reach(R), "L·R, within distance R of θ*"))
+        bounds.append((L.value * _reach(R), "L·R", _BALL))
     if bounds:
-        value, how = min(bounds)
-        return constant("G", _GRADIENT, value, "bound", how)
+        return _smallest("G", _GRADIENT, bounds)
     lengths = [float(np.linalg.norm(s.gradient(x)[1])) for _, x in s.points]
     if not np.all(np.isfinite(lengths)):
         return "G: the gradient is not finite on the way"
     how = f"the largest of {len(lengths)} points on the way"
     return constant("G", _GRADIENT, max(lengths), "estimate", how)
+
+
+def _smallest(symbol: str, name: str, bounds: list[Bound]) -> Constant:
+    value, how, where = min(bounds)
+    how = f"{how}, {where}" if where else how
+    return constant(symbol, name, value, "bound", how, within=where)
 
 
 def _at_minimum(s: Setting) -> bool:
@@ -60,13 +67,13 @@ def _of_ridge(s: Setting, R: Constant | None) -> Bound:
     risk, minimum = s.risk, s.minimum
     assert risk is not None
     if risk.regularizer is None or risk.regularizer == 0:
-        return 0.0, ""
+        return 0.0, "", ""
     if callable(risk.regularizer) or R is None or not R.proven:
-        return inf, ""
+        return inf, "", ""
     largest = 2 * _reach(R) + float(np.linalg.norm(s.x0))
     if isinstance(minimum, Minimum):
         largest = float(np.linalg.norm(minimum.x)) + _reach(R)
-    return float(risk.regularizer) * largest, " + λ‖θ‖ within distance R of θ*"
+    return float(risk.regularizer) * largest, " + λ‖θ‖", _BALL
 
 
 def stochastic_bound(s: Setting, R: Constant | None, star: Constant | None) -> Found:
@@ -76,15 +83,14 @@ def stochastic_bound(s: Setting, R: Constant | None, star: Constant | None) -> F
     bounds: list[Bound] = []
     model = s.model
     if model is not None and model.slope is not None:
-        rest, where = _of_ridge(s, R)
+        rest, more, where = _of_ridge(s, R)
         if rest < inf:
             square = _mean_square(model.slope, model.mean_power(1), model.mean_power(2), rest)
-            bounds.append((sqrt(square), f"|ℓ'| ≤ {model.slope:.4g}{where}"))
+            bounds.append((sqrt(square), f"|ℓ'| ≤ {model.slope:.4g}{more}", where))
     if model is not None:
         bounds += _from_minimum(s, model, R, star)
     if bounds:
-        value, how = min(bounds)
-        return constant("Gstoch", _STOCHASTIC, value, "bound", how)
+        return _smallest("Gstoch", _STOCHASTIC, bounds)
     found = [noise_at(s, x) + float(np.sum(s.gradient(x)[1] ** 2)) for _, x in s.points]
     if not np.all(np.isfinite(found)):
         return "Gstoch: a gradient is not finite on the way"
@@ -105,7 +111,7 @@ def _from_minimum(
     assert R is not None
     square = _mean_square(c, model.mean_power(2), model.mean_power(4), penalty.high)
     value = sqrt(star.value) + _reach(R) * sqrt(square)
-    return [(value, "σ* + R·√(mean Lᵢ²), within distance R of θ*")]
+    return [(value, "σ* + R·√(mean Lᵢ²)", _BALL)]
 
 
 def _mean_square(factor: float, first: float, second: float, rest: float) -> float:

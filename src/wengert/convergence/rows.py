@@ -22,12 +22,15 @@ from wengert.operations import add, contract
 from wengert.optimize.losses import Loss
 from wengert.optimize.problem import Compiling, Derivatives, Problem
 from wengert.optimize.risk import EmpiricalRisk
+from wengert.optimize.sources import Arrays
 from wengert.optimize.space import Vector
 from wengert.rewrite import recognise
 from wengert.shapes import concrete
 from wengert.transforms.recording import record
 
 _CACHED = 128
+_MOST = 10**7  # numbers in the products of rows that are held at a time
+_FEW = 64  # outputs up to which eigenvalues are computed row by row
 
 Array = Any
 
@@ -74,18 +77,19 @@ class AffineModel:
 
     @cached_property
     def squares(self) -> Array:
-        """The largest eigenvalue of AᵢᵀAᵢ, by row."""
+        """The largest eigenvalue of AᵢᵀAᵢ, by row (a bound on it, for many outputs)."""
         theta = self.problem.space.tree(np.zeros(self.problem.space.size, self.problem.space.dtype))
         gram = Compiling(row_grams(self.risk.predictions_of))
+        most = max(1, _MOST // self.outputs**2)
         parts: list[Any] = []
         for rows in self.problem.source.chunks():
-            found = np.asarray(gram(theta, rows[0]), float)
-            parts.append(found[:, 0, 0] if self.outputs == 1 else _largest(found))
+            slices = Arrays(rows, most).chunks()
+            parts += [_largest(np.asarray(gram(theta, part[0]), float)) for part in slices]
         return np.maximum(np.concatenate(parts), 0.0)
 
     def mean_power(self, power: int) -> float:
         """The mean of ‖Aᵢ‖ to a power over the rows."""
-        return float(np.mean(np.power(self.squares, power / 2)))
+        return float(np.sum(self.squares ** (power / 2))) / self.rows
 
     @property
     def largest(self) -> float:
@@ -176,4 +180,10 @@ def _row_grams(root: Expr, leaves: tuple[Expr, ...]) -> tuple[Expr, ...]:
 
 
 def _largest(matrices: Any) -> Any:
+    """The largest eigenvalue of each; of large ones the largest sum of a row, which is above it."""
+    size = matrices.shape[-1]
+    if size == 1:
+        return matrices[:, 0, 0]
+    if size > _FEW:
+        return np.max(np.sum(np.abs(matrices), axis=2), axis=1)
     return np.linalg.eigvalsh(matrices)[:, -1]

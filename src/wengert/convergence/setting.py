@@ -28,6 +28,7 @@ Found = Constant | str
 """A constant, or why there is none."""
 
 _POINTS = 5  # of a path, that are looked at
+_WAY = (0.1, 0.3, 0.6)  # shares of the way from θ₀ to θ*; most changes at its beginning
 _DENSE_ANY = 600  # parameters up to which the Hessian of any function is written out
 _NEWTON = 500  # parameters up to which Newton's method finds the minimum
 _REACHED = 1e-6  # of the first gradient: that of a minimum
@@ -222,7 +223,7 @@ class Setting:
             found += [("the path", inner[k]) for k in where]
         elif isinstance(minimum, Minimum):
             way = minimum.x - self.x0
-            found += [("the way to θ*", self.x0 + t * way) for t in (0.25, 0.5, 0.75)]
+            found += [("the way to θ*", self.x0 + t * way) for t in _WAY]
         if isinstance(minimum, Minimum):
             found.append(("θ*", minimum.x))
         return tuple(found)
@@ -232,11 +233,11 @@ class Setting:
     @cached_property
     def minimum(self) -> Minimum | str:
         """The minimiser, or why there is none."""
+        if self.quadratic and self.size <= DENSE:
+            return self._of_quadratic()
         if self.optimum is not None:
             value, gradient = self.gradient(self.optimum)
             return Minimum(self.optimum, value, float(np.linalg.norm(gradient)), "as it was given")
-        if self.quadratic and self.size <= DENSE:
-            return self._of_quadratic()
         return self._by_search()
 
     def _of_quadratic(self) -> Minimum | str:
@@ -318,7 +319,8 @@ def constant(
     kind: Any,
     how: str,
     interval: tuple[float, float] | None = None,
+    within: str = "",
 ) -> Constant:
     """A constant of plain numbers."""
     pair = None if interval is None else (float(interval[0]), float(interval[1]))
-    return Constant(symbol, name, float(value), kind, how, pair)
+    return Constant(symbol, name, float(value), kind, how, pair, within)
