@@ -13,6 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
 import wengert as wg
 from wengert.convergence import Constants, Convexity
+from wengert.convergence.bends import composite_of
 from wengert.convergence.constants import constants_of
 from wengert.convergence.degrees import is_polynomial
 from wengert.convergence.ends import ends_of
@@ -126,6 +127,78 @@ def test_a_derivative_of_ones_own_is_not_believed() -> None:
 
     mine = wg.custom_derivative(cube, jvp=lambda primals, tangents: tangents[0])
     assert not is_polynomial(lambda x: np.sum(mine(x)), np.ones(2), 2)
+
+
+# ---------------------------------------------------------------- curves of affine expressions
+
+Y = np.sign(rng(9).normal(size=40))
+DATA = rng(8).normal(size=(40, 3))
+
+
+@pytest.mark.parametrize(
+    ("function", "top", "third"),
+    [
+        (lambda w: np.mean(np.log1p(np.exp(-Y * (DATA @ w)))) + 0.1 * w @ w, 0.25, 0.0963),
+        (
+            lambda w: np.mean(np.logaddexp(0.0, DATA @ w) - DATA @ w) + 0.1 * w @ w,
+            0.25,
+            0.0963,
+        ),
+        (lambda w: -np.sum(np.log(1 / (1 + np.exp(-DATA @ w)))) / 40 + 0.1 * w @ w, 0.25, 0.0963),
+        (lambda w: np.mean(np.tanh(DATA @ w - Y) ** 2) + 2 * w @ w, 2.0, 4.08),
+    ],
+)
+def test_curves_of_affine_expressions_are_bounded(function: Any, top: float, third: float) -> None:
+    """By intervals, and near what the suprema of the derivatives give."""
+    problem = problem_of(function, np.zeros(3))
+    found = composite_of(problem, np.zeros(3))
+    assert found is not None
+    ridge = 4.0 if top == 2 else 0.2
+    gram = np.linalg.eigvalsh(DATA.T @ DATA / 40)[-1]
+    assert top * gram + ridge <= found.high <= 1.01 * top * gram + ridge
+    size = np.sqrt(np.max(np.sum(DATA**2, axis=1)))
+    assert 0.97 * third * gram * size <= found.third <= 1.1 * third * gram * size
+    assert found.low == pytest.approx(0.2) if top < 2 else found.low < 4
+    for x in vectors(problem, np.zeros(3), 8, 1.0):
+        values = np.linalg.eigvalsh(problem.hessian(x))
+        assert found.low - 1e-12 <= values[0]
+        assert values[-1] <= found.high
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda w: -np.mean(np.logaddexp(0.0, DATA @ w)),  # a weight below 0
+        lambda w: np.mean(Y * np.tanh(DATA @ w)),
+        lambda w: np.mean(np.abs(DATA @ w)),
+        lambda w: np.sum(np.exp(w)),  # not bounded
+        lambda w: np.mean(np.logaddexp(DATA @ w, DATA @ w**2)),
+        lambda w: np.mean(np.log1p(np.exp((DATA @ w) ** 2))),
+        lambda w: np.mean(np.log1p(np.exp(DATA @ w)) * w[0]),
+        lambda w: np.sum(np.sort(np.log1p(np.exp(w)))[:2]),
+        lambda w: np.sum(np.tanh(w) * np.tanh(w[::-1])),
+    ],
+)
+def test_what_is_no_sum_of_curves_is_not_taken_for_one(function: Any) -> None:
+    assert composite_of(problem_of(function, np.zeros(3)), np.zeros(3)) is None
+
+
+def test_a_logistic_loss_that_is_written_out_has_proven_constants() -> None:
+    objective, theta = risk("logistic")
+    x, y = objective.source.rows
+    written = "sum(log(1 + exp(X*w)) - y.*(X*w))/40 + 0.025*norm2(w)^2"
+    given_values = {"X": np.hstack([x, np.ones((40, 1))]), "y": y}
+    w0 = np.append(theta["w"], theta["b"])
+    named, plain = wg.constants(objective, theta), wg.constants(written, w0, given=given_values)
+    own = wg.EmpiricalRisk(lambda p, t: np.logaddexp(0.0, p) - t * p, linear, (x, y), 0.05)
+    custom = wg.constants(own, theta)
+    for symbol in ("L", "mu", "R", "gap0", "D", "G"):
+        for one in (plain, custom):
+            assert one[symbol].proven
+            assert one[symbol].value >= named[symbol].value * (1 - 1e-6)
+    for symbol in ("L", "mu", "R", "gap0"):
+        assert plain[symbol].value == pytest.approx(named[symbol].value, rel=0.01)
+    assert plain["M"].proven
 
 
 # ---------------------------------------------------------------- rows and losses
@@ -421,6 +494,9 @@ def test_separated_data_have_no_minimum() -> None:
     assert "separated" in str(found)
     assert found["gap0"].value == pytest.approx(np.log(2))
     assert found["gap0"].kind == "exact"
+    data = np.array([[1.0], [2.0]]), np.ones(2)
+    shifted = wg.EmpiricalRisk("logistic", lambda t, x: x @ t + 1.0, data)
+    assert wg.constants(shifted, np.zeros(1))["gap0"].kind == "bound"
 
 
 def test_streams_give_the_same_constants() -> None:

@@ -45,26 +45,27 @@ def is_polynomial(function: Callable[[Any], Any], theta: Any, degree: int) -> bo
     """
     try:
         recorded = record(function, (theta,), {}, 0, name="constants", valued=False)
-        return _is_smooth(recorded) and _is_constant(recorded, degree) and _agrees(recorded, degree)
+        return is_smooth(recorded) and _is_constant(recorded, degree) and _agrees(recorded, degree)
     except WengertError:
         return False
 
 
-def _is_smooth(recorded: Recorded) -> bool:
+def is_smooth(recorded: Recorded, kinks: bool = False) -> bool:
     """Is the function what its expression's derivatives say, everywhere?
 
-    What is discrete counts, too: an order of entries that depends on their values, for one.
+    What is discrete counts, too: an order of entries that depends on their values, for one. With
+    ``kinks`` operations may declare some: who asks looks whether they are met.
     """
     moving = set(recorded.leaves)
     for node in topological(*recorded.roots):
         if any(operand in moving for operand in node.operands):
-            if not _is_plain(node, moving):
+            if not _is_plain(node, moving, kinks):
                 return False
             moving.add(node)
     return True
 
 
-def _is_plain(node: Expr, moving: set[Expr]) -> bool:
+def _is_plain(node: Expr, moving: set[Expr], kinks: bool) -> bool:
     primitive = node.primitive
     rule = primitive.derivative
     programs = (Kind.BRANCH, Kind.SCAN, Kind.WHILE)
@@ -77,7 +78,7 @@ def _is_plain(node: Expr, moving: set[Expr]) -> bool:
         for partial, operand in zip(rule.partials, node.operands, strict=False)
     ):
         return False
-    return primitive.kinks is None or not primitive.kinks(node)
+    return kinks or primitive.kinks is None or not primitive.kinks(node)
 
 
 def _is_constant(recorded: Recorded, degree: int) -> bool:

@@ -107,7 +107,8 @@ def initial_gap(s: Setting, mu: Constant | None, third: Constant | None) -> Foun
     lowest = s.lowest
     if s.separated:
         how = "the infimum is 0, and no θ attains it"
-        return constant("gap0", _GAP, value, "exact", how)
+        exact = s.model is not None and s.model.homogeneous
+        return constant("gap0", _GAP, value, "exact" if exact else "bound", how)
     if not isinstance(minimum, Minimum):
         return _gap_bound(s, mu, lowest, minimum)
     gap = max(value - minimum.value, 0.0)

@@ -9,7 +9,7 @@ Sun and Tran-Dinh, Generalized self-concordant functions (2019).
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import sqrt
+from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,9 @@ def hessian_lipschitz(s: Setting) -> Found:
 
 def _proven(s: Setting) -> Constant | None:
     """By the loss's third derivative, and the sizes of the rows."""
+    if s.composite is not None and isfinite(s.composite.third):
+        how = f"a bound on the third derivative of {s.composite.names}"
+        return constant("M", _NAME, s.composite.third, "bound", how)
     model = s.model
     if model is None or model.loss.third is None or s.penalty is None:
         return None
@@ -60,10 +63,10 @@ def self_concordance(s: Setting, mu: Constant | None) -> Found:
     if s.quadratic:
         return constant("SC", _CONCORDANT, 0.0, "exact", "the Hessian does not depend on θ")
     c = None if s.model is None else s.model.loss.concordance
-    if s.model is None or c is None or s.penalty is None or not mu or not mu.proven:
-        return "SC: known for losses of affine models with a proven μ"
-    if not mu.value > 0:
-        return "SC: the function is not strongly convex"
+    if s.model is None or c is None or s.penalty is None or s.penalty.low < 0:
+        return "SC: known for losses with a name, of affine models"
+    if mu is None or not mu.proven or not mu.value > 0:
+        return "SC: a proven μ gives it"
     value = c * s.model.largest / (2 * sqrt(mu.value))
     return constant("SC", _CONCORDANT, value, "bound", f"{c:.4g}·max ‖Jᵢ‖/2√μ")
 

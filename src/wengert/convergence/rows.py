@@ -91,6 +91,13 @@ class AffineModel:
         """The mean of ‖Aᵢ‖ to a power over the rows."""
         return float(np.sum(self.squares ** (power / 2))) / self.rows
 
+    @cached_property
+    def homogeneous(self) -> bool:
+        """Are all predictions 0 for θ = 0, so that cθ predicts c times what θ does?"""
+        p = self.problem
+        theta = p.space.tree(np.zeros(p.space.size, p.space.dtype))
+        return not any(np.any(self.risk.predictions(theta, r[0])) for r in p.source.chunks())
+
     @property
     def largest(self) -> float:
         """The largest ‖Aᵢ‖."""

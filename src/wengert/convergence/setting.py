@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.convergence.bends import Composite, composite_of
 from wengert.convergence.degrees import is_polynomial
 from wengert.convergence.ends import DENSE, Ends, ends_of
 from wengert.convergence.facts import Constant, Convexity
@@ -129,6 +130,13 @@ class Setting:
         )
 
     @cached_property
+    def composite(self) -> Composite | None:
+        """Bounds by the curves that the function is made of, where no named loss gives any."""
+        if self.quadratic or self.model is not None:
+            return None
+        return composite_of(self.problem, self.x0)
+
+    @cached_property
     def penalty(self) -> Penalty | None:
         """Bounds on the regulariser's curvature, if they are proven."""
         risk = self.risk
@@ -166,6 +174,8 @@ class Setting:
                 return True
         penalty = self.penalty
         if self.model is not None and penalty is not None and penalty.low >= 0:
+            return True
+        if self.composite is not None and self.composite.low >= 0:
             return True
         return None if self.convexity is None else self.convexity.convex
 

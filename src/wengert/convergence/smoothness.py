@@ -40,11 +40,15 @@ def smoothness(s: Setting) -> Found:
     if model is not None:
         c = model.loss.smoothness
         if c is not None and penalty is not None and np.isfinite(model.gram.ceiling):
-            value = c * model.gram.ceiling + penalty.high
+            value = max(c * model.gram.ceiling + penalty.high, -penalty.low)
             return constant("L", _SMOOTHNESS, value, "bound", _stated(c, model, penalty))
         if model.loss.kinked:
             kink = "has a kink, at which its gradient jumps; no L bounds that"
             return f"L: the {model.loss.name} loss {kink}"
+    if s.composite is not None and (s.convex or np.isfinite(s.composite.low)):
+        value = max(s.composite.high, 0.0 if s.convex else -s.composite.low)
+        how = f"the Hessian with a bound on the second derivative of {s.composite.names}, all θ"
+        return constant("L", _SMOOTHNESS, value, "bound", how)
     return _estimated(s)
 
 
@@ -114,7 +118,7 @@ def row_smoothness(s: Setting) -> Found:
             return f"Lmax: the {model.loss.name} loss has a kink, at which its gradient jumps"
         return _of_some_rows(s)
     c = model.loss.smoothness
-    value = c * model.largest**2 + penalty.high
+    value = max(c * model.largest**2 + penalty.high, -penalty.low)
     rest = f" + {penalty.high:.4g}" if penalty.high else ""
     kind = "exact" if model.loss.third == 0 and not callable(model.risk.regularizer) else "bound"
     return constant("Lmax", _ROW, value, kind, f"{c:g}·max ‖Jᵢ‖²{rest}, Jᵢ the Jacobian of a row")
@@ -182,6 +186,9 @@ def _proven_modulus(s: Setting) -> Constant | None:
         if exact:
             how += ", and there are directions in which no prediction changes"
         found.append(constant("mu", _CONVEXITY, penalty.low, "exact" if exact else "bound", how))
+    if s.composite is not None and s.composite.low > 0:
+        how = f"the Hessian with the least second derivative of {s.composite.names}"
+        found.append(constant("mu", _CONVEXITY, s.composite.low, "bound", how))
     if s.convexity is not None and s.convexity.modulus is not None:
         one = s.convexity.modulus
         found.append(constant("mu", _CONVEXITY, one.value, one.kind, one.how))
