@@ -479,6 +479,16 @@ def test_real_data(name: str) -> None:
     assert found["mu"].value * half <= found["gap0"].value <= found["L"].value * half
 
 
+def test_the_smoothness_of_logistic_and_softmax_regression_is_met() -> None:
+    objective, theta = real("cancer")
+    top = np.linalg.eigvalsh(objective.hessian(theta))[-1]
+    assert wg.constants(objective, theta)["L"].value == pytest.approx(top)
+    objective, theta = risk("softmax")
+    even = {"W": np.zeros((3, 3)), "b": np.array([0.0, 0.0, -60.0])}
+    top = np.linalg.eigvalsh(objective.hessian(even))[-1]
+    assert wg.constants(objective, theta)["L"].value == pytest.approx(top)
+
+
 def test_a_minimum_without_a_modulus_is_certain_by_its_curvature() -> None:
     X, y = load_breast_cancer(return_X_y=True)
     objective = wg.EmpiricalRisk("logistic", linear, (standard(X[:, :4]), y))
@@ -532,6 +542,7 @@ def test_hinge_has_bounds_but_no_smoothness() -> None:
 def test_kinks_of_functions() -> None:
     found = wg.constants(lambda x: np.sum(np.abs(x)), np.array([1.0, 2.0]))
     assert "L" not in found
+    assert "M" not in found
     assert "jumps" in str(found)
     relu = lambda t, x: np.maximum(x @ t["A"], 0.0) @ t["v"]  # noqa: E731
     X = rng().normal(size=(30, 3))

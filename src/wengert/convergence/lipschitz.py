@@ -156,6 +156,8 @@ def _estimated(s: Setting) -> Found:
     if not np.all(np.isfinite(values)):
         return "M: a third derivative is not finite on the way"
     value = max(values)
+    if s.kinks and not value > 0:
+        return "M: all curvature is in kinks, at which the gradient jumps; no M bounds that"
     how = f"power iterations on third derivatives at {len(values)} points, from below"
     if s.kinks:
         how += f"; {', '.join(s.kinks)} may have kinks on the way, where the Hessian jumps"
