@@ -68,7 +68,8 @@ class SymbolicSize:
         for monomial, coefficient in self.terms:
             product: Size = coefficient
             for name in monomial:
-                product = product * values.get(name, symbol(name))
+                value = values.get(name)
+                product = product * (symbol(name) if value is None else value)
             total = total + product
         return total
 

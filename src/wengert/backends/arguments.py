@@ -80,8 +80,9 @@ def bind(
     arrays = {name: np.asarray(a, dtype=dtype) for name, a in raw.items()}
     sizes: dict[str, int] = {}
     source: dict[str, str] = {}
-    for name, array in (*arrays.items(), *arrays.items()):  # again, with every symbol known
-        _bind_shape(declared[name], array, sizes, source)
+    open_ = [n for n, a in arrays.items() if not _bind_shape(declared[n], a, sizes, source)]
+    for name in open_:  # again, with every symbol known
+        _bind_shape(declared[name], arrays[name], sizes, source)
     for name, array in arrays.items():
         for assumption in sorted(declared[name].assumptions):
             _check_assumption(name, array, assumption)
@@ -91,16 +92,23 @@ def bind(
 def _check_names(
     declared: Mapping[str, Declared], needed: set[str], values: Mapping[str, Any]
 ) -> None:
-    listed = ", ".join(f"{v.name} ({format_shape(v.shape)})" for v in declared.values())
     for name in values:
         if name not in declared:
             close = get_close_matches(name, declared, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else "."
-            raise NameClashError(f"there is no variable {name!r}{hint} The variables are: {listed}")
+            raise NameClashError(
+                f"there is no variable {name!r}{hint} The variables are: {_listed(declared)}"
+            )
     missing = sorted(needed - set(values))
     if missing:
         names = ", ".join(missing)
-        raise NameClashError(f"no value is given for {names}. The variables are: {listed}")
+        raise NameClashError(
+            f"no value is given for {names}. The variables are: {_listed(declared)}"
+        )
+
+
+def _listed(declared: Mapping[str, Declared]) -> str:
+    return ", ".join(f"{v.name} ({format_shape(v.shape)})" for v in declared.values())
 
 
 def _real(name: str, value: Any) -> Any:
@@ -118,7 +126,8 @@ def _real(name: str, value: Any) -> Any:
 
 def _bind_shape(
     variable: Declared, array: Any, sizes: dict[str, int], source: dict[str, str]
-) -> None:
+) -> bool:
+    """Check an array's shape, learning sizes from it; False if a size could not be compared yet."""
     name, shape = variable.name, variable.shape
     if array.ndim != len(shape):
         remedy = _rank_remedy(name, len(shape), array.shape)
@@ -126,14 +135,18 @@ def _bind_shape(
             f"{name} is {format_shape(shape)} (rank {len(shape)}); the value has shape "
             f"{array.shape}{remedy}"
         )
+    known = True
     for axis, (size, actual) in enumerate(zip(shape, array.shape, strict=True)):
         expected = _solve(size, actual, sizes, source, f"{name} (axis {axis})")
-        if expected != actual:
+        if expected is None:
+            known = False
+        elif expected != actual:
             origin = _origin(size, source)
             raise ShapeError(
                 f"{name} is {format_shape(shape)} with {size} = {expected}{origin}; "
                 f"the value has shape {array.shape}"
             )
+    return known
 
 
 def _origin(size: Size, source: Mapping[str, str]) -> str:
@@ -145,11 +158,11 @@ def _origin(size: Size, source: Mapping[str, str]) -> str:
 
 def _solve(
     size: Size, actual: int, sizes: dict[str, int], source: dict[str, str], place: str
-) -> int:
+) -> int | None:
     """The size's value, learning the only unknown symbol from the actual one (``2*n + 1``)."""
     if isinstance(size, int):
         return size
-    unknown = size.symbols() - set(sizes)
+    unknown = size.symbols() - sizes.keys()
     if len(unknown) == 1:
         (name,) = unknown
         base, once, twice = (size.substitute({**sizes, name: k}) for k in range(3))
@@ -164,7 +177,7 @@ def _solve(
             source[name] = place
             return actual
     value = size.substitute(sizes)
-    return value if isinstance(value, int) else actual
+    return value if isinstance(value, int) else None
 
 
 def _rank_remedy(name: str, rank: int, shape: tuple[int, ...]) -> str:
