@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # figures need no display
+# Arrays are small here: a second thread of the BLAS only takes the other worker's core.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Deterministic in CI: the same examples in every run, so that a failure belongs to its change.
 # A developer's run explores new examples each time. Neither fails for being slow.
@@ -19,3 +23,10 @@ settings.register_profile(
 )
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What was collected stays: no garbage collection looks through 30,000 tests again."""
+    gc.collect()
+    gc.freeze()
