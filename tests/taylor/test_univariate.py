@@ -13,6 +13,7 @@ import sympy
 from scipy import special
 
 import wengert as wg
+from corpus.oracle import cauchy_coefficients
 from wengert.cli import main
 from wengert.primitive import Constant, Partials, registry
 from wengert.taylor.univariate.closed_form import bernoulli, euler
@@ -86,23 +87,15 @@ ANALYTIC = [
 @pytest.mark.parametrize("k", range(len(ANALYTIC)))
 def test_a_hundred_coefficients_are_those_of_mpmath(k: int) -> None:
     reference, function, at = ANALYTIC[k]
-    with mpmath.workdps(320):
-        f = reference(mpmath)
-        start = mpmath.mpf(at)
-        radius = mpmath.mpf("0.05")  # Cauchy's integral, with digits to spare
-        count = 160
-        turns = [mpmath.expjpi(mpmath.mpf(2 * j) / count) for j in range(count)]
-        values = [f(start + radius * w) for w in turns]
-        numbers: list[float] = []
-        for n in range(101):
-            total = mpmath.fsum(v * turns[(-j * n) % count] for j, v in enumerate(values))
-            numbers.append(float((total / count / radius**n).real))
+    numbers = cauchy_coefficients(
+        reference(mpmath), at, 100, radius=0.05, count=160, digits=320
+    )  # with digits to spare
     found = wg.series(function, at=at).floats(101)
     size = _envelope(numbers)
     assert np.all(np.abs(np.array(found) - numbers) <= 1e-11 * size)
 
 
-def _envelope(numbers: list[float]) -> np.ndarray:
+def _envelope(numbers: np.ndarray) -> np.ndarray:
     """The size of the coefficients around each: single ones may be small by cancellation."""
     logs = np.log(np.maximum(np.abs(numbers), 1e-300))
     n = np.arange(len(logs))

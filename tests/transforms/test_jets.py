@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from corpus.oracle import cauchy_coefficients
 from wengert.errors import ShapeError
 from wengert.transforms.jets import jets_along
 from wengert.transforms.recording import record
@@ -201,21 +202,8 @@ def test_large_arrays_in_blocks() -> None:
 )
 def test_order_100_of_analytic_functions(f: Any, exact: Any, tolerance: float) -> None:
     got = wg.jet(f, 0.3, 1.0, order=100)
-    expected = _by_integrals(exact, 0.3, 0.25, 100)
+    expected = cauchy_coefficients(exact, 0.3, 100, radius=0.25, count=512, digits=150)
     assert np.max(np.abs(got / expected - 1)) < tolerance
-
-
-def _by_integrals(f: Any, x: float, radius: float, order: int) -> Any:
-    """Cauchy's integrals over a circle within which f is analytic, by the trapezoidal rule."""
-    count = 512
-    with mp.workdps(400):
-        roots = [mp.expjpi(mp.mpf(2 * m) / count) for m in range(count)]
-        values = [f(mp.mpf(x) + mp.mpf(radius) * z) for z in roots]
-        sums = (
-            mp.fsum(v * roots[-k * m % count] for m, v in enumerate(values))
-            for k in range(order + 1)
-        )
-        return np.array([float(s.real / count / mp.mpf(radius) ** k) for k, s in enumerate(sums)])
 
 
 def test_what_is_refused() -> None:
