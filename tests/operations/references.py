@@ -36,9 +36,20 @@ def _taylor(function: Callable[..., Any], x: Any, order: int) -> Any:
 
 
 def _repeated_integral(order: int, x: Any) -> Any:
-    """exp(x²) iⁿerfc(x), by a parabolic cylinder function (DLMF 7.18.11)."""
-    scale = mp.exp(x * x / 2) / mp.sqrt(mp.mpf(2) ** (order - 1) * mp.pi)
-    return scale * mp.pcfd(-order - 1, mp.sqrt(2) * x)
+    """exp(x²) iⁿerfc(x): by a parabolic cylinder function (DLMF 7.18.11), or near 0, where that
+    takes long, by its power series (DLMF 7.18.6), of even and of odd terms."""
+    if abs(x) > 1:
+        scale = mp.exp(x * x / 2) / mp.sqrt(mp.mpf(2) ** (order - 1) * mp.pi)
+        return scale * mp.pcfd(-order - 1, mp.sqrt(2) * x)
+    total = mp.mpf(0)
+    for first in (0, 1):
+        k = first
+        term = (-x) ** k * mp.rgamma(1 + mp.mpf(order - k) / 2) / mp.mpf(2) ** (order - k)
+        while abs(term) > mp.eps * abs(total):
+            total += term
+            term *= 2 * (order - k) * x * x / ((k + 1) * (k + 2))
+            k += 2
+    return mp.exp(x * x) * total
 
 
 def _dawson(x: Any) -> Any:

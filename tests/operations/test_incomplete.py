@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any
 
@@ -70,6 +71,7 @@ def test_betainc_by_its_shapes(a: float, orders: tuple[int, int]) -> None:
         _close(_value("dbetainc", a, b, x, first=first, second=second), expected, nearby)
 
 
+@functools.cache  # the differences of several orders share points
 def _betainc(a: Any, b: Any, x: float) -> Any:
     return mp.betainc(a, b, 0, x, regularized=True)
 
