@@ -80,8 +80,8 @@ def bind(
     arrays = {name: np.asarray(a, dtype=dtype) for name, a in raw.items()}
     sizes: dict[str, int] = {}
     source: dict[str, str] = {}
-    open_ = [n for n, a in arrays.items() if not _bind_shape(declared[n], a, sizes, source)]
-    for name in open_:  # again, with every symbol known
+    unsure = [n for n, a in arrays.items() if not _bind_shape(declared[n], a, sizes, source)]
+    for name in unsure:  # again, with every symbol known
         _bind_shape(declared[name], arrays[name], sizes, source)
     for name, array in arrays.items():
         for assumption in sorted(declared[name].assumptions):

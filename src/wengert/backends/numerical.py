@@ -12,6 +12,7 @@ _HALVINGS = 9
 _COLUMNS = 4  # of the tableau: differences of order 8
 _ENOUGH = 1e-12  # of the largest entry: a smaller difference between two orders is rounding
 _GROWTH = 10.0  # by how much the difference may grow until rounding has taken over
+_pick = cast(Callable[..., Any], np.where)
 _ALL_DIRECTIONS = 48  # entries up to which every unit direction is taken
 _RANDOM_DIRECTIONS = 12
 
@@ -33,11 +34,11 @@ def directional_derivative(function: Callable[[Any], Any], x: Any, direction: An
     for step in _FIRST_STEPS:
         with np.errstate(all="ignore"):
             value, gap = _extrapolated(function, x, direction, step)
-        best = np.where(gap < error, value, best)
+        best = _pick(gap < error, value, best)
         error = np.minimum(gap, error)
         if np.all(error <= 1e-11 * (np.abs(best) + 1e-3)):
             break
-    return cast(Any, best)
+    return best
 
 
 def _extrapolated(
@@ -57,11 +58,11 @@ def _extrapolated(
             row.append(row[-1] + (row[-1] - older) / (4.0**k - 1.0))
         if len(before) == _COLUMNS:
             gap = np.abs(row[-1] - before[-1])
-            gap = np.where(np.isfinite(gap), gap, np.inf)
+            gap = _pick(np.isfinite(gap), gap, np.inf)
             going = going & ~(gap > _GROWTH * last)
             better = going & (gap < error)
-            best = np.where(better, row[-1], best)
-            error = np.where(better, gap, error)
+            best = _pick(better, row[-1], best)
+            error = _pick(better, gap, error)
             last = gap
             enough = _ENOUGH * np.max(np.abs(best), initial=0.0)
             if np.all(~going | (error <= enough)):
