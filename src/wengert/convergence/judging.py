@@ -1,0 +1,209 @@
+"""How assumptions are judged by what is known: proven, estimated, violated, or unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wengert.convergence.facts import Constant
+from wengert.convergence.theorem import Assumption, Facts, Judged, MissingError
+from wengert.optimize.steps import Fixed, factor
+
+_ROUNDING = 1e-12  # a step of exactly 1/L is not above 1/L
+
+
+# ---------------------------------------------------------------- the function
+
+
+def _convex(facts: Facts) -> Judged:
+    known = facts.convexity.convex
+    why = facts.convexity.proof
+    if known is None:
+        return Judged("unknown", why[-1] if why else "neither proven nor refuted")
+    if known:
+        return Judged("proven", f"the risk is {facts.convexity.verdict}")
+    return Judged("violated", why[-1] if why else "a direction of negative curvature was found")
+
+
+def _number(symbol: str, positive: str | None = None) -> Callable[[Facts], Judged]:
+    """Judge that a constant is known; with ``positive``, that it is above 0."""
+
+    def judge(facts: Facts) -> Judged:
+        found = facts.constant(symbol)
+        if found is None:
+            return Judged("unknown", f"{symbol} is not known")
+        if positive and not found.value > 0:
+            return Judged("violated" if found.kind == "exact" else "unknown", positive)
+        return Judged(sureness(found), f"{symbol} = {found.value:.4g}, {found.kind}: {found.how}")
+
+    return judge
+
+
+def sureness(constant: Constant) -> Any:
+    """What an assumption is that rests on this number."""
+    return "proven" if constant.proven else "estimated"
+
+
+def needed(symbol: str) -> Assumption:
+    """That a number is known which a bound is computed from."""
+    return Assumption(f"{symbol} known", _number(symbol))
+
+
+CONVEX = Assumption("f is convex", _convex)
+SMOOTH = Assumption("∇f is Lipschitz with L", _number("L"))
+LIPSCHITZ_HESSIAN = Assumption("∇²f is Lipschitz with M", _number("M"))
+
+
+def _strongly(facts: Facts) -> Judged:
+    if facts.convexity.convex is False:
+        return _convex(facts)
+    found = _number("mu", "no μ > 0 is known")(facts)
+    if found.verdict != "proven":
+        return found
+    convex = _convex(facts)
+    # A proven μ > 0 is itself a proof; what is undecided by composition does not matter then.
+    return found if convex.verdict == "unknown" else Judged(convex.verdict, found.why)
+
+
+STRONGLY_CONVEX = Assumption("f is strongly convex with μ > 0", _strongly)
+GRADIENT_DOMINATED = Assumption(
+    "½‖∇f‖² ≥ PL (f − f*) (Polyak-Łojasiewicz)", _number("PL", "no such constant above 0 is known")
+)
+
+
+def _quadratic(facts: Facts) -> Judged:
+    known = facts.is_quadratic
+    if known is None:
+        return Judged("unknown", "it is not known whether the Hessian depends on θ")
+    if known:
+        return Judged("proven", "the Hessian does not depend on θ")
+    return Judged("violated", "the Hessian depends on θ")
+
+
+QUADRATIC = Assumption("f is quadratic", _quadratic)
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _rows_convex(facts: Facts) -> Judged:
+    if facts.rows_convex is None:
+        return Judged("unknown", "it is not known whether each row's loss is convex")
+    if facts.rows_convex:
+        return Judged("proven", "each row's loss is convex")
+    return Judged("violated", "a row's loss is not convex")
+
+
+def _rows_strongly(facts: Facts) -> Judged:
+    if facts.rows_convex is False:
+        return _rows_convex(facts)
+    if facts.rows_modulus is None or not facts.rows_modulus > 0:
+        return Judged("unknown", "no μ > 0 is known with which each row's loss is strongly convex")
+    return Judged("proven", f"each row's loss is, with μ = {facts.rows_modulus:.4g}")
+
+
+def _interpolates(facts: Facts) -> Judged:
+    known = facts.interpolates
+    if known is None:
+        return Judged("unknown", "the noise at θ* is not known exactly")
+    if known:
+        return Judged("proven", "the gradients of all rows vanish at θ*")
+    return Judged("violated", "the gradients of rows do not vanish at θ*")
+
+
+def _noise(facts: Facts) -> Judged:
+    known = [c for c in map(facts.constants.get, ("sigma2", "sigma2_star")) if c is not None]
+    if not known:
+        return Judged("unknown", "the noise is not known")
+    what = ", ".join(f"{one.symbol} = {one.value:.4g}" for one in known)
+    return Judged("estimated", f"measured at single points only: {what}")
+
+
+def _independent(facts: Facts) -> Judged:
+    if facts.method.replacement:
+        return Judged("proven", "batches are drawn from all rows, with replacement")
+    if facts.rows is not None and facts.batch == facts.rows:
+        return Judged("proven", "a batch is all rows")
+    return Judged(
+        "violated",
+        "each epoch goes through all rows once, so its batches depend on each other; "
+        "SGD(replacement=True) draws as the theorem asks",
+    )
+
+
+def _even(facts: Facts) -> Judged:
+    if facts.rows is None:
+        return Judged("unknown", "the number of rows is not known")
+    if facts.rows % facts.batch:
+        return Judged("violated", f"{facts.rows} rows are no multiple of {facts.batch}")
+    return Judged("proven", f"{facts.rows} rows in batches of {facts.batch}")
+
+
+def _plain(facts: Facts) -> Judged:
+    if facts.method.momentum:
+        return Judged("violated", f"momentum is {facts.method.momentum:g}")
+    return Judged("proven", "momentum is 0")
+
+
+ROWS_CONVEX = Assumption("each row's loss is convex", _rows_convex)
+ROWS_STRONGLY_CONVEX = Assumption("each row's loss is strongly convex", _rows_strongly)
+INTERPOLATION = Assumption("θ* minimises each row's loss", _interpolates)
+NOISE_BOUNDED = Assumption("the noise of a row's gradient is at most σ² everywhere", _noise)
+GRADIENTS_BOUNDED = Assumption("E‖g‖² ≤ G² for the gradient g of a batch", _number("Gstoch"))
+INDEPENDENT = Assumption("batches are independent of each other", _independent)
+EVEN = Assumption("each epoch is a whole number of batches", _even)
+PLAIN = Assumption("no momentum", _plain)
+
+
+# ---------------------------------------------------------------- steps
+
+
+def largest_step(facts: Facts) -> float:
+    """The largest step of a schedule or of a fixed step; the first one.
+
+    Raises
+    ------
+    MissingError
+        If it is not known.
+    """
+    rule = getattr(facts.method, "step", None)
+    if getattr(facts.method, "stochastic", False):
+        return float(factor(rule, 0))  # pyright: ignore[reportArgumentType]
+    return facts.alpha
+
+
+def step_below(
+    limit: float, symbol: str = "L", strict: bool = False, of: Callable[[Facts], float] | None = None
+) -> Assumption:
+    """That no step is above limit/L, or another constant; ``of`` facts, if that is computed."""
+    sign = "<" if strict else "≤"
+    over = "" if limit == 1 else f"{limit:g}"
+    text = f"α {sign} {over or 1}/{symbol}"
+
+    def judge(facts: Facts) -> Judged:
+        try:
+            step = largest_step(facts)
+            value = facts[symbol] if of is None else of(facts)
+        except MissingError as error:
+            return Judged("unknown", str(error))
+        constant = facts.constant(symbol)
+        product = step * value
+        most = limit * (1 - _ROUNDING if strict else 1 + _ROUNDING)
+        if product <= most:
+            sure = "proven" if constant is None else sureness(constant)
+            return Judged(sure, f"α{symbol} = {product:.4g}")
+        why = f"α{symbol} = {product:.4g}, with α = {step:.4g}; at most {limit / value:.4g} would do"
+        loose = constant is not None and constant.kind == "bound"
+        return Judged("unknown" if loose else "violated", why)
+
+    return Assumption(text, judge)
+
+
+def _constant_step(facts: Facts) -> Judged:
+    rule = facts.method.step
+    if isinstance(rule, int | float | Fixed):
+        return Judged("proven", f"α = {factor(rule, 0):.4g}")
+    return Judged("violated", f"the step is {rule!r}")
+
+
+CONSTANT_STEP = Assumption("the step is the same always", _constant_step)
