@@ -145,11 +145,25 @@ def _plain(facts: Facts) -> Judged:
     return Judged("proven", "momentum is 0")
 
 
+def _gradients(facts: Facts) -> Judged:
+    found = _number("Gstoch")(facts)
+    constant = facts.constant("Gstoch")
+    if constant is None or found.verdict != "proven":
+        return found
+    modulus = facts.constant("mu")
+    if modulus is not None and modulus.value > 0:
+        return Judged("estimated", "not everywhere, as f is strongly convex; near θ* " + found.why)
+    local = constant.within or ("within distance" in constant.how and constant.how)
+    if local:
+        return Judged("estimated", f"as long as iterates stay there: {found.why}")
+    return found
+
+
 ROWS_CONVEX = Assumption("each row's loss is convex", _rows_convex)
 ROWS_STRONGLY_CONVEX = Assumption("each row's loss is strongly convex", _rows_strongly)
 INTERPOLATION = Assumption("θ* minimises each row's loss", _interpolates)
 NOISE_BOUNDED = Assumption("the noise of a row's gradient is at most σ² everywhere", _noise)
-GRADIENTS_BOUNDED = Assumption("E‖g‖² ≤ G² for the gradient g of a batch", _number("Gstoch"))
+GRADIENTS_BOUNDED = Assumption("E‖g‖² ≤ G² for the gradient g of a batch", _gradients)
 INDEPENDENT = Assumption("batches are independent of each other", _independent)
 EVEN = Assumption("each epoch is a whole number of batches", _even)
 PLAIN = Assumption("no momentum", _plain)
