@@ -120,8 +120,6 @@ def rows_problem(seed: int, loss: str = "squared", rows: int = 20, ridge: float 
     curve = 1.0
     if loss == "logistic":
         y, curve = (y + rng.normal(size=rows) > 0).astype(float), 0.25
-    else:
-        y = y / np.sqrt(2)
     risk = wg.EmpiricalRisk(loss, lambda w, x: x @ w, (X, y), ridge)
     start = rng.normal(size=2)
     stop = wg.Stop(gradient=1e-11, steps=200)
@@ -131,15 +129,12 @@ def rows_problem(seed: int, loss: str = "squared", rows: int = 20, ridge: float 
     each = np.array(
         [problem.batch_gradient(best, (X[i : i + 1], y[i : i + 1])) for i in range(rows)]
     )
-    # Of this loss, whatever its factor: its second derivative in the prediction.
-    if loss == "squared":
-        curve = float(problem.hessian(best).trace() - 2 * ridge) / np.mean(np.sum(X**2, axis=1))
     squares = np.sum(X**2, axis=1)
     gram = np.linalg.eigvalsh(X.T @ X / rows)
     known = {
         "L": curve * gram[-1] + ridge,
         "Lmax": curve * squares.max() + ridge,
-        "mu": ridge + (curve * gram[0] if loss == "squared" else 0.0),
+        "mu": ridge + (gram[0] if loss == "squared" else 0.0),
         "R": np.linalg.norm(start - best),
         "gap0": problem.value(start) - found.loss,
         "sigma2_star": np.sum((each - each.mean(axis=0)) ** 2) / rows,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from wengert.convergence.judging import needed
@@ -57,13 +58,13 @@ def _named(one: Judged) -> tuple[str, ...]:
 
 def _status(judged: list[Judged]) -> Verdict:
     """The worst verdict."""
-    return max((one.verdict for one in judged), key=lambda v: _ORDER[v], default="proven")
+    return max(judged, key=lambda one: _ORDER[one.verdict]).verdict
 
 
 def _rank(one: Applied, eps: float) -> tuple[Any, ...]:
     steps = one.steps_to(eps)
     gradient = one.theorem.quantity == "squared gradient"
-    return _ORDER[one.status], gradient, steps if steps == steps else float("inf")
+    return _ORDER[one.status], gradient, math.inf if math.isnan(steps) else steps
 
 
 def silences_for(method: Any) -> tuple[Silence, ...]:

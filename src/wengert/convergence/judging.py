@@ -187,7 +187,10 @@ def largest_step(facts: Facts) -> float:
 
 
 def step_below(
-    limit: float, symbol: str = "L", strict: bool = False, of: Callable[[Facts], float] | None = None
+    limit: float,
+    symbol: str = "L",
+    strict: bool = False,
+    of: Callable[[Facts], float] | None = None,
 ) -> Assumption:
     """That no step is above limit/L, or another constant; ``of`` facts, if that is computed."""
     sign = "<" if strict else "≤"
@@ -206,7 +209,9 @@ def step_below(
         if product <= most:
             sure = "proven" if constant is None else sureness(constant)
             return Judged(sure, f"α{symbol} = {product:.4g}")
-        why = f"α{symbol} = {product:.4g}, with α = {step:.4g}; at most {limit / value:.4g} would do"
+        why = (
+            f"α{symbol} = {product:.4g}, with α = {step:.4g}; at most {limit / value:.4g} would do"
+        )
         loose = constant is not None and constant.kind == "bound"
         return Judged("unknown" if loose else "violated", why)
 

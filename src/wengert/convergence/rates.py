@@ -160,9 +160,9 @@ def _thinned(t: Any, e: Any, logarithmic: bool) -> tuple[Any, Any]:
     """At most 200 records, evenly spread."""
     if len(t) <= _POINTS and not logarithmic:
         return t, e
-    x = np.log(t) if logarithmic else t
-    targets = np.linspace(x[0], x[-1], min(_POINTS, len(x)))
-    where = np.unique(np.clip(np.searchsorted(x, targets), 0, len(x) - 1))
+    x: Any = np.log(t) if logarithmic else t
+    targets: Any = np.linspace(float(x[0]), float(x[-1]), min(_POINTS, len(x)))
+    where: Any = np.unique(np.minimum(np.searchsorted(x, targets), len(x) - 1))
     return t[where], e[where]
 
 
@@ -195,9 +195,10 @@ class _Line:
 
     def interval(self) -> tuple[float, float]:
         """With 95 % confidence."""
-        from scipy import stats  # noqa: PLC0415
+        from scipy import special  # noqa: PLC0415
 
-        half = float(stats.t.ppf(0.975, self.freedom)) * self.error
+        quantile: Any = special.stdtrit
+        half = float(quantile(self.freedom, 0.975)) * self.error
         return self.slope - half, self.slope + half
 
 
@@ -267,6 +268,8 @@ def _misses(t: Any, e: Any, logarithmic: bool) -> float:
     if np.sum(known) < 3 or not np.any(rest):
         half = len(t) // 2 + 1
         known, rest = np.arange(len(t)) < half, np.arange(len(t)) >= half
-    x, y = np.log(t) if logarithmic else t, np.log(e)
-    slope, level = np.polyfit(x[known], y[known], 1)
-    return float(np.sqrt(np.mean((y[rest] - slope * x[rest] - level) ** 2)))
+    x: Any = np.log(t) if logarithmic else t
+    y: Any = np.log(e)
+    line = _Line.through(x[known], y[known])
+    predicted = y[known].mean() + line.slope * (x[rest] - x[known].mean())
+    return float(np.sqrt(np.mean((y[rest] - predicted) ** 2)))

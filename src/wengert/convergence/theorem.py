@@ -312,7 +312,9 @@ class Applied:
         """
         own = self.curve(steps)
         scale = self._scale()
-        return scale and Curve(own.steps, scale * own.value, None, None, "gap", own.label)
+        if scale is None:
+            return None
+        return Curve(own.steps, scale * own.value, None, None, "gap", own.label)
 
     def _scale(self) -> float | None:
         """The gap over the theorem's quantity, at most."""

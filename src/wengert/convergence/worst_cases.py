@@ -1,7 +1,7 @@
 """Functions on which methods are as slow as theorems allow, with all constants known.
 
-Sources: Drori and Teboulle, Performance of first-order methods (2014), for Huber's function; Taylor,
-Hendrickx and Glineur (2017) for its strongly convex relative; Nesterov, Lectures on convex
+Sources: Drori and Teboulle, Performance of first-order methods (2014), for Huber's function;
+Taylor, Hendrickx and Glineur (2017) for its strongly convex relative; Nesterov, Lectures on convex
 optimization (2018), section 2.1.2, for the chain.
 """
 
@@ -84,7 +84,7 @@ def huber(
     >>> x = worst.theta0
     >>> for _ in range(10):
     ...     x = x - np.clip(x, -1 / 21, 1 / 21)
-    >>> float(worst.function(x)) * (4 * 10 + 2)  # LR²/(4T + 2) is met
+    >>> round(float(worst.function(x)) * (4 * 10 + 2), 12)  # LR²/(4T + 2) is met
     1.0
     """
     alpha = 1 / smoothness if alpha is None else alpha
@@ -169,9 +169,8 @@ def chain(size: int, smoothness: float = 1.0) -> WorstCase:
     """Nesterov's chain: each step of any method that moves along gradients reaches one more entry.
 
     L/4 (½(θ₁² + Σ(θᵢ − θᵢ₊₁)² + θₙ²) − θ₁), from 0. No such method has a gap below
-    3LR²/(32(T + 1)²) after T ≤ (n − 1)/2 steps.
+    3LR²/(32(T + 1)²) after T = (n − 1)/2 steps, or before.
     """
-    # In steps from entry to entry, with zeros at both ends.
     scale = smoothness / 4
 
     def function(theta: Any) -> Any:

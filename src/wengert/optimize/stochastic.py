@@ -62,9 +62,7 @@ class SGD(Method):
         check_schedule(self.step, "step")
         check_momentum(self.momentum)
         if self.average not in (None, "all", "tail", "weighted"):
-            raise ValueError(
-                f"average is None, 'all', 'tail' or 'weighted'; got {self.average!r}"
-            )
+            raise ValueError(f"average is None, 'all', 'tail' or 'weighted'; got {self.average!r}")
 
     def init(self, problem: Problem, x: Vector) -> State:
         """Before the first batch."""

@@ -72,8 +72,8 @@ def _followed(t: Any, start: float, linear: float, quadratic: float) -> Any:
         e = values[-1]
         values.append(linear * e + quadratic * e * e)
     last = linear + quadratic * values[-1]
-    known = np.array(values)[np.minimum(t, most).astype(int)]
-    return known * last ** np.maximum(np.asarray(t, float) - most, 0.0)
+    later: Any = np.maximum(t - most, 0.0)
+    return np.array(values)[np.minimum(t, most).astype(int)] * last**later
 
 
 # ---------------------------------------------------------------- with a line search
@@ -102,9 +102,20 @@ def _damped(t: Any, facts: Facts) -> Any:
 
 
 def self_concordance(facts: Facts) -> float:
-    """κ with |D³f[u,u,u]| ≤ 2κ (uᵀ∇²f u)^(3/2); M/(2μ^(3/2)) if no better one is known."""
+    """κ with |D³f[u,u,u]| ≤ 2κ (uᵀ∇²f u)^(3/2); M/(2μ^(3/2)) if no better one is known.
+
+    Raises
+    ------
+    MissingError
+        If neither is known.
+    """
     known = facts.constants.get("SC")
-    return known.value if known is not None else facts["M"] / (2 * facts["mu"] ** 1.5)
+    if known is not None:
+        return known.value
+    third, mu = facts["M"], facts["mu"]
+    if not mu > 0:
+        raise MissingError("no μ > 0 is known")
+    return third / (2 * mu**1.5)
 
 
 def _concordant(facts: Facts) -> Judged:

@@ -65,8 +65,9 @@ def _inverse_roots(n: Any) -> Any:
 
 def _inverse_powers(n: Any, offset: float, power: int) -> Any:
     """Σ 1/(k + offset)^power over k = 0, ..., n − 1."""
-    from scipy import special  # noqa: PLC0415
+    from scipy import special as functions  # noqa: PLC0415
 
+    special: Any = functions
     if power == 1:
         return special.digamma(n + offset) - special.digamma(offset)
     return special.zeta(2.0, offset) - special.zeta(2.0, n + offset)
@@ -75,10 +76,12 @@ def _inverse_powers(n: Any, offset: float, power: int) -> Any:
 def last_iterate_sum(schedule: Schedule, steps: Any) -> Any:
     """Σ over k = 1, ..., N of (αₙ₋ₖ² + ... + αₙ²)/(k(k + 1)), from above, for each N of ``steps``.
 
-    Of the theorem on the last iterate. Exact to k = 512; beyond that k goes by blocks, each with
-    its largest term.
+    Of the theorem on the last iterate. Exact for the 512 smallest and largest k; between them k
+    goes by blocks, each with its largest term.
     """
-    return np.vectorize(lambda n: _last_iterate_sum(schedule, float(n)), otypes=[float])(steps)
+    counts = np.asarray(steps, float)
+    sums = [_last_iterate_sum(schedule, float(n)) for n in counts.flat]
+    return np.array(sums).reshape(counts.shape)
 
 
 def _last_iterate_sum(schedule: Schedule, n: float) -> float:
@@ -86,8 +89,10 @@ def _last_iterate_sum(schedule: Schedule, n: float) -> float:
         return 0.0
     edges = np.arange(1.0, min(n, 512.0) + 2)
     if n > 512:
-        more = 513 * 1.02 ** np.arange(1, math.ceil(math.log(n / 513 + 1) / math.log(1.02)) + 2)
-        edges = np.unique(np.minimum(np.concatenate([edges, np.floor(more)]), n + 1))
+        more = np.floor(513 * 1.02 ** np.arange(math.ceil(math.log(n / 513 + 1, 1.02)) + 1))
+        from_first = np.concatenate([edges, more[more <= n]])
+        # The oldest steps may be the longest: fine blocks at that end too.
+        edges = np.unique(np.concatenate([from_first, n + 2 - from_first]))
     first, end = edges[:-1], edges[1:]
     squares = total(schedule, n + 1, 2) - total(schedule, np.maximum(n - end + 1, 0.0), 2)
     return float(np.sum((1 / first - 1 / end) * squares))

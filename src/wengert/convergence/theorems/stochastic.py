@@ -146,7 +146,9 @@ def _lacoste(facts: Facts) -> Judged:
     return Judged("violated", f"{why}, which must not be smaller")
 
 
-_TWO_OVER_MU = Assumption("αₜ = 2/(m(t + 1)) with m ≤ μ; for the last iterate also 2/(m(t + 2))", _lacoste)
+_TWO_OVER_MU = Assumption(
+    "αₜ = 2/(m(t + 1)) with m ≤ μ; for the last iterate also 2/(m(t + 2))", _lacoste
+)
 
 
 def _own_modulus(facts: Facts) -> float:
