@@ -1,6 +1,7 @@
 """Multivariate calculus for machine learning: formulas or functions in, derivatives out."""
 
 from wengert.convergence import constants
+from wengert.convergence import measured_rate
 from wengert.errors import (
     AssumptionError,
     ConvergenceError,
@@ -197,6 +198,7 @@ __all__ = [
     "laplacian",
     "linear_model",
     "linearize",
+    "measured_rate",
     "minimize",
     "outer_power",
     "propagate",

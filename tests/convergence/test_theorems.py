@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import runpy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -521,3 +524,22 @@ def test_noise_that_does_not_depend_on_theta_meets_its_ball() -> None:
     not_yet = 0.3**2 * 3.5 / (1 - 0.7**2) * 0.7 ** (2 * at)  # of the ball
     bound = one.at(at, known.facts(method)) - not_yet
     assert np.all(np.abs(mean - bound)[1:] < 4 * error[1:])
+
+
+# ---------------------------------------------------------------- the page
+
+
+@pytest.mark.parametrize("name", sorted(BY_NAME))
+def test_formulas_are_latex(name: str) -> None:
+    from matplotlib.mathtext import MathTextParser
+
+    MathTextParser("agg").parse(f"${BY_NAME[name].latex}$")
+
+
+def test_the_page_of_theorems_is_up_to_date() -> None:
+    script = Path(__file__).parents[2] / "docs" / "make_theorems.py"
+    made = runpy.run_path(str(script))
+    text = made["page"]()
+    if "WENGERT_UPDATE_GOLDEN" in os.environ:
+        made["PAGE"].write_text(text, encoding="utf-8")
+    assert made["PAGE"].read_text(encoding="utf-8") == text

@@ -161,8 +161,8 @@ def _thinned(t: Any, e: Any, logarithmic: bool) -> tuple[Any, Any]:
     if len(t) <= _POINTS and not logarithmic:
         return t, e
     x: Any = np.log(t) if logarithmic else t
-    targets: Any = np.linspace(float(x[0]), float(x[-1]), min(_POINTS, len(x)))
-    where: Any = np.unique(np.minimum(np.searchsorted(x, targets), len(x) - 1))
+    targets = np.linspace(float(x[0]), float(x[-1]), min(_POINTS, len(x)))
+    where = np.unique(np.rint(np.interp(targets, x, np.arange(len(x)))).astype(int))
     return t[where], e[where]
 
 
@@ -271,5 +271,5 @@ def _misses(t: Any, e: Any, logarithmic: bool) -> float:
     x: Any = np.log(t) if logarithmic else t
     y: Any = np.log(e)
     line = _Line.through(x[known], y[known])
-    predicted = y[known].mean() + line.slope * (x[rest] - x[known].mean())
-    return float(np.sqrt(np.mean((y[rest] - predicted) ** 2)))
+    missed: Any = y[rest] - y[known].mean() - line.slope * (x[rest] - x[known].mean())
+    return math.sqrt(float(missed @ missed) / len(missed))

@@ -166,7 +166,7 @@ THEOREMS = (
         rate="O(1/T²)",
         statement="f(θ_T) − f* ≤ R²/(2α t_T²) ≤ 2R²/(α(T + 1)²), t₁ = 1, t = (1 + √(1 + 4t₋²))/2; "
         "below 2LR²/(T(T + 1)) at α = 1/L",
-        latex=r"f(\theta_T)-f^*\le\frac{R^2}{2\alpha t_T^2}\le\frac{2R^2}{\alpha(T+1)^2}",
+        latex=r"f(\theta_T)-f^*\leq\frac{R^2}{2\alpha t_T^2}\leq\frac{2R^2}{\alpha(T+1)^2}",
         quantity="gap",
         assumptions=(CONVEX, SMOOTH, step_below(1)),
         needs=("L", "R"),
@@ -182,7 +182,7 @@ THEOREMS = (
         variant=lambda method: not _growing(method),
         rate="linear",
         statement="f(θ_T) − f* ≤ (1 − √(αm))^T (f(θ₀) − f* + mR²/2), with √(αm) = (1 − β)/(1 + β)",
-        latex=r"f(\theta_T)-f^*\le(1-\sqrt{\alpha m})^T"
+        latex=r"f(\theta_T)-f^*\leq (1-\sqrt{\alpha m})^T"
         r"\left(f(\theta_0)-f^*+\frac{m}{2}R^2\right)",
         quantity="gap",
         assumptions=(STRONGLY_CONVEX, SMOOTH, _MODULUS, step_below(1)),
@@ -197,7 +197,7 @@ THEOREMS = (
         rate="linear",
         statement="f(θ_T) − f* ≤ max p_T(λ)² (f(θ₀) − f*) over λ from μ to L, where "
         "p = (1 + β − αλ) p₋ − β p₋₋; β^T (T + 1 + √β T)² if (1 − √β)² ≤ αμ, αL ≤ (1 + √β)²",
-        latex=r"f(\theta_T)-f^*\le\max_{\mu\le\lambda\le L}p_T(\lambda)^2\,(f(\theta_0)-f^*)",
+        latex=r"f(\theta_T)-f^*\leq\max_{\mu\leq\lambda\leq L}p_T(\lambda)^2\,(f(\theta_0)-f^*)",
         quantity="gap",
         assumptions=(QUADRATIC, STRONGLY_CONVEX, SMOOTH, _STABLE),
         needs=("L", "mu", "gap0"),
@@ -211,7 +211,7 @@ THEOREMS = (
         methods=(Momentum,),
         rate="linear",
         statement="‖θ_T − θ*‖² ≤ max p_T(λ)² R², with p as for the gap",
-        latex=r"\|\theta_T-\theta^*\|^2\le\max_{\mu\le\lambda\le L}p_T(\lambda)^2\,R^2",
+        latex=r"\|\theta_T-\theta^*\|^2\leq\max_{\mu\leq\lambda\leq L}p_T(\lambda)^2\,R^2",
         quantity="squared distance",
         assumptions=(QUADRATIC, STRONGLY_CONVEX, SMOOTH, _STABLE),
         needs=("L", "mu", "R"),

@@ -139,7 +139,7 @@ THEOREMS = (
         variant=_fixed,
         rate="O(1/T)",
         statement="f(θ_T) − f* ≤ LR²/2 · max(1/(2TαL + 1), (1 − αL)^(2T)); LR²/(4T + 2) at α = 1/L",
-        latex=r"f(\theta_T)-f^*\le\frac{LR^2}{2}"
+        latex=r"f(\theta_T)-f^*\leq\frac{LR^2}{2}"
         r"\max\left(\frac{1}{2T\alpha L+1},(1-\alpha L)^{2T}\right)",
         quantity="gap",
         assumptions=(CONVEX, SMOOTH, step_below(2, strict=True), STAYS),
@@ -154,7 +154,7 @@ THEOREMS = (
         variant=_fixed,
         rate="O(1/T)",
         statement="f(θ_T) − f* ≤ R²/(2αT); LR²/(2T) at α = 1/L",
-        latex=r"f(\theta_T)-f^*\le\frac{R^2}{2\alpha T}",
+        latex=r"f(\theta_T)-f^*\leq\frac{R^2}{2\alpha T}",
         quantity="gap",
         assumptions=(CONVEX, SMOOTH, step_below(1), STAYS),
         needs=("L", "R"),
@@ -170,7 +170,7 @@ THEOREMS = (
         rate="linear",
         statement="‖θ_T − θ*‖² ≤ max(|1 − αμ|, |1 − αL|)^(2T) R²; "
         "((L − μ)/(L + μ))^(2T) R² at α = 2/(L + μ)",
-        latex=r"\|\theta_T-\theta^*\|^2\le\max(|1-\alpha\mu|,|1-\alpha L|)^{2T}R^2",
+        latex=r"\|\theta_T-\theta^*\|^2\leq\max(|1-\alpha\mu|,|1-\alpha L|)^{2T}R^2",
         quantity="squared distance",
         assumptions=(STRONGLY_CONVEX, SMOOTH, step_below(2, strict=True), STAYS),
         needs=("L", "mu", "R"),
@@ -184,7 +184,7 @@ THEOREMS = (
         variant=_fixed,
         rate="linear",
         statement="f(θ_T) − f* ≤ max(|1 − αμ|, |1 − αL|)^(2T) (f(θ₀) − f*)",
-        latex=r"f(\theta_T)-f^*\le\max(|1-\alpha\mu|,|1-\alpha L|)^{2T}(f(\theta_0)-f^*)",
+        latex=r"f(\theta_T)-f^*\leq\max(|1-\alpha\mu|,|1-\alpha L|)^{2T}(f(\theta_0)-f^*)",
         quantity="gap",
         assumptions=(STRONGLY_CONVEX, SMOOTH, step_below(2, strict=True), STAYS),
         needs=("L", "mu", "gap0"),
@@ -198,7 +198,7 @@ THEOREMS = (
         variant=_fixed,
         rate="linear",
         statement="f(θ_T) − f* ≤ LR²/2 · max(μ/(μ + L((1 − αμ)^(−2T) − 1)), (1 − αL)^(2T))",
-        latex=r"f(\theta_T)-f^*\le\frac{LR^2}{2}\max\left("
+        latex=r"f(\theta_T)-f^*\leq\frac{LR^2}{2}\max\left("
         r"\frac{\mu}{\mu+L((1-\alpha\mu)^{-2T}-1)},(1-\alpha L)^{2T}\right)",
         quantity="gap",
         assumptions=(STRONGLY_CONVEX, SMOOTH, step_below(2, strict=True), STAYS),
@@ -213,7 +213,7 @@ THEOREMS = (
         variant=_fixed,
         rate="linear",
         statement="‖∇f(θ_T)‖² ≤ 2L max(|1 − αμ|, |1 − αL|)^(2T) (f(θ₀) − f*)",
-        latex=r"\|\nabla f(\theta_T)\|^2\le 2L\max(|1-\alpha\mu|,|1-\alpha L|)^{2T}"
+        latex=r"\|\nabla f(\theta_T)\|^2\leq 2L\max(|1-\alpha\mu|,|1-\alpha L|)^{2T}"
         r"(f(\theta_0)-f^*)",
         quantity="squared gradient",
         assumptions=(STRONGLY_CONVEX, SMOOTH, step_below(2, strict=True), STAYS),
@@ -227,7 +227,7 @@ THEOREMS = (
         variant=_fixed,
         rate="O(1/T)",
         statement="‖∇f(θ_T)‖² ≤ 2L (f(θ₀) − f*) max(1/(2TαL + 1), (1 − αL)^(2T))",
-        latex=r"\|\nabla f(\theta_T)\|^2\le 2L(f(\theta_0)-f^*)"
+        latex=r"\|\nabla f(\theta_T)\|^2\leq 2L(f(\theta_0)-f^*)"
         r"\max\left(\frac{1}{2T\alpha L+1},(1-\alpha L)^{2T}\right)",
         quantity="squared gradient",
         assumptions=(CONVEX, SMOOTH, step_below(2, strict=True), STAYS),
@@ -245,7 +245,7 @@ THEOREMS = (
         rate="O(1/T²)",
         statement="‖∇f(θ_T)‖² ≤ L²R²/((2⌊T/2⌋αL + 1)(2⌈T/2⌉αL + 1)); L²R²/(T + 1)² at α = 1/L, "
         "T even",
-        latex=r"\|\nabla f(\theta_T)\|^2\le\frac{L^2R^2}"
+        latex=r"\|\nabla f(\theta_T)\|^2\leq\frac{L^2R^2}"
         r"{(2\lfloor T/2\rfloor\alpha L+1)(2\lceil T/2\rceil\alpha L+1)}",
         quantity="squared gradient",
         assumptions=(CONVEX, SMOOTH, step_below(1), STAYS),
@@ -261,7 +261,7 @@ THEOREMS = (
         rate="O(1/T)",
         statement="min ‖∇f(θₜ)‖² ≤ 4L (f(θ₀) − f*)/(TαL(4 − αL) + 2) for α ≤ 1/L; for α ≤ √3/L "
         "with 4 − (αL)² for 4 − αL; 4L (f(θ₀) − f_T)/(3T) at α = 1/L",
-        latex=r"\min_{t\le T}\|\nabla f(\theta_t)\|^2\le"
+        latex=r"\min_{t\leq T}\|\nabla f(\theta_t)\|^2\leq "
         r"\frac{4L(f(\theta_0)-f^*)}{T\alpha L(4-\alpha L)+2}",
         quantity="squared gradient",
         assumptions=(SMOOTH, step_below(2, strict=True), STAYS),
@@ -278,7 +278,7 @@ THEOREMS = (
         variant=_fixed,
         rate="O(1/T)",
         statement="min ‖∇f(θₜ)‖² ≤ 2 (f(θ₀) − f*)/(αT)",
-        latex=r"\min_{t<T}\|\nabla f(\theta_t)\|^2\le\frac{2(f(\theta_0)-f^*)}{\alpha T}",
+        latex=r"\min_{t<T}\|\nabla f(\theta_t)\|^2\leq\frac{2(f(\theta_0)-f^*)}{\alpha T}",
         quantity="squared gradient",
         assumptions=(SMOOTH, step_below(1), STAYS),
         needs=("L", "gap0"),
@@ -292,7 +292,7 @@ THEOREMS = (
         variant=_fixed,
         rate="linear",
         statement="f(θ_T) − f* ≤ (1 − PL·α(2 − αL))^T (f(θ₀) − f*); (1 − PL/L)^T at α = 1/L",
-        latex=r"f(\theta_T)-f^*\le(1-\mu_{PL}\alpha(2-\alpha L))^T(f(\theta_0)-f^*)",
+        latex=r"f(\theta_T)-f^*\leq (1-\mu_{PL}\alpha(2-\alpha L))^T(f(\theta_0)-f^*)",
         quantity="gap",
         assumptions=(GRADIENT_DOMINATED, SMOOTH, step_below(2, strict=True), STAYS),
         needs=("L", "PL", "gap0"),
@@ -309,7 +309,7 @@ THEOREMS = (
         variant=lambda method: isinstance(method.step, str),
         rate="O(1/T)",
         statement="f(θ_T) − f* ≤ R²/(2Tα), α = min(α₀, 1/(2L))",
-        latex=r"f(\theta_T)-f^*\le\frac{R^2}{2T\min(\alpha_0,1/(2L))}",
+        latex=r"f(\theta_T)-f^*\leq\frac{R^2}{2T\min(\alpha_0,1/(2L))}",
         quantity="gap",
         assumptions=(CONVEX, SMOOTH),
         needs=("L", "R"),
@@ -325,7 +325,7 @@ THEOREMS = (
         rate="linear",
         statement="f(θ_T) − f* ≤ (1 − 2PLδ)^T (f(θ₀) − f*), where each step lowers f by δ‖∇f‖² "
         "at least: δ = min(α(1 − αL/2), 2c(1 − c)/L), α = min(α₀, 2(1 − c)s/L)",
-        latex=r"f(\theta_T)-f^*\le(1-2\mu_{PL}\delta)^T(f(\theta_0)-f^*)",
+        latex=r"f(\theta_T)-f^*\leq (1-2\mu_{PL}\delta)^T(f(\theta_0)-f^*)",
         quantity="gap",
         assumptions=(GRADIENT_DOMINATED, SMOOTH),
         needs=("L", "PL", "gap0"),
@@ -343,7 +343,7 @@ THEOREMS = (
         rate="O(1/T)",
         statement="f(θ_T) − f* ≤ 1/(1/(f(θ₀) − f*) + Tδ/D²), with δ as for Polyak-Łojasiewicz and "
         "D the radius of {f ≤ f(θ₀)} about θ*",
-        latex=r"f(\theta_T)-f^*\le\left(\frac{1}{f(\theta_0)-f^*}+\frac{T\delta}{D^2}\right)^{-1}",
+        latex=r"f(\theta_T)-f^*\leq\left(\frac{1}{f(\theta_0)-f^*}+\frac{T\delta}{D^2}\right)^{-1}",
         quantity="gap",
         assumptions=(CONVEX, SMOOTH),
         needs=("L", "gap0", "D"),
@@ -358,7 +358,7 @@ THEOREMS = (
         variant=_searched,
         rate="O(1/T)",
         statement="min ‖∇f(θₜ)‖² ≤ (f(θ₀) − f*)/(δT), with δ as for Polyak-Łojasiewicz",
-        latex=r"\min_{t<T}\|\nabla f(\theta_t)\|^2\le\frac{f(\theta_0)-f^*}{\delta T}",
+        latex=r"\min_{t<T}\|\nabla f(\theta_t)\|^2\leq\frac{f(\theta_0)-f^*}{\delta T}",
         quantity="squared gradient",
         assumptions=(SMOOTH,),
         needs=("L", "gap0"),
@@ -371,7 +371,7 @@ THEOREMS = (
         variant=lambda method: isinstance(method.step, Exact),
         rate="linear",
         statement="f(θ_T) − f* ≤ ((L − μ)/(L + μ))^(2T) (f(θ₀) − f*)",
-        latex=r"f(\theta_T)-f^*\le\left(\frac{L-\mu}{L+\mu}\right)^{2T}(f(\theta_0)-f^*)",
+        latex=r"f(\theta_T)-f^*\leq\left(\frac{L-\mu}{L+\mu}\right)^{2T}(f(\theta_0)-f^*)",
         quantity="gap",
         assumptions=(QUADRATIC, STRONGLY_CONVEX, SMOOTH),
         needs=("L", "mu", "gap0"),

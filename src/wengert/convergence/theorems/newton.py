@@ -72,8 +72,8 @@ def _followed(t: Any, start: float, linear: float, quadratic: float) -> Any:
         e = values[-1]
         values.append(linear * e + quadratic * e * e)
     last = linear + quadratic * values[-1]
-    later: Any = np.maximum(t - most, 0.0)
-    return np.array(values)[np.minimum(t, most).astype(int)] * last**later
+    later = np.maximum(np.asarray(t, float) - most, 0.0)
+    return np.interp(t, np.arange(most + 1), values) * last**later
 
 
 # ---------------------------------------------------------------- with a line search
@@ -162,7 +162,7 @@ THEOREMS = (
         rate="quadratic",
         statement="‖θ₊ − θ*‖ ≤ |1 − α| ‖θ − θ*‖ + α M/(2μ) ‖θ − θ*‖²; at α = 1: "
         "‖θ_T − θ*‖ ≤ (2μ/M) (MR/(2μ))^(2^T)",
-        latex=r"\|\theta_{t+1}-\theta^*\|\le|1-\alpha|\,\|\theta_t-\theta^*\|"
+        latex=r"\|\theta_{t+1}-\theta^*\|\leq |1-\alpha|\,\|\theta_t-\theta^*\|"
         r"+\alpha\frac{M}{2\mu}\|\theta_t-\theta^*\|^2",
         quantity="squared distance",
         assumptions=(STRONGLY_CONVEX, LIPSCHITZ_HESSIAN, _BASIN),

@@ -277,7 +277,7 @@ THEOREMS = (
         statement="E f(θ̄) − f* ≤ R²/(2αT) + αG²(T + 1)/(2T) for a constant α, RG/√T (1 + 1/(2T)) "
         "at α = R/(G√T); for decreasing αₜ: (S₁/(2α₁) + S_T(1/(2α_T) − 1/(2α₁)) + G²Σαₜ/2)/T, "
         "Sₜ = R² + G²(α₀² + ... + αₜ₋₁²)",
-        latex=r"E f(\bar\theta)-f^*\le\frac{R^2}{2\alpha T}+\frac{\alpha G^2(T+1)}{2T}",
+        latex=r"E f(\bar{\theta})-f^*\leq\frac{R^2}{2\alpha T}+\frac{\alpha G^2(T+1)}{2T}",
         quantity="gap",
         assumptions=(CONVEX, GRADIENTS_BOUNDED, INDEPENDENT, PLAIN),
         needs=("R", "Gstoch"),
@@ -294,7 +294,7 @@ THEOREMS = (
         rate="O(log T/√T)",
         statement="E f(θ_T) − f* ≤ R²/(2α(T + 1)) + αG²(1 + H_T)/2 for a constant α, where "
         "H_T = 1 + 1/2 + ... + 1/T; for αₜ ~ 1/√t: O(log T/√T)",
-        latex=r"E f(\theta_T)-f^*\le\frac{R^2}{2\alpha(T+1)}+\frac{\alpha G^2}{2}(1+H_T)",
+        latex=r"E f(\theta_T)-f^*\leq\frac{R^2}{2\alpha(T+1)}+\frac{\alpha G^2}{2}(1+H_T)",
         quantity="gap",
         assumptions=(CONVEX, GRADIENTS_BOUNDED, INDEPENDENT, PLAIN),
         needs=("R", "Gstoch"),
@@ -309,7 +309,7 @@ THEOREMS = (
         rate="O(1/√T)",
         statement="E f(θ̄) − f* ≤ R²/(2αT) + ασ²(T + 1)/(2T), and as for bounded gradients with "
         "σ² for G² if αₜ decreases",
-        latex=r"E f(\bar\theta)-f^*\le\frac{R^2}{2\alpha T}+\frac{\alpha\sigma^2(T+1)}{2T}",
+        latex=r"E f(\bar{\theta})-f^*\leq\frac{R^2}{2\alpha T}+\frac{\alpha\sigma^2(T+1)}{2T}",
         quantity="gap",
         assumptions=(CONVEX, SMOOTH, NOISE_BOUNDED, INDEPENDENT, PLAIN, step_below(1)),
         needs=("L", "R"),
@@ -323,7 +323,7 @@ THEOREMS = (
         rate="O(1/√T)",
         statement="E f(θ̄) − f* ≤ R²/(2α(1 − αL)T) + ασ²/(2(1 − αL)) (with R² + α²σ² for R², as θ₀ "
         "is not in the average)",
-        latex=r"E f(\bar\theta)-f^*\le\frac{R^2}{2\alpha(1-\alpha L)T}"
+        latex=r"E f(\bar{\theta})-f^*\leq\frac{R^2}{2\alpha(1-\alpha L)T}"
         r"+\frac{\alpha\sigma^2}{2(1-\alpha L)}",
         quantity="gap",
         assumptions=(
@@ -347,7 +347,7 @@ THEOREMS = (
         rate="O(1/T) to a floor",
         statement="E f(θ̄) − f* ≤ (R² + 2α²σ*²)/(2α(1 − 2αL_b)T) + ασ*²/(1 − 2αL_b), "
         "L_b = (1 − 1/b)L + Lmax/b, σ*² that of a batch",
-        latex=r"E f(\bar\theta)-f^*\le\frac{R^2+2\alpha^2\sigma_*^2}"
+        latex=r"E f(\bar{\theta})-f^*\leq\frac{R^2+2\alpha^2\sigma_*^2}"
         r"{2\alpha(1-2\alpha L_b)T}+\frac{\alpha\sigma_*^2}{1-2\alpha L_b}",
         quantity="gap",
         assumptions=(
@@ -371,7 +371,7 @@ THEOREMS = (
         rate="linear to a noise ball",
         statement="E‖θ_T − θ*‖² ≤ (1 − αμ)^T R² + 2ασ*²/μ for α ≤ 1/(2L_b), with L_b and σ*² of a "
         "batch: linear to a ball of squared radius 2ασ*²/μ",
-        latex=r"E\|\theta_T-\theta^*\|^2\le(1-\alpha\mu)^TR^2+\frac{2\alpha\sigma_*^2}{\mu}",
+        latex=r"E\|\theta_T-\theta^*\|^2\leq (1-\alpha\mu)^TR^2+\frac{2\alpha\sigma_*^2}{\mu}",
         quantity="squared distance",
         assumptions=(
             STRONGLY_CONVEX,
@@ -392,7 +392,7 @@ THEOREMS = (
         variant=_last,
         rate="linear to a noise ball",
         statement="E‖θ_T − θ*‖² ≤ ρ^(2T) R² + α²σ²/(1 − ρ²), ρ = max(|1 − αμ|, |1 − αL|)",
-        latex=r"E\|\theta_T-\theta^*\|^2\le\rho^{2T}R^2+\frac{\alpha^2\sigma^2}{1-\rho^2},\quad"
+        latex=r"E\|\theta_T-\theta^*\|^2\leq\rho^{2T}R^2+\frac{\alpha^2\sigma^2}{1-\rho^2},\quad"
         r"\rho=\max(|1-\alpha\mu|,|1-\alpha L|)",
         quantity="squared distance",
         assumptions=(
@@ -416,7 +416,7 @@ THEOREMS = (
         variant=_weighted,
         rate="O(1/T)",
         statement="E f(θ̄) − f* ≤ 2G²/(μ(T + 1)), θₜ with the weight t",
-        latex=r"E f(\bar\theta)-f^*\le\frac{2G^2}{\mu(T+1)}",
+        latex=r"E f(\bar{\theta})-f^*\leq\frac{2G^2}{\mu(T+1)}",
         quantity="gap",
         assumptions=(STRONGLY_CONVEX, GRADIENTS_BOUNDED, INDEPENDENT, PLAIN, _TWO_OVER_MU),
         needs=("mu", "Gstoch"),
@@ -433,7 +433,7 @@ THEOREMS = (
         variant=_last,
         rate="O(1/T)",
         statement="E‖θ_T − θ*‖² ≤ 4G²/(μ²(T + o − 1)) for αₜ = 2/(μ(t + o)), o = 1 or 2",
-        latex=r"E\|\theta_T-\theta^*\|^2\le\frac{4G^2}{\mu^2(T+o-1)}",
+        latex=r"E\|\theta_T-\theta^*\|^2\leq\frac{4G^2}{\mu^2(T+o-1)}",
         quantity="squared distance",
         assumptions=(STRONGLY_CONVEX, GRADIENTS_BOUNDED, INDEPENDENT, PLAIN, _TWO_OVER_MU),
         needs=("mu", "Gstoch", "R"),
@@ -447,7 +447,7 @@ THEOREMS = (
         rate="O(1/T)",
         statement="E‖θ_T − θ*‖² ≤ Q/(T + o), Q = max(oR², c²G²/(2cμ − 1)), for αₜ = c/(t + o) with "
         "2cμ > 1; also at least c²G²(o + 1)/o² where o < 2cμ",
-        latex=r"E\|\theta_T-\theta^*\|^2\le\frac{Q}{T+o},\quad"
+        latex=r"E\|\theta_T-\theta^*\|^2\leq\frac{Q}{T+o},\quad"
         r"Q=\max\left(oR^2,\frac{c^2G^2}{2c\mu-1}\right)",
         quantity="squared distance",
         assumptions=(STRONGLY_CONVEX, GRADIENTS_BOUNDED, INDEPENDENT, PLAIN, _INVERSE),
@@ -463,7 +463,7 @@ THEOREMS = (
         rate="O(1/√T)",
         statement="min E‖∇f(θₜ)‖² ≤ (f(θ₀) − f* + Lσ²/2 Σαₜ²)/Σαₜ(1 − αₜL/2); "
         "2(f(θ₀) − f*)/(αT) + αLσ² at most for a constant α ≤ 1/L",
-        latex=r"\min_{t<T}E\|\nabla f(\theta_t)\|^2\le\frac{f(\theta_0)-f^*"
+        latex=r"\min_{t<T}E\|\nabla f(\theta_t)\|^2\leq\frac{f(\theta_0)-f^*"
         r"+\frac{L\sigma^2}{2}\sum_t\alpha_t^2}{\sum_t\alpha_t(1-\alpha_tL/2)}",
         quantity="squared gradient",
         assumptions=(SMOOTH, NOISE_BOUNDED, INDEPENDENT, PLAIN, step_below(2, strict=True)),
@@ -477,7 +477,7 @@ THEOREMS = (
         variant=_last,
         rate="linear to a floor",
         statement="E f(θ_T) − f* ≤ (1 − PL·α(2 − αL))^T (f(θ₀) − f*) + αLσ²/(2PL(2 − αL))",
-        latex=r"E f(\theta_T)-f^*\le(1-\mu_{PL}\alpha(2-\alpha L))^T(f(\theta_0)-f^*)"
+        latex=r"E f(\theta_T)-f^*\leq (1-\mu_{PL}\alpha(2-\alpha L))^T(f(\theta_0)-f^*)"
         r"+\frac{\alpha L\sigma^2}{2\mu_{PL}(2-\alpha L)}",
         quantity="gap",
         assumptions=(
@@ -499,7 +499,7 @@ THEOREMS = (
         variant=_last,
         rate="linear",
         statement="E‖θ_T − θ*‖² ≤ (1 − αμ(2 − αL_b))^T R²; (1 − μ/L_b)^T R² at α = 1/L_b",
-        latex=r"E\|\theta_T-\theta^*\|^2\le(1-\alpha\mu(2-\alpha L_b))^TR^2",
+        latex=r"E\|\theta_T-\theta^*\|^2\leq (1-\alpha\mu(2-\alpha L_b))^TR^2",
         quantity="squared distance",
         assumptions=(
             STRONGLY_CONVEX,
@@ -522,7 +522,7 @@ THEOREMS = (
         variant=_averaged,
         rate="O(1/T)",
         statement="E f(θ̄) − f* ≤ R²/(2αT) for α ≤ 1/Lmax",
-        latex=r"E f(\bar\theta)-f^*\le\frac{R^2}{2\alpha T}",
+        latex=r"E f(\bar{\theta})-f^*\leq\frac{R^2}{2\alpha T}",
         quantity="gap",
         assumptions=(
             CONVEX,
@@ -544,7 +544,7 @@ THEOREMS = (
         rate="linear to a noise ball",
         statement="E‖θ_T − θ*‖² ≤ (1 − αm)^T R² + α²Lmax N²σ*²/(4(n − 1)m) after whole epochs of N "
         "batches, for α ≤ 1/Lmax, where each of n rows has an m-strongly convex loss",
-        latex=r"E\|\theta_T-\theta^*\|^2\le(1-\alpha m)^TR^2"
+        latex=r"E\|\theta_T-\theta^*\|^2\leq (1-\alpha m)^TR^2"
         r"+\frac{\alpha^2L_{\max}N^2\sigma_*^2}{4(n-1)m}",
         quantity="squared distance",
         assumptions=(ROWS_STRONGLY_CONVEX, EVEN, CONSTANT_STEP, PLAIN, step_below(1, "Lmax")),
