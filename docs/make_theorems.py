@@ -1,9 +1,9 @@
 """Writes docs/theorems.md: every convergence theorem, as it is declared.
 
-Run as ``python docs/make_theorems.py`` (``--check`` only compares).
+Run as ``python docs/make_theorems.py``.
 """
 
-# ruff: noqa: E402, E501, T201
+# ruff: noqa: E402, E501
 
 from __future__ import annotations
 
@@ -170,17 +170,5 @@ def page() -> str:
     return "".join([*parts, RATES, *silences()])
 
 
-def main() -> int:
-    """Write the page, or say whether it is up to date."""
-    text = page()
-    if "--check" not in sys.argv:
-        PAGE.write_text(text, encoding="utf-8")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    print(f"{PAGE.name} is out of date: python docs/make_theorems.py")
-    return 1
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    PAGE.write_text(page(), encoding="utf-8")

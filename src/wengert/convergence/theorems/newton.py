@@ -72,8 +72,7 @@ def _followed(t: Any, start: float, linear: float, quadratic: float) -> Any:
         e = values[-1]
         values.append(linear * e + quadratic * e * e)
     last = linear + quadratic * values[-1]
-    later = np.maximum(np.asarray(t, float) - most, 0.0)
-    return np.interp(t, np.arange(most + 1), values) * last**later
+    return np.array(values)[np.minimum(t, most).astype(int)] * last ** np.maximum(t - most, 0.0)
 
 
 # ---------------------------------------------------------------- with a line search
@@ -82,9 +81,10 @@ def _followed(t: Any, start: float, linear: float, quadratic: float) -> Any:
 def _phases(t: Any, gap0: float, fall: float, scale: float) -> Any:
     """At least ``fall`` a step at first; then scale·2^−2^(k+1), k steps later."""
     far = math.ceil(gap0 / fall) if math.isfinite(fall) else 0
-    damped = np.minimum(gap0, np.maximum(gap0 - fall * t, scale / 4))
+    damped = np.minimum(np.maximum(gap0 - fall * t, scale / 4), gap0)
     later = np.minimum(np.maximum(t - far + 1.0, 0.0), 1000.0)
-    return np.where(t < far, damped, np.minimum(gap0, scale * 0.5 ** (2.0**later)))
+    fast = np.minimum(scale * 0.5 ** (2.0**later), gap0)
+    return np.where(t < far, damped, fast)
 
 
 def _one_step(t: Any, facts: Facts) -> Any:
