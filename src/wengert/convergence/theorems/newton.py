@@ -84,7 +84,7 @@ def _phases(t: Any, gap0: float, fall: float, scale: float) -> Any:
     damped = np.minimum(np.maximum(gap0 - fall * t, scale / 4), gap0)
     later = np.minimum(np.maximum(t - far + 1.0, 0.0), 1000.0)
     fast = np.minimum(scale * 0.5 ** (2.0**later), gap0)
-    return np.where(t < far, damped, fast)
+    return np.where(t < far, np.asarray(damped, float), fast)
 
 
 def _one_step(t: Any, facts: Facts) -> Any:
