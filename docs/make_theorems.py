@@ -72,7 +72,7 @@ A step that is too long is not covered, and a model that is not convex has the t
 >>> [(one.status, one.theorem.quantity) for one in theorems_for(network)][:2]
 [('proven', 'squared gradient'), ('proven', 'squared gradient')]
 >>> next(one.reason for one in theorems_for(network) if one.status == "violated")
-'f is convex: violated (a direction of negative curvature was found)'
+'f is convex: violated (refuted)'
 
 ```
 

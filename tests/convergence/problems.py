@@ -39,6 +39,7 @@ class Known:
             Convexity(self.verdict),
             first_step(method, problem, np.asarray(self.theta0, float)),
             rows=self.rows,
+            shuffled=True,
             quadratic=self.quadratic,
             rows_convex=self.rows is not None or None,
             rows_modulus=self.rows_modulus,

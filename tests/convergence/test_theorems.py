@@ -140,7 +140,7 @@ def test_polyak_lojasiewicz_without_convexity() -> None:
             names.add(one.theorem.name)
             curve = one.curve(steps)
             assert not exceeds(curve.value, curves[curve.quantity]), one.theorem.name
-    assert any("f is convex: violated" in reason for reason in reasons)
+    assert any("f is convex: violated (refuted)" in reason for reason in reasons)
     assert "gradient descent, Polyak-Łojasiewicz" in names
     assert "gradient descent, smooth: smallest gradient, exact" in names
 
@@ -274,6 +274,7 @@ def _every_case() -> list[tuple[Facts, Applied]]:
             Convexity("strongly convex"),
             step,
             rows=40,
+            shuffled=True,
             quadratic=True,
             rows_convex=True,
             rows_modulus=0.1,
@@ -373,14 +374,14 @@ def test_assumptions_are_judged_by_how_sure_constants_are() -> None:
 
 
 def test_a_gradient_bound_that_holds_nearby_only_proves_nothing() -> None:
-    def judged(**options: Any) -> str:
-        bound = Constant("Gstoch", "G", 1.0, "bound", "|ℓ'| ≤ 1", **options)
-        far = Constant("R", "distance", 1.0, "exact", "known")
+    def judged(mu: float = 0.0, within: str = "") -> str:
+        bound = Constant("Gstoch", "G", 1.0, "bound", "|ℓ'| ≤ 1", within=within)
+        own = Constants((bound, *constants(R=1.0, mu=mu).found))
         method = wg.SGD(1, 0.1, replacement=True)
-        facts = Facts(method, Constants((bound, far)), Convexity("convex"), 0.1)
-        return theorems_for(facts)[0].status
+        return theorems_for(Facts(method, own, Convexity("convex"), 0.1))[0].status
 
     assert judged() == "proven"
+    assert judged(mu=0.1) == "estimated"  # gradients of such a function are not bounded
     assert judged(within="within distance R of θ*") == "estimated"
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from wengert.convergence.facts import Constant
-from wengert.convergence.theorem import Assumption, Facts, Judged, MissingError
+from wengert.convergence.theorem import Assumption, Facts, Judged, MissingError, Verdict
 from wengert.optimize.steps import Fixed, factor
 
+_NO_NOISE = 1e-12  # of the noise at the start: what rounding leaves
 _ROUNDING = 1e-12  # a step of exactly 1/L is not above 1/L
 
 
@@ -16,13 +16,15 @@ _ROUNDING = 1e-12  # a step of exactly 1/L is not above 1/L
 
 
 def _convex(facts: Facts) -> Judged:
-    known = facts.convexity.convex
-    why = facts.convexity.proof
-    if known is None:
-        return Judged("unknown", why[-1] if why else "neither proven nor refuted")
-    if known:
-        return Judged("proven", f"the risk is {facts.convexity.verdict}")
-    return Judged("violated", why[-1] if why else "a direction of negative curvature was found")
+    found = facts.convexity
+    if found.convex is None:
+        return Judged("unknown", found.proof[-1] if found.proof else "neither proven nor refuted")
+    if not found.convex:
+        why = found.certificate or (found.proof[-1:] or ("refuted",))[0]
+        return Judged("violated", str(why))
+    if found.where:
+        return Judged("estimated", f"{found.verdict} {found.where}: while iterates stay there")
+    return Judged("proven", f"the risk is {found.verdict}")
 
 
 def _number(symbol: str, positive: str | None = None) -> Callable[[Facts], Judged]:
@@ -34,14 +36,20 @@ def _number(symbol: str, positive: str | None = None) -> Callable[[Facts], Judge
             return Judged("unknown", f"{symbol} is not known")
         if positive and not found.value > 0:
             return Judged("violated" if found.kind == "exact" else "unknown", positive)
-        return Judged(sureness(found), f"{symbol} = {found.value:.4g}, {found.kind}: {found.how}")
+        where = f" {found.within}" if found.within else ""
+        why = f"{symbol} = {found.value:.4g}, {found.kind}: {found.how}{where}"
+        return Judged(sureness(found), why)
 
     return judge
 
 
-def sureness(constant: Constant) -> Any:
-    """What an assumption is that rests on this number."""
-    return "proven" if constant.proven else "estimated"
+def sureness(*constants: Constant | None) -> Verdict:
+    """What an assumption is that rests on these numbers.
+
+    Those that hold in some place only prove nothing of iterates that may leave it.
+    """
+    known = (one for one in constants if one is not None)
+    return "proven" if all(one.proven and not one.within for one in known) else "estimated"
 
 
 def needed(symbol: str) -> Assumption:
@@ -103,12 +111,18 @@ def _rows_strongly(facts: Facts) -> Judged:
 
 
 def _interpolates(facts: Facts) -> Judged:
-    known = facts.interpolates
-    if known is None:
-        return Judged("unknown", "the noise at θ* is not known exactly")
-    if known:
-        return Judged("proven", "the gradients of all rows vanish at θ*")
-    return Judged("violated", "the gradients of rows do not vanish at θ*")
+    star, start = facts.constants.get("sigma2_star"), facts.constants.get("sigma2")
+    none = "the gradients of all rows vanish at θ*"
+    if facts.interpolation is not None:
+        known = facts.interpolation
+        return Judged("proven", none) if known else Judged("violated", f"it is not so that {none}")
+    if star is None:
+        return Judged("unknown", "the noise at θ* is not known")
+    if star.value == 0:
+        return Judged(sureness(star), none)
+    if start is not None and star.value <= _NO_NOISE * start.value:
+        return Judged("estimated", f"{none} but for rounding: sigma2_star = {star.value:.2g}")
+    return Judged("violated", f"the noise there is {star.value:.4g}")
 
 
 def _noise(facts: Facts) -> Judged:
@@ -139,6 +153,14 @@ def _even(facts: Facts) -> Judged:
     return Judged("proven", f"{facts.rows} rows in batches of {facts.batch}")
 
 
+def _shuffled(facts: Facts) -> Judged:
+    if facts.shuffled is None:
+        return Judged("unknown", "it is not known how rows are shuffled")
+    if facts.shuffled:
+        return Judged("proven", "each epoch orders all rows anew")
+    return Judged("violated", "rows are shuffled within chunks only")
+
+
 def _plain(facts: Facts) -> Judged:
     if facts.method.momentum:
         return Judged("violated", f"momentum is {facts.method.momentum:g}")
@@ -152,10 +174,7 @@ def _gradients(facts: Facts) -> Judged:
         return found
     modulus = facts.constant("mu")
     if modulus is not None and modulus.value > 0:
-        return Judged("estimated", "not everywhere, as f is strongly convex; near θ* " + found.why)
-    local = constant.within or ("within distance" in constant.how and constant.how)
-    if local:
-        return Judged("estimated", f"as long as iterates stay there: {found.why}")
+        return Judged("estimated", f"f is strongly convex, so not everywhere: {found.why}")
     return found
 
 
@@ -166,6 +185,7 @@ NOISE_BOUNDED = Assumption("the noise of a row's gradient is at most σ² everyw
 GRADIENTS_BOUNDED = Assumption("E‖g‖² ≤ G² for the gradient g of a batch", _gradients)
 INDEPENDENT = Assumption("batches are independent of each other", _independent)
 EVEN = Assumption("each epoch is a whole number of batches", _even)
+SHUFFLED = Assumption("each epoch orders all rows anew, at random", _shuffled)
 PLAIN = Assumption("no momentum", _plain)
 
 
@@ -207,8 +227,7 @@ def step_below(
         product = step * value
         most = limit * (1 - _ROUNDING if strict else 1 + _ROUNDING)
         if product <= most:
-            sure = "proven" if constant is None else sureness(constant)
-            return Judged(sure, f"α{symbol} = {product:.4g}")
+            return Judged(sureness(constant), f"α{symbol} = {product:.4g}")
         why = (
             f"α{symbol} = {product:.4g}, with α = {step:.4g}; at most {limit / value:.4g} would do"
         )

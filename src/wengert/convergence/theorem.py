@@ -30,9 +30,7 @@ class Facts:
     method : Method
         An instance of a class of :mod:`wengert.optimize`.
     constants : Constants
-        By symbol, as in :mod:`wengert.convergence.facts`; besides, ``Lmax`` (the largest smoothness
-        of one row's loss), ``Gstoch`` (G with E‖g‖² ≤ G² for batches), ``D`` (how far from θ* the
-        points with f ≤ f(θ₀) are) and ``SC`` (of self-concordance).
+        By symbol, as in :mod:`wengert.convergence.facts`.
     convexity : Convexity
         Of the whole risk.
     step : float, optional
@@ -41,12 +39,15 @@ class Facts:
         How many rows the data have.
     quadratic : bool, optional
         Whether the Hessian does not depend on θ. By default so where M is exactly 0.
+    shuffled : bool, optional
+        Whether an epoch without replacement orders all rows anew; data that are read in chunks are
+        shuffled within each chunk only.
     rows_convex : bool, optional
         Whether each row's loss is convex, regulariser included.
     rows_modulus : float, optional
         A μ with which each row's loss is strongly convex.
     interpolation : bool, optional
-        Whether θ* minimises each row's loss. By default so where ``sigma2_star`` is exactly 0.
+        Whether θ* minimises each row's loss. By default it is asked whether ``sigma2_star`` is 0.
 
     Examples
     --------
@@ -62,6 +63,7 @@ class Facts:
     convexity: Convexity
     step: float | None = None
     rows: int | None = None
+    shuffled: bool | None = None
     quadratic: bool | None = None
     rows_convex: bool | None = None
     rows_modulus: float | None = None
@@ -81,10 +83,10 @@ class Facts:
         return float(found.value)
 
     def constant(self, symbol: str) -> Constant | None:
-        """A constant, or what is known instead of it: μ by the proof of convexity, PL by μ."""
+        """A constant, or what is known instead: L and μ by the proof of convexity, PL by μ."""
         found = self.constants.get(symbol)
-        if found is None and symbol == "mu":
-            return self.convexity.modulus
+        if found is None and symbol in ("L", "mu"):
+            return self.convexity.smoothness if symbol == "L" else self.convexity.modulus
         if found is None and symbol == "PL":
             modulus = self.constant("mu")
             return modulus if modulus is not None and modulus.value > 0 else None
@@ -116,14 +118,6 @@ class Facts:
         if self.quadratic is None and third is not None and third.proven:
             return True if third.value == 0 else None
         return self.quadratic
-
-    @property
-    def interpolates(self) -> bool | None:
-        """Whether θ* minimises each row's loss, if that is known."""
-        noise = self.constants.get("sigma2_star")
-        if self.interpolation is None and noise is not None and noise.proven:
-            return bool(noise.value == 0)
-        return self.interpolation
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from wengert.convergence.judging import (
     SMOOTH,
     STRONGLY_CONVEX,
     step_below,
+    sureness,
 )
 from wengert.convergence.theorem import Assumption, Facts, Judged, MissingError, Theorem
 from wengert.optimize import Momentum, Nesterov
@@ -90,8 +91,7 @@ def _modulus_below(facts: Facts) -> Judged:
     constant = facts.constant("mu")
     why = f"β is for {own:.4g}; μ = {true:.4g}"
     if own <= true * (1 + 1e-12):
-        sure = constant is None or constant.proven
-        return Judged("proven" if sure else "estimated", why)
+        return Judged(sureness(constant), why)
     return Judged("unknown" if constant and constant.kind == "bound" else "violated", why)
 
 

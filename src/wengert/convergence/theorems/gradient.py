@@ -17,6 +17,7 @@ from wengert.convergence.judging import (
     SMOOTH,
     STRONGLY_CONVEX,
     step_below,
+    sureness,
 )
 from wengert.convergence.theorem import Assumption, Facts, Judged, MissingError, Theorem
 from wengert.optimize import Backtracking, Exact, GradientDescent
@@ -47,8 +48,7 @@ def _stays(facts: Facts) -> Judged:
         return Judged("proven", "α is a number")
     try:
         if facts.alpha * facts["L"] <= 1 + 1e-12:
-            smooth = facts.constants["L"]
-            sure = "proven" if smooth.proven else "estimated"
+            sure = sureness(facts.constant("L"))
             return Judged(sure, f"'1/L' never shortens α = {facts.alpha:.4g}, as it is at most 1/L")
     except MissingError as error:
         return Judged("unknown", str(error))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.convergence.judging import LIPSCHITZ_HESSIAN, SMOOTH, STRONGLY_CONVEX
+from wengert.convergence.judging import LIPSCHITZ_HESSIAN, SMOOTH, STRONGLY_CONVEX, sureness
 from wengert.convergence.theorem import Assumption, Facts, Judged, MissingError, Theorem
 from wengert.optimize import Backtracking, Newton
 from wengert.optimize.newton import GaussNewton
@@ -45,7 +45,7 @@ def _near(facts: Facts) -> Judged:
     why = f"R = {reach:.4g}; the basin's radius is {limit:.4g}"
     used = [c for c in map(facts.constant, ("R", "mu", "M")) if c is not None]
     if reach < limit:
-        return Judged("proven" if all(c.proven for c in used) else "estimated", why)
+        return Judged(sureness(*used), why)
     loose = any(c.kind == "bound" for c in used)
     return Judged("unknown" if loose else "violated", why)
 
@@ -121,14 +121,12 @@ def self_concordance(facts: Facts) -> float:
 def _concordant(facts: Facts) -> Judged:
     known = facts.constants.get("SC")
     if known is not None:
-        sure = "proven" if known.proven else "estimated"
-        return Judged(sure, f"κ = {known.value:.4g}, {known.kind}: {known.how}")
+        return Judged(sureness(known), f"κ = {known.value:.4g}, {known.kind}: {known.how}")
     try:
         found = self_concordance(facts)
     except MissingError as error:
         return Judged("unknown", str(error))
-    used = [c for c in map(facts.constant, ("mu", "M")) if c is not None]
-    sure = "proven" if all(c.proven for c in used) else "estimated"
+    sure = sureness(facts.constant("mu"), facts.constant("M"))
     return Judged(sure, f"κ = M/(2μ^(3/2)) = {found:.4g}")
 
 

@@ -23,9 +23,11 @@ from wengert.convergence.judging import (
     PLAIN,
     ROWS_CONVEX,
     ROWS_STRONGLY_CONVEX,
+    SHUFFLED,
     SMOOTH,
     STRONGLY_CONVEX,
     step_below,
+    sureness,
 )
 from wengert.convergence.theorem import Assumption, Facts, Judged, MissingError, Theorem
 from wengert.convergence.theorems.schedules import last_iterate_sum, schedule_of, step_at, total
@@ -142,7 +144,7 @@ def _lacoste(facts: Facts) -> Judged:
     why = f"the step is 2/({own:.4g} (t + {rule.offset:g})); μ = {mu:.4g}"
     if own <= mu * (1 + 1e-12):
         constant = facts.constant("mu")
-        return Judged("proven" if constant is None or constant.proven else "estimated", why)
+        return Judged(sureness(constant), why)
     return Judged("violated", f"{why}, which must not be smaller")
 
 
@@ -176,8 +178,7 @@ def _is_inverse(facts: Facts) -> Judged:
         return Judged("unknown", str(error))
     constant = facts.constant("mu")
     if product > 1:
-        sure = constant is None or constant.proven
-        return Judged("proven" if sure else "estimated", f"2cμ = {product:.4g}")
+        return Judged(sureness(constant), f"2cμ = {product:.4g}")
     loose = constant is not None and constant.kind == "bound"
     return Judged("unknown" if loose else "violated", f"2cμ = {product:.4g}, which must be above 1")
 
@@ -547,7 +548,14 @@ THEOREMS = (
         latex=r"E\|\theta_T-\theta^*\|^2\leq (1-\alpha m)^TR^2"
         r"+\frac{\alpha^2L_{\max}N^2\sigma_*^2}{4(n-1)m}",
         quantity="squared distance",
-        assumptions=(ROWS_STRONGLY_CONVEX, EVEN, CONSTANT_STEP, PLAIN, step_below(1, "Lmax")),
+        assumptions=(
+            ROWS_STRONGLY_CONVEX,
+            SHUFFLED,
+            EVEN,
+            CONSTANT_STEP,
+            PLAIN,
+            step_below(1, "Lmax"),
+        ),
         needs=("Lmax", "R", "sigma2_star"),
         bound=_reshuffled,
         source="Mishchenko, Khaled and Richtárik, Random reshuffling (2020), theorem 1",
