@@ -385,6 +385,18 @@ def test_a_gradient_bound_that_holds_nearby_only_proves_nothing() -> None:
     assert judged(within="within distance R of θ*") == "estimated"
 
 
+def test_an_estimate_of_gradient_domination_is_not_above_the_curvature_at_the_minimum() -> None:
+    # Along the flattest direction ½‖∇f‖²/(f − f*) goes to that; a path may never see it.
+    seen = Constant("PL", "PL", 1.9, "estimate", "the least of 9 points")
+    for flattest, expected in ((0.01, 0.01), (3.0, 1.9), (0.0, 1.9)):
+        own = Constants((seen, *constants(mu_star=flattest).found))
+        facts = Facts(wg.GradientDescent(0.1), own, Convexity("undecided"), 0.1)
+        assert facts["PL"] == expected
+    proven = replace(seen, kind="bound")
+    own = Constants((proven, *constants(mu_star=0.01).found))
+    assert Facts(wg.GradientDescent(0.1), own, Convexity("undecided"))["PL"] == 1.9
+
+
 def test_missing_numbers_are_said() -> None:
     facts = Facts(wg.GradientDescent(0.1), Constants(), Convexity("convex"))
     for one in theorems_for(facts):

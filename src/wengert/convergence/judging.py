@@ -149,7 +149,11 @@ def _even(facts: Facts) -> Judged:
     if facts.rows is None:
         return Judged("unknown", "the number of rows is not known")
     if facts.rows % facts.batch:
-        return Judged("violated", f"{facts.rows} rows are no multiple of {facts.batch}")
+        return Judged(
+            "violated",
+            f"{facts.rows} rows are no multiple of {facts.batch}, and the rows of the last batch "
+            "count more; take a batch size that divides them",
+        )
     return Judged("proven", f"{facts.rows} rows in batches of {facts.batch}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -87,10 +87,17 @@ class Facts:
         found = self.constants.get(symbol)
         if found is None and symbol in ("L", "mu"):
             return self.convexity.smoothness if symbol == "L" else self.convexity.modulus
-        if found is None and symbol == "PL":
+        return self._domination(found) if symbol == "PL" else found
+
+    def _domination(self, found: Constant | None) -> Constant | None:
+        """PL, or μ; an estimate of PL is not above the curvature at θ*, which limits it."""
+        if found is None:
             modulus = self.constant("mu")
             return modulus if modulus is not None and modulus.value > 0 else None
-        return found
+        least = self.constants.get("mu_star")
+        if found.proven or least is None or not 0 < least.value < found.value:
+            return found
+        return replace(found, value=least.value, how="the least curvature at θ*, which limits it")
 
     @property
     def alpha(self) -> float:
