@@ -385,6 +385,29 @@ def test_a_gradient_bound_that_holds_nearby_only_proves_nothing() -> None:
     assert judged(within="within distance R of θ*") == "estimated"
 
 
+def test_what_applies_has_all_it_needs() -> None:
+    grid = np.array([0.0, 1.0, 7.0])
+    for facts, one in CASES:
+        for symbol in (*one.theorem.needs, None):
+            left = tuple(c for c in facts.constants.found if c.symbol != symbol)
+            step = facts.step if symbol else None
+            less = replace(facts, constants=Constants(left), step=step)
+            found = held_against(one.theorem, less)
+            if found.applies:
+                assert np.all(found.curve(grid).value >= 0)
+
+
+def test_reshuffling_within_epochs() -> None:
+    known = rows_problem(5)
+    method = wg.SGD(4, 1 / known.constants["Lmax"].value)
+    (one,) = applied(known, method)
+    at, curves = mean_of(known, method, 23, 30, 1)
+    mean, error = curves["squared distance"]
+    assert not exceeds(one.curve(at).value, mean - 3 * error)
+    steps = one.theorem.steps_to(1.5 * float(one.theorem.at(1e6, one.facts)), one.facts)
+    assert steps % 5 == 0
+
+
 def test_an_estimate_of_gradient_domination_is_not_above_the_curvature_at_the_minimum() -> None:
     # Along the flattest direction ½‖∇f‖²/(f − f*) goes to that; a path may never see it.
     seen = Constant("PL", "PL", 1.9, "estimate", "the least of 9 points")

@@ -46,14 +46,9 @@ def theorems_for(facts: Facts, eps: float = 1e-3) -> tuple[Applied, ...]:
 def applied(theorem: Theorem, facts: Facts) -> Applied:
     """A theorem with its assumptions judged."""
     judged = [one.of(facts) for one in theorem.assumptions]
-    known = {symbol for one in judged if one.verdict != "unknown" for symbol in _named(one)}
-    judged += [needed(s).of(facts) for s in theorem.needs if s not in known]
+    covered = {symbol for one in theorem.assumptions for symbol in one.symbols}
+    judged += [needed(s).of(facts) for s in theorem.needs if s not in covered]
     return Applied(theorem, tuple(judged), _status(judged), facts)
-
-
-def _named(one: Judged) -> tuple[str, ...]:
-    """The symbol that a judgement already speaks of, "L = 2, exact: given"."""
-    return (one.why.split(" ", 1)[0],) if " = " in one.why else ()
 
 
 def _status(judged: list[Judged]) -> Verdict:

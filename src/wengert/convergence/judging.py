@@ -58,8 +58,8 @@ def needed(symbol: str) -> Assumption:
 
 
 CONVEX = Assumption("f is convex", _convex)
-SMOOTH = Assumption("∇f is Lipschitz with L", _number("L"))
-LIPSCHITZ_HESSIAN = Assumption("∇²f is Lipschitz with M", _number("M"))
+SMOOTH = Assumption("∇f is Lipschitz with L", _number("L"), ("L",))
+LIPSCHITZ_HESSIAN = Assumption("∇²f is Lipschitz with M", _number("M"), ("M",))
 
 
 def _strongly(facts: Facts) -> Judged:
@@ -73,9 +73,11 @@ def _strongly(facts: Facts) -> Judged:
     return found if convex.verdict == "unknown" else Judged(convex.verdict, found.why)
 
 
-STRONGLY_CONVEX = Assumption("f is strongly convex with μ > 0", _strongly)
+STRONGLY_CONVEX = Assumption("f is strongly convex with μ > 0", _strongly, ("mu",))
 GRADIENT_DOMINATED = Assumption(
-    "½‖∇f‖² ≥ PL (f − f*) (Polyak-Łojasiewicz)", _number("PL", "no such constant above 0 is known")
+    "½‖∇f‖² ≥ PL (f − f*) (Polyak-Łojasiewicz)",
+    _number("PL", "no such constant above 0 is known"),
+    ("PL",),
 )
 
 
@@ -186,7 +188,7 @@ ROWS_CONVEX = Assumption("each row's loss is convex", _rows_convex)
 ROWS_STRONGLY_CONVEX = Assumption("each row's loss is strongly convex", _rows_strongly)
 INTERPOLATION = Assumption("θ* minimises each row's loss", _interpolates)
 NOISE_BOUNDED = Assumption("the noise of a row's gradient is at most σ² everywhere", _noise)
-GRADIENTS_BOUNDED = Assumption("E‖g‖² ≤ G² for the gradient g of a batch", _gradients)
+GRADIENTS_BOUNDED = Assumption("E‖g‖² ≤ G² for the gradient g of a batch", _gradients, ("Gstoch",))
 INDEPENDENT = Assumption("batches are independent of each other", _independent)
 EVEN = Assumption("each epoch is a whole number of batches", _even)
 SHUFFLED = Assumption("each epoch orders all rows anew, at random", _shuffled)
@@ -215,8 +217,9 @@ def step_below(
     symbol: str = "L",
     strict: bool = False,
     of: Callable[[Facts], float] | None = None,
+    uses: tuple[str, ...] = (),
 ) -> Assumption:
-    """That no step is above limit/L, or another constant; ``of`` facts, if that is computed."""
+    """That no step is above limit/L, or another constant; one that is computed ``of`` others."""
     sign = "<" if strict else "≤"
     over = "" if limit == 1 else f"{limit:g}"
     text = f"α {sign} {over or 1}/{symbol}"
@@ -227,18 +230,27 @@ def step_below(
             value = facts[symbol] if of is None else of(facts)
         except MissingError as error:
             return Judged("unknown", str(error))
-        constant = facts.constant(symbol)
+        used = [facts.constant(one) for one in uses or (symbol,)]
         product = step * value
         most = limit * (1 - _ROUNDING if strict else 1 + _ROUNDING)
         if product <= most:
-            return Judged(sureness(constant), f"α{symbol} = {product:.4g}")
+            return Judged(sureness(*used), f"α{symbol} = {product:.4g}")
         why = (
             f"α{symbol} = {product:.4g}, with α = {step:.4g}; at most {limit / value:.4g} would do"
         )
-        loose = constant is not None and constant.kind == "bound"
+        loose = any(one is not None and one.kind == "bound" for one in used)
         return Judged("unknown" if loose else "violated", why)
 
     return Assumption(text, judge)
+
+
+def _first_step(facts: Facts) -> Judged:
+    if facts.step is None:
+        return Judged("unknown", "it is not known")
+    return Judged("proven", f"α₀ = {facts.alpha:.4g}")
+
+
+FIRST_STEP = Assumption("the first step is known", _first_step)
 
 
 def _constant_step(facts: Facts) -> Judged:

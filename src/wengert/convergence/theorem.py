@@ -141,10 +141,11 @@ class Judged:
 
 @dataclass(frozen=True)
 class Assumption:
-    """What a theorem asks for, and how it is judged."""
+    """What a theorem asks for, how it is judged, and the numbers that are judged with it."""
 
     text: str
     judge: Callable[[Facts], Judged] = field(repr=False)
+    symbols: tuple[str, ...] = ()
 
     def of(self, facts: Facts) -> Judged:
         """The judgement."""
@@ -237,7 +238,8 @@ class Theorem:
         if not eps > 0:
             return math.inf
         if self.closed is not None:
-            return float(max(0.0, math.ceil(self.closed(facts, eps) * (1 - 1e-12))))
+            steps = self.closed(facts, eps) * (1 - 1e-12)
+            return float(max(0, math.ceil(steps))) if math.isfinite(steps) else math.inf
         return first_step_below(lambda t: float(self.at(t, facts)), eps)
 
 

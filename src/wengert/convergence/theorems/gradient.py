@@ -12,6 +12,7 @@ import numpy as np
 
 from wengert.convergence.judging import (
     CONVEX,
+    FIRST_STEP,
     GRADIENT_DOMINATED,
     QUADRATIC,
     SMOOTH,
@@ -311,7 +312,7 @@ THEOREMS = (
         statement="f(θ_T) − f* ≤ R²/(2Tα), α = min(α₀, 1/(2L))",
         latex=r"f(\theta_T)-f^*\leq\frac{R^2}{2T\min(\alpha_0,1/(2L))}",
         quantity="gap",
-        assumptions=(CONVEX, SMOOTH),
+        assumptions=(CONVEX, SMOOTH, FIRST_STEP),
         needs=("L", "R"),
         bound=lambda t, facts: facts["R"] ** 2 / (2 * t * checked_step_least(facts)),
         source=f"as {_HANDBOOK}, theorem 3.4, which uses L only for the decrease that "
@@ -327,7 +328,7 @@ THEOREMS = (
         "at least: δ = min(α(1 − αL/2), 2c(1 − c)/L), α = min(α₀, 2(1 − c)s/L)",
         latex=r"f(\theta_T)-f^*\leq (1-2\mu_{PL}\delta)^T(f(\theta_0)-f^*)",
         quantity="gap",
-        assumptions=(GRADIENT_DOMINATED, SMOOTH),
+        assumptions=(GRADIENT_DOMINATED, SMOOTH, FIRST_STEP),
         needs=("L", "PL", "gap0"),
         bound=lambda t, facts: (
             facts["gap0"] * max(0.0, 1 - 2 * facts["PL"] * sufficient_decrease(facts)) ** t
@@ -345,7 +346,7 @@ THEOREMS = (
         "D the radius of {f ≤ f(θ₀)} about θ*",
         latex=r"f(\theta_T)-f^*\leq\left(\frac{1}{f(\theta_0)-f^*}+\frac{T\delta}{D^2}\right)^{-1}",
         quantity="gap",
-        assumptions=(CONVEX, SMOOTH),
+        assumptions=(CONVEX, SMOOTH, FIRST_STEP),
         needs=("L", "gap0", "D"),
         bound=lambda t, facts: (
             1 / (1 / facts["gap0"] + t * sufficient_decrease(facts) / facts["D"] ** 2)
@@ -360,7 +361,7 @@ THEOREMS = (
         statement="min ‖∇f(θₜ)‖² ≤ (f(θ₀) − f*)/(δT), with δ as for Polyak-Łojasiewicz",
         latex=r"\min_{t<T}\|\nabla f(\theta_t)\|^2\leq\frac{f(\theta_0)-f^*}{\delta T}",
         quantity="squared gradient",
-        assumptions=(SMOOTH,),
+        assumptions=(SMOOTH, FIRST_STEP),
         needs=("L", "gap0"),
         bound=lambda t, facts: facts["gap0"] / (sufficient_decrease(facts) * t),
         source="Nocedal and Wright, Numerical optimization (2006), theorem 3.2",

@@ -7,6 +7,7 @@ them; textbooks average θ₀, ..., θ_{T−1}, and their bounds differ from the
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -255,19 +256,39 @@ def _interpolating(t: Any, facts: Facts) -> Any:
     return _after_first(t, bound)
 
 
-def _reshuffled(t: Any, facts: Facts) -> Any:
-    rows, batch = facts.rows, facts.batch
-    modulus = facts.rows_modulus
+def _epochs(facts: Facts) -> tuple[int, float, float, float]:
+    """Batches an epoch, the factor a step, the squared radius, and the way from θ* and back.
+
+    The last is the largest E‖θ − θ*‖² of a run along the gradients at θ*, which starts there, and
+    is there again after each epoch.
+    """
+    rows, modulus = facts.rows, facts.rows_modulus
     if rows is None or modulus is None:
         raise MissingError("the rows are not known")
-    alpha, batches = _alpha(facts), rows // batch
-    away = max(0.0, 1 - alpha * modulus) ** (batches * np.floor(t / batches))
-    spread = alpha**2 * facts["Lmax"] * batches**2 * facts["sigma2_star"]
-    return away * facts["R"] ** 2 + spread / (4 * max(rows - 1, 1) * modulus)
+    alpha, batches = _alpha(facts), rows // facts.batch
+    away = alpha**2 * batches**2 * facts["sigma2_star"] / (4 * max(rows - 1, 1))
+    return batches, max(0.0, 1 - alpha * modulus), facts["Lmax"] * away / modulus, away
 
 
-_BATCH_STEP_HALF = step_below(0.5, "L_b", strict=True, of=expected_smoothness)
-_BATCH_STEP_ONE = step_below(1, "L_b", of=expected_smoothness)
+def _reshuffled(t: Any, facts: Facts) -> Any:
+    batches, rate, radius, away = _epochs(facts)
+    whole = rate ** (batches * np.floor(t / batches)) * facts["R"] ** 2 + radius
+    return np.where(t % batches == 0, np.asarray(whole, float), 2 * (whole + away))
+
+
+def _reshuffled_steps(facts: Facts, eps: float) -> float:
+    batches, rate, radius, _ = _epochs(facts)
+    if eps <= radius:
+        return math.inf
+    left = (eps - radius) / facts["R"] ** 2
+    if left >= 1:
+        return 0.0
+    return batches * math.ceil(math.log(left) / (batches * math.log(rate))) if rate else batches
+
+
+def _batch_step_below(limit: float, strict: bool = False) -> Assumption:
+    return step_below(limit, "L_b", strict, expected_smoothness, ("L", "Lmax"))
+
 
 THEOREMS = (
     Theorem(
@@ -358,7 +379,7 @@ THEOREMS = (
             CONSTANT_STEP,
             INDEPENDENT,
             PLAIN,
-            _BATCH_STEP_HALF,
+            _batch_step_below(0.5, strict=True),
         ),
         needs=("L", "Lmax", "R", "sigma2_star"),
         bound=_convex_star,
@@ -381,7 +402,7 @@ THEOREMS = (
             CONSTANT_STEP,
             INDEPENDENT,
             PLAIN,
-            step_below(0.5, "L_b", of=expected_smoothness),
+            _batch_step_below(0.5),
         ),
         needs=("L", "Lmax", "mu", "R", "sigma2_star"),
         bound=_ball,
@@ -510,7 +531,7 @@ THEOREMS = (
             CONSTANT_STEP,
             INDEPENDENT,
             PLAIN,
-            step_below(2, "L_b", strict=True, of=expected_smoothness),
+            _batch_step_below(2, strict=True),
         ),
         needs=("L", "Lmax", "mu", "R"),
         bound=_interpolating_linear,
@@ -558,8 +579,9 @@ THEOREMS = (
         ),
         needs=("Lmax", "R", "sigma2_star"),
         bound=_reshuffled,
+        closed=_reshuffled_steps,
         source="Mishchenko, Khaled and Richtárik, Random reshuffling (2020), theorem 1",
-        remark="at the ends of epochs; the squared radius is of order α², that of independent "
-        "batches of order α",
+        remark="within an epoch twice that, and what the way from θ* and back may be; the squared "
+        "radius is of order α², that of independent batches of order α",
     ),
 )
