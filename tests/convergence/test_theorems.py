@@ -555,11 +555,10 @@ def test_noise_that_does_not_depend_on_theta_meets_its_ball() -> None:
     assert known.constants["sigma2"].value == 3.5
     method = wg.SGD(1, 0.3, replacement=True)
     one = BY_NAME["SGD, strongly convex, constant step, bounded variance: noise ball"]
-    at, curves = mean_of(known, method, 9, 200, 3)
-    mean, error = curves["squared distance"]
-    not_yet = 0.3**2 * 3.5 / (1 - 0.7**2) * 0.7 ** (2 * at)  # of the ball
-    bound = one.at(at, known.facts(method)) - not_yet
-    assert np.all(np.abs(mean - bound)[1:] < 4 * error[1:])
+    steps, curves = measured(known, method, 6000, every=3)
+    far = curves["squared distance"][steps > 30]  # one run is as good as many, as it forgets
+    bound = float(one.at(6000, known.facts(method)))
+    assert np.mean(far) == pytest.approx(bound, rel=0.08)
 
 
 # ---------------------------------------------------------------- the page

@@ -209,7 +209,8 @@ def _ball(t: Any, facts: Facts) -> Any:
 def _ball_by_noise(t: Any, facts: Facts) -> Any:
     alpha = _alpha(facts)
     rate = max(abs(1 - alpha * facts["mu"]), abs(1 - alpha * facts["L"])) ** 2
-    return rate**t * facts["R"] ** 2 + alpha**2 * noise(facts) / (1 - rate)
+    left = rate**t
+    return left * facts["R"] ** 2 + (1 - left) * alpha**2 * noise(facts) / (1 - rate)
 
 
 def _convex_star(t: Any, facts: Facts) -> Any:
@@ -413,8 +414,10 @@ THEOREMS = (
         methods=_CLASSES,
         variant=_last,
         rate="linear to a noise ball",
-        statement="E‖θ_T − θ*‖² ≤ ρ^(2T) R² + α²σ²/(1 − ρ²), ρ = max(|1 − αμ|, |1 − αL|)",
-        latex=r"E\|\theta_T-\theta^*\|^2\leq\rho^{2T}R^2+\frac{\alpha^2\sigma^2}{1-\rho^2},\quad"
+        statement="E‖θ_T − θ*‖² ≤ ρ^(2T) R² + (1 − ρ^(2T)) α²σ²/(1 − ρ²), "
+        "ρ = max(|1 − αμ|, |1 − αL|)",
+        latex=r"E\|\theta_T-\theta^*\|^2\leq\rho^{2T}R^2"
+        r"+(1-\rho^{2T})\frac{\alpha^2\sigma^2}{1-\rho^2},\quad"
         r"\rho=\max(|1-\alpha\mu|,|1-\alpha L|)",
         quantity="squared distance",
         assumptions=(
