@@ -1,7 +1,6 @@
 """Multivariate calculus for machine learning: formulas or functions in, derivatives out."""
 
-from wengert.convergence import constants
-from wengert.convergence import measured_rate
+from wengert.convergence import constants, measured_rate
 from wengert.errors import (
     AssumptionError,
     ConvergenceError,
