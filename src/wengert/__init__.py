@@ -1,6 +1,6 @@
 """Multivariate calculus for machine learning: formulas or functions in, derivatives out."""
 
-from wengert.convergence import constants
+from wengert.convergence import constants, measured_rate
 from wengert.errors import (
     AssumptionError,
     ConvergenceError,
@@ -197,6 +197,7 @@ __all__ = [
     "laplacian",
     "linear_model",
     "linearize",
+    "measured_rate",
     "minimize",
     "outer_power",
     "propagate",

@@ -262,6 +262,7 @@ def test_sgd_steps_by_hand() -> None:
         (None, x),
         ("all", np.mean(iterates, axis=0)),
         ("tail", np.mean(iterates[15:], axis=0)),
+        ("weighted", np.average(iterates, axis=0, weights=np.arange(1.0, 38))),
     ):
         method = wg.SGD(20, wg.Inverse(2, offset=3), average=average)
         found = wg.minimize(risk, start(), method=method, stop=stop, seed=7)

@@ -419,7 +419,7 @@ def test_starts_that_cannot_be_used() -> None:
         (lambda: wg.Nesterov(strong_convexity=0.0), "positive number"),
         (lambda: wg.SGD(0), "batch_size"),
         (lambda: wg.SGD(8, 0.0), "positive number"),
-        (lambda: wg.SGD(8, 0.1, average="mean"), "'all' or 'tail'"),
+        (lambda: wg.SGD(8, 0.1, average="mean"), "'all', 'tail' or 'weighted'"),
         (lambda: wg.SGD(8, wg.Inverse(1.0, offset=0)), "positive number"),
         (lambda: wg.Adam(decay=(0.9, 1.0)), "below 1"),
         (lambda: wg.Adam(weight_decay=-1.0), "0 or more"),

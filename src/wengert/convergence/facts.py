@@ -116,18 +116,29 @@ class Convexity:
         μ, if strong convexity is proven.
     certificate : object, optional
         What refutes convexity: a point, a direction and the curvature along it.
+    smoothness : Constant, optional
+        An upper bound of the Hessian's eigenvalues that holds everywhere, if one is proven.
+    where : str
+        Of which points the verdict is, if not of all that the function is defined at.
     """
 
     verdict: str
     proof: tuple[str, ...] = ()
     modulus: Constant | None = None
     certificate: Any = None
+    smoothness: Constant | None = None
+    where: str = ""
 
     @property
     def convex(self) -> bool | None:
         """Proven, refuted, or unknown (None)."""
         known = {"undecided": None, "nonconvex": False}
         return known.get(self.verdict, True)
+
+    def __str__(self) -> str:
+        head = f"{self.verdict} {self.where}".rstrip()
+        found = [str(c) for c in (self.modulus, self.smoothness, self.certificate) if c is not None]
+        return "\n".join([head, *(f"  {line}" for line in self.proof), *found])
 
 
 @dataclass(frozen=True)
@@ -203,5 +214,5 @@ def first_below(steps: Any, value: Any, eps: float) -> float:
     before, after = value[last], value[last + 1]
     if not (0 < after < before < np.inf) or eps <= 0:
         return float(steps[last + 1])
-    share = np.log(before / eps) / np.log(before / after)
+    share = (np.log(before) - np.log(eps)) / (np.log(before) - np.log(after))
     return float(steps[last] + share * (steps[last + 1] - steps[last]))

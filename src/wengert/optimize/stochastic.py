@@ -32,9 +32,9 @@ class SGD(Method):
     replacement : bool
         Whether batches are drawn from all rows, independent of each other; otherwise each epoch
         goes through all rows once, in a new order.
-    average : None, "all" or "tail"
-        What it answers with: the last iterate, the mean of all, or the mean of the last ones (half
-        to three quarters of all steps).
+    average : None, "all", "tail" or "weighted"
+        What it answers with: the last iterate, the mean of all, the mean of the last ones (half to
+        three quarters of all steps), or the mean of all where that after step t has the weight t.
     momentum : float
         β of the heavy ball.
 
@@ -61,14 +61,14 @@ class SGD(Method):
         check_batch_size(self.batch_size)
         check_schedule(self.step, "step")
         check_momentum(self.momentum)
-        if self.average not in (None, "all", "tail"):
-            raise ValueError(f"average is None, 'all' or 'tail'; got {self.average!r}")
+        if self.average not in (None, "all", "tail", "weighted"):
+            raise ValueError(f"average is None, 'all', 'tail' or 'weighted'; got {self.average!r}")
 
     def init(self, problem: Problem, x: Vector) -> State:
         """Before the first batch."""
         start = super().init(problem, x)
         own: dict[str, Any] = {"velocity": np.zeros_like(x)} if self.momentum else {}
-        if self.average == "all":
+        if self.average in ("all", "weighted"):
             own["mean"] = x
         if self.average == "tail":
             own |= {"mean": x, "count": 0, "next": x, "next_count": 0}
@@ -88,6 +88,8 @@ class SGD(Method):
             x = state.x - length * gradient
         if self.average == "all":
             own["mean"] = state.own["mean"] + (x - state.own["mean"]) / (state.step + 1)
+        if self.average == "weighted":
+            own["mean"] = state.own["mean"] + (x - state.own["mean"]) * 2 / (state.step + 2)
         if self.average == "tail":
             own |= _tail(state, x)
         return moved(state, x, state.value, gradient, length, **own)
