@@ -1,0 +1,1 @@
+"""Machine code made at run time."""

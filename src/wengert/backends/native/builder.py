@@ -1,0 +1,629 @@
+"""Functions of LLVM IR, written by Python code that reads like the mathematics.
+
+A :class:`Module` holds functions, a :class:`Builder` writes one of them, instruction by
+instruction, and a :class:`Value` is the result of an instruction: its operators write further
+ones. Nothing that is pure is written twice where its first result can be used (common
+subexpressions), so that no optimiser has to run afterwards.
+
+    >>> module = Module(Features(fused=True))
+    >>> b = module.function("f", [F64, F64], F64)
+    >>> x, y = b.parameters
+    >>> b.give(x * y + x * y)
+    >>> print(module.text())
+    define double @f(double %0, double %1) #0 {
+    start:
+      %2 = fmul double %0, %1
+      %3 = fadd double %2, %2
+      ret double %3
+    }
+    <BLANKLINE>
+    attributes #0 = { nounwind }
+    <BLANKLINE>
+
+Source: the LLVM Language Reference Manual.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+# ---------------------------------------------------------------- types
+
+_NAMES = {"f64": "double", "f32": "float", "void": "void", "ptr": "ptr"}
+_SIZES = {"f64": 8, "f32": 4, "i64": 8, "i32": 4, "i8": 1, "i1": 1, "ptr": 8}
+
+
+@dataclass(frozen=True)
+class Type:
+    """A type: a scalar (``lanes`` 0) or a vector of ``lanes`` scalars.
+
+    ``kind`` is ``"f64"``, ``"f32"``, ``"i1"``, ``"i8"``, ``"i32"``, ``"i64"``, ``"i128"``,
+    ``"ptr"`` or ``"void"``.
+    """
+
+    kind: str
+    lanes: int = 0
+
+    @cached_property
+    def text(self) -> str:
+        """As IR writes it."""
+        name = _NAMES.get(self.kind, self.kind)
+        return f"<{self.lanes} x {name}>" if self.lanes else name
+
+    @cached_property
+    def code(self) -> str:
+        """As the names of intrinsics write it: ``v8f64``."""
+        return f"v{self.lanes}{self.kind}" if self.lanes else self.kind
+
+    @cached_property
+    def floating(self) -> bool:
+        """Is it float64 or float32, or a vector of these?"""
+        return self.kind in {"f64", "f32"}
+
+    @cached_property
+    def integers(self) -> Type:
+        """Integers of the same size and number."""
+        return type_of(f"i{8 * _SIZES[self.kind]}", self.lanes)
+
+    @cached_property
+    def floats(self) -> Type:
+        """Floating-point numbers of the same size and number."""
+        return type_of(f"f{8 * _SIZES[self.kind]}", self.lanes)
+
+    @cached_property
+    def mask(self) -> Type:
+        """What comparisons give."""
+        return type_of("i1", self.lanes)
+
+    @cached_property
+    def scalar(self) -> Type:
+        """The type of one lane."""
+        return type_of(self.kind)
+
+    @property
+    def size(self) -> int:
+        """Bytes of one lane."""
+        return _SIZES[self.kind]
+
+    def of(self, lanes: int) -> Type:
+        """The same with another number of lanes."""
+        return type_of(self.kind, lanes)
+
+
+@cache
+def type_of(kind: str, lanes: int = 0) -> Type:
+    """The one object for a type."""
+    return Type(kind, lanes)
+
+
+F64, F32 = type_of("f64"), type_of("f32")
+I1, I8, I32, I64 = type_of("i1"), type_of("i8"), type_of("i32"), type_of("i64")
+I128 = type_of("i128")
+PTR, VOID = type_of("ptr"), type_of("void")
+
+
+def _float_text(kind: str, number: float) -> str:
+    """IR writes numbers of both precisions as the bits of a double."""
+    if kind == "f32":
+        (number,) = struct.unpack("<f", struct.pack("<f", number))
+    return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
+
+
+@cache
+def _constant_text(type_: Type, number: float) -> str:
+    if type_.floating:
+        one = _float_text(type_.kind, number)
+    elif type_.kind == "i1":
+        one = "true" if number else "false"
+    elif type_.kind == "ptr":
+        one = "null"
+    else:
+        bits = int(type_.kind[1:])
+        one = str((int(number) + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1))
+    return f"splat ({type_.scalar.text} {one})" if type_.lanes else one
+
+
+# ---------------------------------------------------------------- values
+
+Number = int | float
+
+
+class Value:
+    """The result of an instruction, or a constant.
+
+    ``+ - * / - & | ^ << >>`` write instructions, ``<`` and the like give masks; numbers are taken
+    as constants of the value's type. ``>>`` shifts in zeros.
+    """
+
+    __slots__ = ("builder", "text", "type")
+
+    def __init__(self, builder: Builder, text: str, type_: Type) -> None:
+        self.builder = builder
+        self.text = text
+        self.type = type_
+
+    def _with(self, name: str, other: Value | Number, *, turned: bool = False) -> Value:
+        right = self.builder.constant(other, self.type) if _is_number(other) else other
+        left, right = (right, self) if turned else (self, right)
+        assert isinstance(left, Value)
+        assert isinstance(right, Value)
+        if left.type is not right.type:
+            raise TypeError(f"{name} of {left.type.text} and {right.type.text}")
+        return self.builder.pure(self.type, f"{name} {self.type.text} {left.text}, {right.text}")
+
+    def _arithmetic(self, name: str, other: Value | Number, *, turned: bool = False) -> Value:
+        return self._with("f" + name if self.type.floating else name, other, turned=turned)
+
+    def __add__(self, other: Value | Number) -> Value:
+        return self._arithmetic("add", other)
+
+    def __radd__(self, other: Number) -> Value:
+        return self._arithmetic("add", other)
+
+    def __sub__(self, other: Value | Number) -> Value:
+        return self._arithmetic("sub", other)
+
+    def __rsub__(self, other: Number) -> Value:
+        return self._arithmetic("sub", other, turned=True)
+
+    def __mul__(self, other: Value | Number) -> Value:
+        return self._arithmetic("mul", other)
+
+    def __rmul__(self, other: Number) -> Value:
+        return self._arithmetic("mul", other)
+
+    def __truediv__(self, other: Value | Number) -> Value:
+        return self._with("fdiv", other)
+
+    def __rtruediv__(self, other: Number) -> Value:
+        return self._with("fdiv", other, turned=True)
+
+    def __neg__(self) -> Value:
+        if not self.type.floating:
+            return 0 - self
+        return self.builder.pure(self.type, f"fneg {self.type.text} {self.text}")
+
+    def __and__(self, other: Value | Number) -> Value:
+        return self._with("and", other)
+
+    def __or__(self, other: Value | Number) -> Value:
+        return self._with("or", other)
+
+    def __xor__(self, other: Value | Number) -> Value:
+        return self._with("xor", other)
+
+    def __invert__(self) -> Value:
+        return self._with("xor", -1 if self.type.kind != "i1" else 1)
+
+    def __lshift__(self, other: Value | Number) -> Value:
+        return self._with("shl", other)
+
+    def __rshift__(self, other: Value | Number) -> Value:
+        return self._with("lshr", other)
+
+    def _compare(self, floating: str, integer: str, other: Value | Number) -> Value:
+        right = other if isinstance(other, Value) else self.builder.constant(other, self.type)
+        if self.type is not right.type:
+            raise TypeError(f"comparison of {self.type.text} and {right.type.text}")
+        name = f"fcmp {floating}" if self.type.floating else f"icmp {integer}"
+        return self.builder.pure(
+            self.type.mask, f"{name} {self.type.text} {self.text}, {right.text}"
+        )
+
+    def __lt__(self, other: Value | Number) -> Value:
+        return self._compare("olt", "slt", other)
+
+    def __le__(self, other: Value | Number) -> Value:
+        return self._compare("ole", "sle", other)
+
+    def __gt__(self, other: Value | Number) -> Value:
+        return self._compare("ogt", "sgt", other)
+
+    def __ge__(self, other: Value | Number) -> Value:
+        return self._compare("oge", "sge", other)
+
+    def equals(self, other: Value | Number) -> Value:
+        """The mask of equal lanes."""
+        return self._compare("oeq", "eq", other)
+
+    def differs(self, other: Value | Number) -> Value:
+        """The mask of lanes that differ; NaN differs from everything."""
+        return self._compare("une", "ne", other)
+
+    def is_nan(self) -> Value:
+        """The mask of lanes that are NaN."""
+        return self._compare("uno", "ne", self)
+
+    def bits(self) -> Value:
+        """The bits of floating-point numbers as integers."""
+        return self.builder.cast("bitcast", self, self.type.integers)
+
+    def as_float(self) -> Value:
+        """The floating-point numbers of these bits."""
+        return self.builder.cast("bitcast", self, self.type.floats)
+
+
+def _is_number(value: Value | Number) -> bool:
+    return not isinstance(value, Value)
+
+
+# ---------------------------------------------------------------- modules
+
+
+@dataclass(frozen=True)
+class Features:
+    """What code may count on.
+
+    ``fused`` says that the machine multiplies and adds with one rounding.
+    """
+
+    fused: bool = True
+
+
+class Module:
+    """Functions that are compiled together.
+
+    Attributes
+    ----------
+    features : Features
+        What the functions are written for.
+    routines : dict
+        The routines of the vector-math library that are called: their symbols, and what they are
+        (the function's name, and the type).
+    """
+
+    def __init__(self, features: Features) -> None:
+        self.features = features
+        self.routines: dict[str, tuple[str, Type]] = {}
+        self._functions: list[Builder] = []
+        self._declarations: dict[str, str] = {}
+        self._globals: dict[str, str] = {}
+
+    def function(
+        self, name: str, parameters: Sequence[Type], result: Type = VOID, *, internal: bool = False
+    ) -> Builder:
+        """Begin a function; pointers that it is given may be the same."""
+        builder = Builder(self, name, parameters, result, internal=internal)
+        self._functions.append(builder)
+        return builder
+
+    def declare(self, name: str, result: Type, parameters: Sequence[Type]) -> str:
+        """Declare a function of another module, or an intrinsic; gives its name in IR."""
+        listed = ", ".join(t.text for t in parameters)
+        self._declarations[name] = f"declare {result.text} @{name}({listed})"
+        return f"@{name}"
+
+    def external(self, builder: Builder, name: str) -> Value:
+        """The address of a symbol that is given when the module is linked."""
+        self._globals[name] = f"@{name} = external global i8"
+        return Value(builder, f"@{name}", PTR)
+
+    def table(self, builder: Builder, name: str, type_: Type, entries: Sequence[Number]) -> Value:
+        """The address of a constant array."""
+        if name not in self._globals:
+            listed = ", ".join(f"{type_.text} {_constant_text(type_, e)}" for e in entries)
+            self._globals[name] = (
+                f"@{name} = internal constant [{len(entries)} x {type_.text}] [{listed}], align 64"
+            )
+        return Value(builder, f"@{name}", PTR)
+
+    def text(self) -> str:
+        """The module as LLVM reads it."""
+        parts = ["\n".join(self._globals.values())] if self._globals else []
+        parts += [function.definition() for function in self._functions]
+        if self._declarations:
+            parts.append("\n".join(self._declarations.values()))
+        parts.append("attributes #0 = { nounwind }")
+        return "\n\n".join(parts) + "\n"
+
+
+# ---------------------------------------------------------------- functions
+
+
+class Builder:
+    """Writes one function.
+
+    Attributes
+    ----------
+    parameters : tuple of Value
+        The function's arguments.
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        name: str,
+        parameters: Sequence[Type],
+        result: Type,
+        *,
+        internal: bool = False,
+    ) -> None:
+        self.module = module
+        self.name = name
+        self.result = result
+        self.fused = module.features.fused
+        self.parameters = tuple(Value(self, f"%{k}", t) for k, t in enumerate(parameters))
+        self._internal = internal
+        self._next = len(parameters)
+        self._labels = 0
+        self._lines: list[str] = ["start:"]
+        self._block = "start"
+        self._slots: list[str] = []
+        self._known: list[dict[str, Value]] = [{}]
+
+    def definition(self) -> str:
+        """The function as LLVM reads it."""
+        listed = ", ".join(f"{p.type.text} {p.text}" for p in self.parameters)
+        linkage = "internal " if self._internal else ""
+        head = f"define {linkage}{self.result.text} @{self.name}({listed}) #0 {{"
+        return "\n".join([head, self._lines[0], *self._slots, *self._lines[1:], "}"])
+
+    # ------------------------------------------------ instructions
+
+    def pure(self, type_: Type, text: str) -> Value:
+        """An instruction without effects: written once where its result can be used again."""
+        for scope in reversed(self._known):
+            if (known := scope.get(text)) is not None:
+                return known
+        value = self.effect(type_, text)
+        self._known[-1][text] = value
+        return value
+
+    def effect(self, type_: Type, text: str) -> Value:
+        """An instruction that is written wherever it is asked for: a load, a call."""
+        if type_ is VOID:
+            self._lines.append(f"  {text}")
+            return Value(self, "", VOID)
+        name = self._fresh()
+        self._lines.append(f"  {name} = {text}")
+        return Value(self, name, type_)
+
+    def _fresh(self) -> str:
+        self._next += 1
+        return f"%{self._next - 1}"
+
+    def constant(self, number: Number, type_: Type) -> Value:
+        """A number in every lane."""
+        return Value(self, _constant_text(type_, number), type_)
+
+    def zero(self, type_: Type) -> Value:
+        """Zero in every lane."""
+        return self.constant(0, type_)
+
+    def lanes(self, type_: Type, numbers: Sequence[Number]) -> Value:
+        """A constant vector with a number for each lane."""
+        one = type_.scalar
+        listed = ", ".join(f"{one.text} {_constant_text(one, n)}" for n in numbers)
+        return Value(self, f"<{listed}>", type_)
+
+    def intrinsic(self, name: str, result: Type, *operands: Value) -> Value:
+        """A call of ``llvm.name`` for the type of the first operand; pure."""
+        symbol = f"llvm.{name}.{operands[0].type.code}"
+        return self.call(symbol, result, *operands, pure=True)
+
+    def call(self, symbol: str, result: Type, *operands: Value, pure: bool = False) -> Value:
+        """A call of a function by its symbol."""
+        where = self.module.declare(symbol, result, [o.type for o in operands])
+        listed = ", ".join(f"{o.type.text} {o.text}" for o in operands)
+        text = f"call {result.text} {where}({listed})"
+        return self.pure(result, text) if pure else self.effect(result, text)
+
+    def call_address(self, address: Value, result: Type, *operands: Value) -> Value:
+        """A call of a function by its address."""
+        listed = ", ".join(f"{o.type.text} {o.text}" for o in operands)
+        return self.effect(result, f"call {result.text} {address.text}({listed})")
+
+    def fma(self, x: Value, y: Value | Number, z: Value | Number) -> Value:
+        """``x y + z``, with one rounding where the machine can."""
+        y = y if isinstance(y, Value) else self.constant(y, x.type)
+        z = z if isinstance(z, Value) else self.constant(z, x.type)
+        return self.intrinsic("fma", x.type, x, y, z) if self.fused else x * y + z
+
+    def select(self, mask: Value, yes: Value | Number, no: Value | Number) -> Value:
+        """``yes`` in the lanes of the mask, ``no`` in the others; one of them may be a number."""
+        given = yes if isinstance(yes, Value) else no
+        if not isinstance(given, Value):
+            raise TypeError("select needs a value to know the type")
+        yes = yes if isinstance(yes, Value) else self.constant(yes, given.type)
+        no = no if isinstance(no, Value) else self.constant(no, given.type)
+        return self.pure(
+            yes.type,
+            f"select {mask.type.text} {mask.text}, {yes.type.text} {yes.text}, "
+            f"{no.type.text} {no.text}",
+        )
+
+    def cast(self, name: str, value: Value, type_: Type) -> Value:
+        """A conversion by IR's name for it: ``bitcast``, ``fpext``, ``sext``, ``sitofp``..."""
+        if value.type is type_:
+            return value
+        return self.pure(type_, f"{name} {value.type.text} {value.text} to {type_.text}")
+
+    def any(self, mask: Value) -> Value:
+        """Is a lane of the mask set? A scalar."""
+        return self.intrinsic("vector.reduce.or", I1, mask) if mask.type.lanes else mask
+
+    # ------------------------------------------------ lanes
+
+    def spread(self, scalar: Value, lanes: int) -> Value:
+        """A scalar in every lane."""
+        if not lanes:
+            return scalar
+        type_ = scalar.type.of(lanes)
+        if not scalar.text.startswith(("%", "@")):
+            return Value(self, f"splat ({scalar.type.text} {scalar.text})", type_)
+        first = self.insert(Value(self, "poison", type_), scalar, 0)
+        zeros = _constant_text(I32.of(lanes), 0)
+        return self.pure(
+            type_,
+            f"shufflevector {type_.text} {first.text}, {type_.text} poison, "
+            f"<{lanes} x i32> {zeros}",
+        )
+
+    def extract(self, vector: Value, lane: int) -> Value:
+        """One lane as a scalar."""
+        text = f"extractelement {vector.type.text} {vector.text}, i32 {lane}"
+        return self.pure(vector.type.scalar, text)
+
+    def insert(self, vector: Value, scalar: Value, lane: int) -> Value:
+        """The vector with another number in one lane."""
+        return self.pure(
+            vector.type,
+            f"insertelement {vector.type.text} {vector.text}, {scalar.type.text} {scalar.text}, "
+            f"i32 {lane}",
+        )
+
+    def shuffle(self, left: Value, right: Value, places: Sequence[int]) -> Value:
+        """Lanes of two vectors, counted through, at the places."""
+        listed = ", ".join(f"i32 {p}" for p in places)
+        return self.pure(
+            left.type.of(len(places)),
+            f"shufflevector {left.type.text} {left.text}, {right.type.text} {right.text}, "
+            f"<{len(places)} x i32> <{listed}>",
+        )
+
+    def by_lane(self, function: Callable[[Value], Value], x: Value) -> Value:
+        """A function of a scalar, lane after lane."""
+        if not x.type.lanes:
+            return function(x)
+        results = [function(self.extract(x, k)) for k in range(x.type.lanes)]
+        vector = Value(self, "poison", results[0].type.of(x.type.lanes))
+        for k, result in enumerate(results):
+            vector = self.insert(vector, result, k)
+        return vector
+
+    # ------------------------------------------------ memory
+
+    def offset(self, pointer: Value, index: Value | int, size: int = 1) -> Value:
+        """The address ``index`` steps of ``size`` bytes on."""
+        if isinstance(index, int):
+            if not index:
+                return pointer
+            return self.pure(PTR, f"getelementptr i8, ptr {pointer.text}, i64 {index * size}")
+        return self.pure(
+            PTR, f"getelementptr [{size} x i8], ptr {pointer.text}, i64 {index.text}"
+        )
+
+    def load(self, type_: Type, pointer: Value, align: int | None = None) -> Value:
+        """What memory holds; aligned as one lane is."""
+        align = align or type_.size
+        return self.effect(type_, f"load {type_.text}, ptr {pointer.text}, align {align}")
+
+    def store(self, value: Value, pointer: Value, align: int | None = None) -> None:
+        """Write to memory."""
+        align = align or value.type.size
+        text = f"store {value.type.text} {value.text}, ptr {pointer.text}, align {align}"
+        self.effect(VOID, text)
+
+    def slot(self, size: int) -> Value:
+        """Memory of the function's own, of a fixed size in bytes."""
+        name = f"%slot{len(self._slots)}"
+        self._slots.append(f"  {name} = alloca [{size} x i8], align 64")
+        return Value(self, name, PTR)
+
+    # ------------------------------------------------ control
+
+    def _label(self, hint: str) -> str:
+        self._labels += 1
+        return f"{hint}{self._labels}"
+
+    def _begin(self, label: str) -> None:
+        self._lines.append(f"{label}:")
+        self._block = label
+
+    def _jump(self, label: str) -> None:
+        self._lines.append(f"  br label %{label}")
+
+    def _fork(self, condition: Value, yes: str, no: str) -> None:
+        self._lines.append(f"  br i1 {condition.text}, label %{yes}, label %{no}")
+
+    @contextmanager
+    def _scope(self) -> Iterator[None]:
+        """Results written inside are not known after it, where they may never have been."""
+        self._known.append({})
+        try:
+            yield
+        finally:
+            self._known.pop()
+
+    def give(self, value: Value | None = None) -> None:
+        """Return."""
+        self._lines.append(f"  ret {value.type.text} {value.text}" if value else "  ret void")
+
+    def branch(
+        self,
+        condition: Value,
+        yes: Callable[[], Sequence[Value]],
+        no: Callable[[], Sequence[Value]] = tuple,
+    ) -> tuple[Value, ...]:
+        """Write one of two pieces, by a scalar condition; gives the results of the one that ran."""
+        labels = [self._label("yes"), self._label("no")]
+        after = self._label("after")
+        self._fork(condition, *labels)
+        ends: list[tuple[Sequence[Value], str]] = []
+        for label, piece in zip(labels, (yes, no), strict=True):
+            self._begin(label)
+            with self._scope():
+                results = piece()
+            ends.append((results, self._block))
+            self._jump(after)
+        self._begin(after)
+        (first, at_first), (second, at_second) = ends
+        return tuple(
+            self.effect(
+                a.type,
+                f"phi {a.type.text} [{a.text}, %{at_first}], [{b.text}, %{at_second}]",
+            )
+            for a, b in zip(first, second, strict=True)
+        )
+
+    def stop_if(self, condition: Value, piece: Callable[[], Value | None]) -> None:
+        """Where a scalar condition holds, write the piece and return what it gives."""
+        yes, no = self._label("stop"), self._label("go")
+        self._fork(condition, yes, no)
+        self._begin(yes)
+        with self._scope():
+            self.give(piece())
+        self._begin(no)
+
+    def loop(
+        self,
+        start: Value | int,
+        stop: Value | int,
+        step: Value | int,
+        body: Callable[[Value, tuple[Value, ...]], Sequence[Value]],
+        carried: Sequence[Value] = (),
+    ) -> tuple[Value, ...]:
+        """For an index from ``start`` below ``stop``; gives the carried values after the last run.
+
+        ``body(index, carried)`` gives the next carried values. Indices are 64-bit integers.
+        """
+        start, stop, step = (
+            v if isinstance(v, Value) else self.constant(v, I64) for v in (start, stop, step)
+        )
+        head, inside, after = (self._label(h) for h in ("head", "loop", "done"))
+        before = self._block
+        self._jump(head)
+        self._begin(head)
+        index = Value(self, self._fresh(), I64)
+        phis = [Value(self, self._fresh(), c.type) for c in carried]
+        place = len(self._lines)
+        self._fork(index < stop, inside, after)
+        self._begin(inside)
+        with self._scope():
+            results = body(index, tuple(phis))
+            following = index + step
+        lines = [
+            f"  {phi.text} = phi {phi.type.text} [{first.text}, %{before}], "
+            f"[{last.text}, %{self._block}]"
+            for phi, first, last in zip(
+                [index, *phis], [start, *carried], [following, *results], strict=True
+            )
+        ]
+        self._lines[place:place] = lines
+        self._jump(head)
+        self._begin(after)
+        return tuple(phis)

@@ -1,0 +1,180 @@
+"""From LLVM IR to addresses: compiled once, kept on disk, linked, and unloaded when unused.
+
+No optimising pass runs: the IR is written as it should be. Addresses of the process (BLAS, NumPy,
+Python) come in as symbols when an object is linked; they are never part of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from wengert.backends.native.builder import Module
+from wengert.backends.native.cache import ObjectCache, default_folder, key_of
+from wengert.backends.native.host import Host, host, llvm
+
+FORMAT = "1"  # of what is kept on disk beyond the IR itself
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """Linked machine code.
+
+    Its addresses are valid as long as it lives; then the code is unloaded. ``keep`` is what the
+    code uses and must outlive it.
+    """
+
+    _tracker: Any
+    keep: tuple[object, ...] = ()
+
+    def __getitem__(self, symbol: str) -> int:
+        """The address of an exported symbol."""
+        return self._tracker[symbol]
+
+
+def _versions() -> tuple[str, ...]:
+    try:
+        own = version("wengert")
+    except PackageNotFoundError:
+        own = ""
+    lite = importlib.import_module("llvmlite").__version__
+    return (FORMAT, own, lite, ".".join(map(str, llvm().llvm_version_info)))
+
+
+class Engine:
+    """Compiles and links for one host.
+
+    Every method may be called from any thread. Compiling releases the GIL; llvmlite lets one
+    thread in at a time.
+
+    Parameters
+    ----------
+    host : Host
+        What to compile for; only what is compiled for this machine can be linked.
+    cache : ObjectCache
+        Where objects are kept.
+    """
+
+    def __init__(self, host: Host, cache: ObjectCache) -> None:
+        self.host = host
+        self.cache = cache
+        self._lock = threading.RLock()
+        self._versions = _versions()
+
+    def _machine(self) -> Any:
+        target = llvm().Target.from_triple(self.host.triple)
+        return target.create_target_machine(
+            cpu="", features=self.host.features, opt=1, reloc="pic", codemodel="small"
+        )
+
+    @cached_property
+    def _emitter(self) -> Any:
+        return self._machine()
+
+    @cached_property
+    def _linker(self) -> Any:
+        # JITLink gives memory back when a library is unloaded; the older linker does not, and
+        # is for Windows' objects only.
+        return llvm().create_lljit_compiler(self._machine(), use_jit_link=not self.host.windows)
+
+    def key(self, text: str) -> str:
+        """Under which the object of a module's text is kept."""
+        return key_of(text, *self._versions, self.host.triple, self.host.features)
+
+    def compiled(self, text: str) -> bytes:
+        """The object of a module's text, compiled now."""
+        binding = llvm()
+        context = binding.create_context()
+        with binding.parse_assembly(text, context=context) as module:
+            module.verify()
+            with self._lock:
+                return self._emitter.emit_object(module)
+
+    def assembly(self, text: str) -> str:
+        """The machine code of a module's text in words, to read."""
+        binding = llvm()
+        with binding.parse_assembly(text, context=binding.create_context()) as module:
+            module.triple = self.host.triple
+            return self._machine().emit_assembly(module)
+
+    def link(
+        self,
+        data: bytes,
+        exports: Iterable[str],
+        symbols: Mapping[str, int] | None = None,
+        keep: Iterable[object] = (),
+    ) -> Library:
+        """Load an object.
+
+        Parameters
+        ----------
+        data : bytes
+            The object.
+        exports : iterable of str
+            Symbols whose addresses are wanted.
+        symbols : mapping
+            Addresses for the symbols that the object does not define itself.
+        keep : iterable
+            What must live as long as the code.
+        """
+        builder = llvm().JITLibraryBuilder().add_object_img(data)
+        for name, address in (symbols or {}).items():
+            builder.import_symbol(name, address)
+        for name in exports:
+            builder.export_symbol(name)
+        with self._lock:
+            tracker = builder.link(self._linker, f"wengert{next(_numbers)}")
+        return Library(tracker, tuple(keep))
+
+    def load(
+        self,
+        text: str,
+        exports: Iterable[str],
+        symbols: Mapping[str, int] | None = None,
+        keep: Iterable[object] = (),
+    ) -> Library:
+        """Compile a module's text, or take its object from disk, and link it."""
+        key, exports, keep = self.key(text), tuple(exports), tuple(keep)
+        data = self.cache.read(key)
+        if data is not None:
+            try:
+                return self.link(data, exports, symbols, keep)
+            except RuntimeError:  # not what it should be, though whole
+                self.cache.drop(key)
+        data = self.compiled(text)
+        library = self.link(data, exports, symbols, keep)
+        self.cache.write(key, data)
+        return library
+
+    def load_module(
+        self,
+        module: Module,
+        exports: Iterable[str],
+        symbols: Mapping[str, int] | None = None,
+        keep: Iterable[object] = (),
+    ) -> Library:
+        """The same for a module, with the vector mathematics that it calls."""
+        from wengert.backends.native.mathematics.routines import addresses
+
+        return self.load(
+            module.text(), exports, {**addresses(self, module.routines), **(symbols or {})}, keep
+        )
+
+
+@cache
+def engine() -> Engine:
+    """The engine for this machine.
+
+    Raises
+    ------
+    UnsupportedHostError
+        If native code cannot run here; the message says why.
+    """
+    return Engine(host(), ObjectCache(default_folder()))

@@ -1,0 +1,2 @@
+
+def addresses(engine, routines): return {}
