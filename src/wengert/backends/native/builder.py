@@ -94,10 +94,12 @@ class Type:
         return type_of(self.kind, lanes)
 
 
-@cache
+_type = cache(Type)
+
+
 def type_of(kind: str, lanes: int = 0) -> Type:
     """The one object for a type."""
-    return Type(kind, lanes)
+    return _type(kind, lanes)
 
 
 F64, F32 = type_of("f64"), type_of("f32")
@@ -291,6 +293,10 @@ class Module:
         self._functions.append(builder)
         return builder
 
+    def has(self, name: str) -> bool:
+        """Does the module define a function of this name?"""
+        return any(function.name == name for function in self._functions)
+
     def declare(self, name: str, result: Type, parameters: Sequence[Type]) -> str:
         """Declare a function of another module, or an intrinsic; gives its name in IR."""
         listed = ", ".join(t.text for t in parameters)
@@ -315,8 +321,9 @@ class Module:
         """The module as LLVM reads it."""
         parts = ["\n".join(self._globals.values())] if self._globals else []
         parts += [function.definition() for function in self._functions]
-        if self._declarations:
-            parts.append("\n".join(self._declarations.values()))
+        declared = [text for name, text in self._declarations.items() if not self.has(name)]
+        if declared:
+            parts.append("\n".join(declared))
         parts.append("attributes #0 = { nounwind }")
         return "\n\n".join(parts) + "\n"
 

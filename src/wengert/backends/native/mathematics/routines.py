@@ -1,2 +1,144 @@
+"""The functions by name: written into a loop, or called as routines that are compiled once.
 
-def addresses(engine, routines): return {}
+    >>> sorted(FUNCTIONS)[:4]
+    ['abs', 'arccos', 'arccosh', 'arcsin']
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wengert.backends.native.builder import Module, Type, Value
+from wengert.backends.native.mathematics import (
+    errors,
+    exponentials,
+    inverses,
+    logarithms,
+    powers,
+    simple,
+    trigonometry,
+)
+
+if TYPE_CHECKING:
+    from wengert.backends.native.engine import Engine, Library
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of one or two floating-point values, lane by lane.
+
+    ``ulps`` bounds its error in units in the last place, float64 and float32, with fused
+    multiply-add or without; ``short`` says that a call would cost more than writing it out.
+    """
+
+    write: Callable[..., Value]
+    arity: int = 1
+    ulps: float = 1.5
+    short: bool = False
+
+
+def _exact(write: Callable[..., Value], arity: int = 1) -> Function:
+    return Function(write, arity, ulps=0.5, short=True)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "abs": _exact(simple.absolute),
+    "ceil": _exact(simple.ceil),
+    "copysign": _exact(simple.copysign, 2),
+    "finite": _exact(simple.finite),
+    "floor": _exact(simple.floor),
+    "fmax": _exact(simple.fmax, 2),
+    "fmin": _exact(simple.fmin, 2),
+    "maximum": _exact(simple.maximum, 2),
+    "minimum": _exact(simple.minimum, 2),
+    "reciprocal": _exact(simple.reciprocal),
+    "relu": _exact(simple.relu),
+    "rint": _exact(simple.rint),
+    "sign": _exact(simple.sign),
+    "sqrt": _exact(simple.sqrt),
+    "square": _exact(simple.square),
+    "step": _exact(simple.step),
+    "trunc": _exact(simple.trunc),
+    "arccos": Function(inverses.arccos),
+    "arccosh": Function(inverses.arccosh, ulps=3.0),
+    "arcsin": Function(inverses.arcsin),
+    "arcsinh": Function(inverses.arcsinh, ulps=3.0),
+    "arctan": Function(inverses.arctan),
+    "arctan2": Function(inverses.arctan2, 2),
+    "arctanh": Function(inverses.arctanh, ulps=3.0),
+    "cbrt": Function(powers.cbrt),
+    "cos": Function(trigonometry.cos),
+    "cosh": Function(exponentials.cosh),
+    "erf": Function(errors.erf),
+    "erfc": Function(errors.erfc, ulps=3.0),
+    "exp": Function(exponentials.exp),
+    "exp10": Function(exponentials.exp10),
+    "exp2": Function(exponentials.exp2),
+    "expm1": Function(exponentials.expm1),
+    "hypot": Function(powers.hypot, 2),
+    "log": Function(logarithms.log),
+    "log10": Function(logarithms.log10),
+    "log1p": Function(logarithms.log1p),
+    "log2": Function(logarithms.log2),
+    "normcdf": Function(errors.normcdf, ulps=3.0),
+    "normpdf": Function(errors.normpdf),
+    "power": Function(powers.power, 2),
+    "sigmoid": Function(exponentials.sigmoid, ulps=2.5),
+    "sin": Function(trigonometry.sin),
+    "sinh": Function(exponentials.sinh),
+    "softplus": Function(exponentials.softplus, ulps=2.0),
+    "tan": Function(trigonometry.tan),
+    "tanh": Function(exponentials.tanh),
+}
+
+
+def write(name: str, *operands: Value) -> Value:
+    """The function's instructions, here."""
+    return FUNCTIONS[name].write(*operands)
+
+
+def call(name: str, *operands: Value) -> Value:
+    """A call of the function's routine, or its instructions where there are few.
+
+    The routine takes vectors of the operands' type; it is compiled once and kept on disk.
+    """
+    function, type_ = FUNCTIONS[name], operands[0].type
+    if function.short:
+        return function.write(*operands)
+    b = operands[0].builder
+    symbol = f"wengert_{name}_{type_.code}"
+    b.module.routines[symbol] = (name, type_)
+    return b.call(symbol, type_, *operands, pure=True)
+
+
+def routine(module: Module, name: str, type_: Type) -> str:
+    """Write a function's routine into a module; gives its symbol."""
+    function = FUNCTIONS[name]
+    symbol = f"wengert_{name}_{type_.code}"
+    builder = module.function(symbol, [type_] * function.arity, type_)
+    builder.give(function.write(*builder.parameters))
+    return symbol
+
+
+# ---------------------------------------------------------------- routines that are linked
+
+_lock = threading.Lock()
+_loaded: dict[tuple[Engine, str], Library] = {}
+
+
+def addresses(engine: Engine, wanted: Mapping[str, tuple[str, Type]]) -> dict[str, int]:
+    """Where the routines are that a module calls; they stay loaded."""
+    return {symbol: _library(engine, symbol, *what)[symbol] for symbol, what in wanted.items()}
+
+
+def _library(engine: Engine, symbol: str, name: str, type_: Type) -> Library:
+    with _lock:
+        found = _loaded.get((engine, symbol))
+        if found is None:
+            module = Module(engine.host.written_for)
+            routine(module, name, type_)
+            found = _loaded[engine, symbol] = engine.load(module.text(), [symbol])
+        return found
