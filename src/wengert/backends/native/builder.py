@@ -587,14 +587,19 @@ class Builder:
             for a, b in zip(first, second, strict=True)
         )
 
-    def stop_if(self, condition: Value, piece: Callable[[], Value | None]) -> None:
-        """Where a scalar condition holds, write the piece and return what it gives."""
-        yes, no = self._label("stop"), self._label("go")
-        self._fork(condition, yes, no)
-        self._begin(yes)
-        with self._scope():
-            self.give(piece())
-        self._begin(no)
+    def leave_if(self, condition: Value, label: str) -> None:
+        """Go on at a label, where :meth:`land` writes, if a scalar condition holds."""
+        go = self._label("go")
+        self._fork(condition, label, go)
+        self._begin(go)
+
+    def land(self, label: str) -> None:
+        """Write on at a label, where nothing but the parameters is known.
+
+        What was written last has returned.
+        """
+        self._begin(label)
+        self._known = [{}]
 
     def loop(
         self,

@@ -1,0 +1,357 @@
+"""Loops over arrays, several entries at once.
+
+The body is written once: the last vector overlaps the one before it, and what is shorter than a
+vector goes through a buffer of its own. Where arrays are read and written in place, entries must
+not be computed twice, and the last few go through the buffer too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from wengert.backends.native.builder import I64, Builder, Type, Value
+from wengert.backends.native.mathematics.simple import maximum, minimum
+
+Count = Value | int
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An array that a loop reads or writes.
+
+    Attributes
+    ----------
+    pointer : Value
+        Its first entry.
+    type : Type
+        Of one entry.
+    step : int or Value
+        Entries from one to the next: 1 in a row, 0 for one entry that stands for all.
+    """
+
+    pointer: Value
+    type: Type
+    step: Count = 1
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """How entries are put together, and the number that changes nothing."""
+
+    combine: Callable[[Value, Value], Value]
+    identity: float
+
+
+SUM = Reduction(lambda x, y: x + y, 0.0)
+PRODUCT = Reduction(lambda x, y: x * y, 1.0)
+MAXIMUM = Reduction(maximum, -math.inf)
+MINIMUM = Reduction(minimum, math.inf)
+
+Body = Callable[[Sequence[Value]], tuple[Sequence[Value], Sequence[Value]]]
+
+
+def vector_loop(
+    b: Builder,
+    count: Count,
+    reads: Sequence[Stream],
+    writes: Sequence[Stream],
+    body: Body,
+    *,
+    lanes: int,
+    reductions: Sequence[tuple[Reduction, Type]] = (),
+    unroll: int = 1,
+    in_place: bool = False,
+) -> tuple[Value, ...]:
+    """Write a loop.
+
+    Parameters
+    ----------
+    b : Builder
+        The function.
+    count : int or Value
+        Number of entries.
+    reads, writes : sequence of Stream
+        The arrays.
+    body : callable
+        ``body(entries)`` gives the entries to write, and those to be reduced. It is called for
+        vectors of ``lanes`` entries, or of fewer where the count is known to be smaller.
+    lanes : int
+        Entries at once, a power of two.
+    reductions : sequence of (Reduction, Type)
+        How the body's second results are put together. The order depends on the count alone.
+    unroll : int
+        How often the body is written in the main loop, each with its own accumulators: for short
+        bodies, which wait for each other otherwise.
+    in_place : bool
+        Whether a written array may be a read one. They may not overlap in another way.
+
+    Returns
+    -------
+    tuple of Value
+        The reductions' results, scalars.
+    """
+    if lanes & (lanes - 1) or unroll & (unroll - 1):
+        raise ValueError(f"lanes and unroll are powers of two, not {lanes} and {unroll}")
+    if isinstance(count, int):
+        lanes = min(lanes, 1 << max(count.bit_length() - 1, 0))
+    return _Loop(
+        b, count, tuple(reads), tuple(writes), body, lanes, tuple(reductions), unroll, in_place
+    ).write()
+
+
+@dataclass(frozen=True)
+class _Loop:
+    b: Builder
+    count: Count
+    reads: tuple[Stream, ...]
+    writes: tuple[Stream, ...]
+    body: Body
+    lanes: int
+    reductions: tuple[tuple[Reduction, Type], ...]
+    unroll: int
+    in_place: bool
+
+    def write(self) -> tuple[Value, ...]:
+        b, lanes = self.b, self.lanes
+        singles = {
+            k: b.spread(b.load(s.type, s.pointer), self._width)
+            for k, s in enumerate(self.reads)
+            if _is(s.step, 0)
+        }
+        if _is(self.count, 0):
+            return tuple(b.constant(r.identity, t) for r, t in self.reductions)
+        totals = [self._identity(r, t) for r, t in self.reductions]
+        begin: Count = 0
+        if self.unroll > 1 and not (isinstance(self.count, int) and self.count < 2 * lanes):
+            begin, totals = self._unrolled(totals, singles)
+        if _is(self.count, lanes):
+            totals = self._step(self._const(0), None, totals, singles, self.reads, self.writes)
+        else:
+            totals = self._phases(begin, totals, singles)
+        return tuple(
+            self._across(r, total)
+            for (r, _), total in zip(self.reductions, totals, strict=True)
+        )
+
+    # ------------------------------------------------ pieces
+
+    @property
+    def _width(self) -> int:
+        """Lanes of the vectors; 0 for scalars."""
+        return self.lanes if self.lanes > 1 else 0
+
+    def _const(self, number: int) -> Value:
+        return self.b.constant(number, I64)
+
+    def _identity(self, reduction: Reduction, type_: Type) -> Value:
+        return self.b.constant(reduction.identity, type_.of(self._width))
+
+    def _unrolled(self, totals: list[Value], singles: dict[int, Value]) -> tuple[Value, list[Value]]:
+        """Whole groups of vectors, each vector with its accumulators."""
+        b, group = self.b, self.lanes * self.unroll
+        count = self.count if isinstance(self.count, Value) else self._const(self.count)
+        full = count - (count & (group - 1))
+        width = len(totals)
+
+        def inside(index: Value, carried: tuple[Value, ...]) -> list[Value]:
+            found: list[Value] = []
+            for j in range(self.unroll):
+                at = index + j * self.lanes if j else index
+                mine = list(carried[j * width : (j + 1) * width])
+                found += self._step(at, None, mine, singles, self.reads, self.writes)
+            return found
+
+        ends = b.loop(0, full, group, inside, totals * self.unroll)
+        parts = [list(ends[j * width : (j + 1) * width]) for j in range(self.unroll)]
+        while len(parts) > 1:
+            half = (len(parts) + 1) // 2
+            for j in range(half, len(parts)):
+                parts[j - half] = [
+                    r.combine(x, y)
+                    for (r, _), x, y in zip(
+                        self.reductions, parts[j - half], parts[j], strict=True
+                    )
+                ]
+            parts = parts[:half]
+        return full, parts[0]
+
+    def _phases(
+        self, begin: Count, totals: list[Value], singles: dict[int, Value]
+    ) -> list[Value]:
+        """First the arrays themselves, then a buffer for what is left."""
+        b, lanes = self.b, self.lanes
+        count = self.count if isinstance(self.count, Value) else self._const(self.count)
+        begin = begin if isinstance(begin, Value) else self._const(begin)
+        if self.in_place:
+            stop = count - (count & (lanes - 1))
+            left = count - stop
+        else:
+            enough = count >= lanes
+            stop = b.select(enough, count, self._const(0))
+            left = b.select(enough, self._const(0), count)
+        if isinstance(self.count, int) and (not self.in_place or self.count % lanes == 0):
+            return self._steps(begin, count, totals, singles, self.reads, self.writes)
+        moving = [s for s in (*self.reads, *self.writes) if not _is(s.step, 0)]
+        buffers = [b.slot(lanes * s.type.size) for s in moving]
+
+        def phase(index: Value, carried: tuple[Value, ...]) -> list[Value]:
+            second = index > 0
+            first = b.select(second, lanes - left, begin)
+            last = b.select(second, self._const(lanes), stop)
+            last = b.select(second & left.equals(0), self._const(0), last)
+            needed = second & (left > 0)
+            reads = [s for s in self.reads if not _is(s.step, 0)]
+            b.branch(needed, lambda: self._fill(reads, buffers, left))
+            switched = iter(
+                Stream(
+                    b.select(second, buffer, s.pointer),
+                    s.type,
+                    1 if _is(s.step, 1) else self._switch(second, s),
+                )
+                for s, buffer in zip(moving, buffers, strict=True)
+            )
+            here = [s if _is(s.step, 0) else next(switched) for s in self.reads]
+            there = list(switched)
+            ends = self._steps(first, last, list(carried), singles, here, there)
+            b.branch(
+                needed, lambda: self._empty(self.writes, buffers[len(reads) :], stop, left)
+            )
+            return ends
+
+        # In place the buffer holds what comes after the whole vectors, else everything.
+        return list(b.loop(0, 2, 1, phase, totals))
+
+    def _switch(self, second: Value, stream: Stream) -> Value:
+        step = stream.step if isinstance(stream.step, Value) else self._const(stream.step)
+        return self.b.select(second, self._const(1), step)
+
+    def _fill(
+        self, streams: Sequence[Stream], buffers: Sequence[Value], left: Value
+    ) -> tuple[Value, ...]:
+        """The last entries, at the end of the buffer; before them, the first of them."""
+        b, lanes = self.b, self.lanes
+        count = self.count if isinstance(self.count, Value) else self._const(self.count)
+        start = count - left
+        for stream, buffer in zip(streams, buffers, strict=False):
+
+            def copy(
+                index: Value,
+                carried: tuple[Value, ...],
+                stream: Stream = stream,
+                buffer: Value = buffer,
+            ) -> tuple[Value, ...]:
+                place = index - (lanes - left)
+                place = b.select(place < 0, 0, place)
+                entry = b.load(stream.type, self._at(stream, start + place))
+                b.store(entry, b.offset(buffer, index, stream.type.size))
+                return ()
+
+            b.loop(0, lanes, 1, copy)
+        return ()
+
+    def _empty(
+        self, streams: Sequence[Stream], buffers: Sequence[Value], stop: Value, left: Value
+    ) -> tuple[Value, ...]:
+        b, lanes = self.b, self.lanes
+        for stream, buffer in zip(streams, buffers, strict=True):
+
+            def copy(
+                index: Value,
+                carried: tuple[Value, ...],
+                stream: Stream = stream,
+                buffer: Value = buffer,
+            ) -> tuple[Value, ...]:
+                place = b.offset(buffer, index + (lanes - left), stream.type.size)
+                b.store(b.load(stream.type, place), self._at(stream, stop + index))
+                return ()
+
+            b.loop(0, left, 1, copy)
+        return ()
+
+    def _at(self, stream: Stream, index: Value) -> Value:
+        if not _is(stream.step, 1):
+            index = index * stream.step
+        return self.b.offset(stream.pointer, index, stream.type.size)
+
+    def _steps(
+        self,
+        first: Value,
+        last: Value,
+        totals: list[Value],
+        singles: dict[int, Value],
+        reads: Sequence[Stream],
+        writes: Sequence[Stream],
+    ) -> list[Value]:
+        """From the first index below the last; the last vector begins so that it ends there."""
+        b, lanes = self.b, self.lanes
+        final = last - lanes
+
+        def inside(index: Value, carried: tuple[Value, ...]) -> list[Value]:
+            at = b.select(index < final, index, final)
+            fresh = None
+            if self.reductions and self._width:
+                places = b.spread(at, lanes) + b.lanes(I64.of(lanes), range(lanes))
+                fresh = places >= b.spread(index, lanes)
+            return self._step(at, fresh, list(carried), singles, reads, writes)
+
+        return list(b.loop(first, last, lanes, inside, totals))
+
+    def _step(
+        self,
+        at: Value,
+        fresh: Value | None,
+        totals: list[Value],
+        singles: dict[int, Value],
+        reads: Sequence[Stream],
+        writes: Sequence[Stream],
+    ) -> list[Value]:
+        """One vector; only the entries that are fresh are reduced."""
+        b = self.b
+        entries = [
+            singles[k] if k in singles else self._read(s, at) for k, s in enumerate(reads)
+        ]
+        results, terms = self.body(entries)
+        for stream, result in zip(writes, results, strict=True):
+            self._write(stream, at, result)
+        following: list[Value] = []
+        for (reduction, type_), total, term in zip(self.reductions, totals, terms, strict=True):
+            kept = term
+            if fresh is not None:
+                kept = b.select(fresh, term, self._identity(reduction, type_))
+            following.append(reduction.combine(total, kept))
+        return following
+
+    def _read(self, stream: Stream, at: Value) -> Value:
+        b = self.b
+        if _is(stream.step, 1):
+            return b.load(stream.type.of(self._width), self._at(stream, at))
+        if not self._width:
+            return b.load(stream.type, self._at(stream, at))
+        vector = Value(b, "poison", stream.type.of(self._width))
+        for k in range(self.lanes):
+            vector = b.insert(vector, b.load(stream.type, self._at(stream, at + k)), k)
+        return vector
+
+    def _write(self, stream: Stream, at: Value, entries: Value) -> None:
+        b = self.b
+        if _is(stream.step, 1) or not self._width:
+            b.store(entries, self._at(stream, at))
+            return
+        for k in range(self.lanes):
+            b.store(b.extract(entries, k), self._at(stream, at + k))
+
+    def _across(self, reduction: Reduction, vector: Value) -> Value:
+        """All lanes put together, by halves."""
+        b, lanes = self.b, vector.type.lanes
+        while lanes > 1:
+            lanes //= 2
+            low = b.shuffle(vector, vector, range(lanes))
+            high = b.shuffle(vector, vector, range(lanes, 2 * lanes))
+            vector = reduction.combine(low, high)
+        return b.extract(vector, 0) if vector.type.lanes else vector
+
+
+def _is(count: Count, number: int) -> bool:
+    return isinstance(count, int) and count == number
