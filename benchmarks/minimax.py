@@ -125,7 +125,7 @@ A = mp.tan(mp.pi / 8) ** 2 * mp.mpf("1.001")
 
 POLYNOMIALS = [
     Wanted("EXP", "(exp(r) − 1 − r)/r² of r, |r| < 0.35",
-           lambda r: (mp.expm1(r) - r) / r**2, -R, R, lambda r: abs(r)),
+           lambda r: (mp.expm1(r) - r) / r**2, -R, R, abs),
     Wanted("SINH", "(sinh(r)/r − 1)/r² of r², |r| < 0.35",
            lambda z: (mp.sinh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, TINY, Z, lambda z: z),
     Wanted("COSH", "(cosh(r) − 1)/r² of r², |r| < 0.35",

@@ -3,7 +3,16 @@
 import subprocess
 import sys
 
-LATER = ("matplotlib", "rich", "typer", "scipy.integrate", "scipy.optimize", "scipy.stats")
+LATER = (
+    "llvmlite",
+    "matplotlib",
+    "rich",
+    "typer",
+    "scipy.integrate",
+    "scipy.optimize",
+    "scipy.stats",
+    "wengert.backends.native",
+)
 
 
 def test_packages_for_some_are_loaded_by_those_who_use_them():

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wengert.backends.native.builder import F32, F64, I64, PTR, Module, Type, type_of
+from wengert.backends.native.builder import Module
 from wengert.backends.native.engine import engine
+from wengert.backends.native.types import F32, F64, I64, PTR, Type, type_of
 from wengert.backends.native.vectors import MAXIMUM, MINIMUM, PRODUCT, SUM, Stream, vector_loop
 
 COUNTS = [*range(1, 36), 64, 100, 127, 1000]

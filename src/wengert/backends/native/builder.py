@@ -5,6 +5,7 @@ instruction, and a :class:`Value` is the result of an instruction: its operators
 ones. Nothing that is pure is written twice where its first result can be used (common
 subexpressions), so that no optimiser has to run afterwards.
 
+    >>> from wengert.backends.native.types import F64
     >>> module = Module(Features(fused=True))
     >>> b = module.function("f", [F64, F64], F64)
     >>> x, y = b.parameters
@@ -25,113 +26,22 @@ Source: the LLVM Language Reference Manual.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property
 
-# ---------------------------------------------------------------- types
-
-_NAMES = {"f64": "double", "f32": "float", "void": "void", "ptr": "ptr"}
-_SIZES = {"f64": 8, "f32": 4, "i64": 8, "i32": 4, "i8": 1, "i1": 1, "ptr": 8}
-
-
-@dataclass(frozen=True)
-class Type:
-    """A type: a scalar (``lanes`` 0) or a vector of ``lanes`` scalars.
-
-    ``kind`` is ``"f64"``, ``"f32"``, ``"i1"``, ``"i8"``, ``"i32"``, ``"i64"``, ``"i128"``,
-    ``"ptr"`` or ``"void"``.
-    """
-
-    kind: str
-    lanes: int = 0
-
-    @cached_property
-    def text(self) -> str:
-        """As IR writes it."""
-        name = _NAMES.get(self.kind, self.kind)
-        return f"<{self.lanes} x {name}>" if self.lanes else name
-
-    @cached_property
-    def code(self) -> str:
-        """As the names of intrinsics write it: ``v8f64``."""
-        return f"v{self.lanes}{self.kind}" if self.lanes else self.kind
-
-    @cached_property
-    def floating(self) -> bool:
-        """Is it float64 or float32, or a vector of these?"""
-        return self.kind in {"f64", "f32"}
-
-    @cached_property
-    def integers(self) -> Type:
-        """Integers of the same size and number."""
-        return type_of(f"i{8 * _SIZES[self.kind]}", self.lanes)
-
-    @cached_property
-    def floats(self) -> Type:
-        """Floating-point numbers of the same size and number."""
-        return type_of(f"f{8 * _SIZES[self.kind]}", self.lanes)
-
-    @cached_property
-    def mask(self) -> Type:
-        """What comparisons give."""
-        return type_of("i1", self.lanes)
-
-    @cached_property
-    def scalar(self) -> Type:
-        """The type of one lane."""
-        return type_of(self.kind)
-
-    @property
-    def size(self) -> int:
-        """Bytes of one lane."""
-        return _SIZES[self.kind]
-
-    def of(self, lanes: int) -> Type:
-        """The same with another number of lanes."""
-        return type_of(self.kind, lanes)
-
-
-_type = cache(Type)
-
-
-def type_of(kind: str, lanes: int = 0) -> Type:
-    """The one object for a type."""
-    return _type(kind, lanes)
-
-
-F64, F32 = type_of("f64"), type_of("f32")
-I1, I8, I32, I64 = type_of("i1"), type_of("i8"), type_of("i32"), type_of("i64")
-I128 = type_of("i128")
-PTR, VOID = type_of("ptr"), type_of("void")
-
-
-def _float_text(kind: str, number: float) -> str:
-    """IR writes numbers of both precisions as the bits of a double."""
-    if kind == "f32":
-        (number,) = struct.unpack("<f", struct.pack("<f", number))
-    return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
-
-
-@cache
-def _constant_text(type_: Type, number: float) -> str:
-    if type_.floating:
-        one = _float_text(type_.kind, number)
-    elif type_.kind == "i1":
-        one = "true" if number else "false"
-    elif type_.kind == "ptr":
-        one = "null"
-    else:
-        bits = int(type_.kind[1:])
-        one = str((int(number) + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1))
-    return f"splat ({type_.scalar.text} {one})" if type_.lanes else one
-
+from wengert.backends.native.types import (
+    I1,
+    I32,
+    I64,
+    PTR,
+    VOID,
+    Number,
+    Type,
+    constant_text,
+)
 
 # ---------------------------------------------------------------- values
-
-Number = int | float
 
 
 class Value:
@@ -149,10 +59,8 @@ class Value:
         self.type = type_
 
     def _with(self, name: str, other: Value | Number, *, turned: bool = False) -> Value:
-        right = self.builder.constant(other, self.type) if _is_number(other) else other
+        right = other if isinstance(other, Value) else self.builder.constant(other, self.type)
         left, right = (right, self) if turned else (self, right)
-        assert isinstance(left, Value)
-        assert isinstance(right, Value)
         if left.type is not right.type:
             raise TypeError(f"{name} of {left.type.text} and {right.type.text}")
         return self.builder.pure(self.type, f"{name} {self.type.text} {left.text}, {right.text}")
@@ -249,10 +157,6 @@ class Value:
         return self.builder.cast("bitcast", self, self.type.floats)
 
 
-def _is_number(value: Value | Number) -> bool:
-    return not isinstance(value, Value)
-
-
 # ---------------------------------------------------------------- modules
 
 
@@ -311,7 +215,7 @@ class Module:
     def table(self, builder: Builder, name: str, type_: Type, entries: Sequence[Number]) -> Value:
         """The address of a constant array."""
         if name not in self._globals:
-            listed = ", ".join(f"{type_.text} {_constant_text(type_, e)}" for e in entries)
+            listed = ", ".join(f"{type_.text} {constant_text(type_, e)}" for e in entries)
             self._globals[name] = (
                 f"@{name} = internal constant [{len(entries)} x {type_.text}] [{listed}], align 64"
             )
@@ -395,7 +299,7 @@ class Builder:
 
     def constant(self, number: Number, type_: Type) -> Value:
         """A number in every lane."""
-        return Value(self, _constant_text(type_, number), type_)
+        return Value(self, constant_text(type_, number), type_)
 
     def zero(self, type_: Type) -> Value:
         """Zero in every lane."""
@@ -404,7 +308,7 @@ class Builder:
     def lanes(self, type_: Type, numbers: Sequence[Number]) -> Value:
         """A constant vector with a number for each lane."""
         one = type_.scalar
-        listed = ", ".join(f"{one.text} {_constant_text(one, n)}" for n in numbers)
+        listed = ", ".join(f"{one.text} {constant_text(one, n)}" for n in numbers)
         return Value(self, f"<{listed}>", type_)
 
     def intrinsic(self, name: str, result: Type, *operands: Value) -> Value:
@@ -463,7 +367,7 @@ class Builder:
         if not scalar.text.startswith(("%", "@")):
             return Value(self, f"splat ({scalar.type.text} {scalar.text})", type_)
         first = self.insert(Value(self, "poison", type_), scalar, 0)
-        zeros = _constant_text(I32.of(lanes), 0)
+        zeros = constant_text(I32.of(lanes), 0)
         return self.pure(
             type_,
             f"shufflevector {type_.text} {first.text}, {type_.text} poison, "
@@ -510,9 +414,7 @@ class Builder:
             if not index:
                 return pointer
             return self.pure(PTR, f"getelementptr i8, ptr {pointer.text}, i64 {index * size}")
-        return self.pure(
-            PTR, f"getelementptr [{size} x i8], ptr {pointer.text}, i64 {index.text}"
-        )
+        return self.pure(PTR, f"getelementptr [{size} x i8], ptr {pointer.text}, i64 {index.text}")
 
     def load(self, type_: Type, pointer: Value, align: int | None = None) -> Value:
         """What memory holds; aligned as one lane is."""
@@ -548,7 +450,7 @@ class Builder:
         self._lines.append(f"  br i1 {condition.text}, label %{yes}, label %{no}")
 
     @contextmanager
-    def _scope(self) -> Iterator[None]:
+    def _scope(self) -> Generator[None]:
         """Results written inside are not known after it, where they may never have been."""
         self._known.append({})
         try:

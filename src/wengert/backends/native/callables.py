@@ -17,21 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.native.builder import (
-    F32,
-    F64,
-    I8,
-    I32,
-    I64,
-    PTR,
-    VOID,
-    Builder,
-    Module,
-    Type,
-    Value,
-)
+from wengert.backends.native.builder import Builder, Module, Value
 from wengert.backends.native.engine import Engine
 from wengert.backends.native.host import UnsupportedHostError
+from wengert.backends.native.types import F32, F64, I8, I32, I64, PTR, VOID, Type
 
 DTYPES: dict[Type, Any] = {F64: np.float64, F32: np.float32, I64: np.int64, I8: np.bool_}
 
@@ -237,8 +226,7 @@ class _Entry:
         if expected.shape:
             sizes = b.load(PTR, b.offset(argument, _SHAPE))
             differing = [
-                b.load(I64, b.offset(sizes, 8 * k)) ^ size
-                for k, size in enumerate(expected.shape)
+                b.load(I64, b.offset(sizes, 8 * k)) ^ size for k, size in enumerate(expected.shape)
             ]
             total = differing[0]
             for one in differing[1:]:

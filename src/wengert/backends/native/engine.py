@@ -7,7 +7,6 @@ Python) come in as symbols when an object is linked; they are never part of it.
 from __future__ import annotations
 
 import importlib
-import itertools
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from typing import Any
 from wengert.backends.native.builder import Module
 from wengert.backends.native.cache import ObjectCache, default_folder, key_of
 from wengert.backends.native.host import Host, host, llvm
+from wengert.backends.native.mathematics.routines import addresses
 
 FORMAT = "1"  # of what is kept on disk beyond the IR itself
-_numbers = itertools.count()
+PER_LINKER = 128  # libraries: a linker keeps some 9 kB of each, until it goes itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +66,8 @@ class Engine:
         self.host = host
         self.cache = cache
         self._lock = threading.RLock()
+        self._linked = 0
+        self._linker: Any = None
         self._versions = _versions()
 
     def _machine(self) -> Any:
@@ -78,11 +80,16 @@ class Engine:
     def _emitter(self) -> Any:
         return self._machine()
 
-    @cached_property
-    def _linker(self) -> Any:
-        # JITLink gives memory back when a library is unloaded; the older linker does not, and
-        # is for Windows' objects only.
-        return llvm().create_lljit_compiler(self._machine(), use_jit_link=not self.host.windows)
+    def _linker_for_one_more(self) -> Any:
+        """A linker; those before live as long as their libraries."""
+        if self._linked % PER_LINKER == 0:
+            # JITLink gives memory back when a library is unloaded; the older linker does not, and
+            # is for Windows' objects only.
+            self._linker = llvm().create_lljit_compiler(
+                self._machine(), use_jit_link=not self.host.windows
+            )
+        self._linked += 1
+        return self._linker
 
     def key(self, text: str) -> str:
         """Under which the object of a module's text is kept."""
@@ -130,7 +137,7 @@ class Engine:
         for name in exports:
             builder.export_symbol(name)
         with self._lock:
-            tracker = builder.link(self._linker, f"wengert{next(_numbers)}")
+            tracker = builder.link(self._linker_for_one_more(), f"library{self._linked}")
         return Library(tracker, tuple(keep))
 
     def load(
@@ -161,8 +168,6 @@ class Engine:
         keep: Iterable[object] = (),
     ) -> Library:
         """The same for a module, with the vector mathematics that it calls."""
-        from wengert.backends.native.mathematics.routines import addresses
-
         return self.load(
             module.text(), exports, {**addresses(self, module.routines), **(symbols or {})}, keep
         )

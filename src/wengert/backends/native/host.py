@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from wengert.backends.native.builder import Features, Type
+from wengert.backends.native.builder import Features
+from wengert.backends.native.types import Type
 
 OLDEST = (0, 47)  # of llvmlite: constants are written the way LLVM 20 reads them
 _X86 = {"x86_64", "amd64"}
@@ -119,7 +120,7 @@ def host_of(machine: str, triple: str, features: dict[str, bool]) -> Host:
 
 @cache
 def host() -> Host:
-    """This machine.
+    """The machine that runs.
 
     Raises
     ------

@@ -11,8 +11,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from wengert.backends.native.builder import I64, Builder, Type, Value
+from wengert.backends.native.builder import Builder, Value
 from wengert.backends.native.mathematics.simple import maximum, minimum
+from wengert.backends.native.types import I64, Type
 
 Count = Value | int
 
@@ -131,8 +132,7 @@ class _Loop:
         else:
             totals = self._phases(begin, totals, singles)
         return tuple(
-            self._across(r, total)
-            for (r, _), total in zip(self.reductions, totals, strict=True)
+            self._across(r, total) for (r, _), total in zip(self.reductions, totals, strict=True)
         )
 
     # ------------------------------------------------ pieces
@@ -148,7 +148,9 @@ class _Loop:
     def _identity(self, reduction: Reduction, type_: Type) -> Value:
         return self.b.constant(reduction.identity, type_.of(self._width))
 
-    def _unrolled(self, totals: list[Value], singles: dict[int, Value]) -> tuple[Value, list[Value]]:
+    def _unrolled(
+        self, totals: list[Value], singles: dict[int, Value]
+    ) -> tuple[Value, list[Value]]:
         """Whole groups of vectors, each vector with its accumulators."""
         b, group = self.b, self.lanes * self.unroll
         count = self.count if isinstance(self.count, Value) else self._const(self.count)
@@ -170,16 +172,12 @@ class _Loop:
             for j in range(half, len(parts)):
                 parts[j - half] = [
                     r.combine(x, y)
-                    for (r, _), x, y in zip(
-                        self.reductions, parts[j - half], parts[j], strict=True
-                    )
+                    for (r, _), x, y in zip(self.reductions, parts[j - half], parts[j], strict=True)
                 ]
             parts = parts[:half]
         return full, parts[0]
 
-    def _phases(
-        self, begin: Count, totals: list[Value], singles: dict[int, Value]
-    ) -> list[Value]:
+    def _phases(self, begin: Count, totals: list[Value], singles: dict[int, Value]) -> list[Value]:
         """First the arrays themselves, then a buffer for what is left."""
         b, lanes = self.b, self.lanes
         count = self.count if isinstance(self.count, Value) else self._const(self.count)
@@ -215,9 +213,7 @@ class _Loop:
             here = [s if _is(s.step, 0) else next(switched) for s in self.reads]
             there = list(switched)
             ends = self._steps(first, last, list(carried), singles, here, there)
-            b.branch(
-                needed, lambda: self._empty(self.writes, buffers[len(reads) :], stop, left)
-            )
+            b.branch(needed, lambda: self._empty(self.writes, buffers[len(reads) :], stop, left))
             return ends
 
         # In place the buffer holds what comes after the whole vectors, else everything.
@@ -309,9 +305,7 @@ class _Loop:
     ) -> list[Value]:
         """One vector; only the entries that are fresh are reduced."""
         b = self.b
-        entries = [
-            singles[k] if k in singles else self._read(s, at) for k, s in enumerate(reads)
-        ]
+        entries = [singles[k] if k in singles else self._read(s, at) for k, s in enumerate(reads)]
         results, terms = self.body(entries)
         for stream, result in zip(writes, results, strict=True):
             self._write(stream, at, result)

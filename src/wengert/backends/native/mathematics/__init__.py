@@ -1,0 +1,1 @@
+"""Vector mathematics, written in IR."""

@@ -33,6 +33,7 @@ _LOG2_E = float(1 / LN2)
 _BOUNDS = {"f64": (-746.0, 710.0), "f32": (-104.5, 89.0)}
 _BOUNDS_2 = {"f64": (-1076.0, 1025.0), "f32": (-151.0, 129.0)}
 _BOUNDS_10 = {"f64": (-325.0, 309.0), "f32": (-46.0, 39.0)}
+_HYPERBOLIC = {"f64": 710.48, "f32": 89.42}  # from here on sinh and cosh are infinite
 # Beyond it expm1 is -1 and exp(-x) is nothing beside exp(x).
 _LEVEL = {"f64": 40.0, "f32": 20.0}
 
@@ -100,7 +101,12 @@ def expm1(x: Value) -> Value:
     half = power_of_two(shifted - 1.0)  # 2**k itself may be too large
     high, rest = fast_two_sum(half - 0.5, r * half)
     result = high + b.fma(tail, half, rest)
-    return with_sign_of(result + result, x)
+    return _or_tiny(x, with_sign_of(result + result, x))
+
+
+def _or_tiny(x: Value, result: Value) -> Value:
+    """The number itself where it is so small that halves of it may be lost."""
+    return x.builder.select(magnitude(x) < 2.0 ** -(format_of(x.type).digits + 2), x, result)
 
 
 def _hyperbolic(x: Value) -> tuple[Pair, Pair]:
@@ -110,7 +116,7 @@ def _hyperbolic(x: Value) -> tuple[Pair, Pair]:
     2 sinh(x) = (up − down) C + (up + down) S, and 2 cosh(x) with the two factors exchanged.
     """
     b, kind, magic = x.builder, x.type.kind, format_of(x.type).magic
-    inside = at_most(x, _BOUNDS[kind][1] + 1.5)
+    inside = at_most(x, _HYPERBOLIC[kind])
     shifted, r, low = _reduced(inside)
     z = r * r
     odd_tail = b.fma(r * z, polynomial(SINH, z), low)  # of S beyond r
@@ -133,7 +139,7 @@ def sinh(x: Value) -> Value:
     """sinh(x)."""
     (high, low), _ = _hyperbolic(magnitude(x))
     half = high + low
-    return with_sign_of(half + half, x)
+    return _or_tiny(x, with_sign_of(half + half, x))
 
 
 def cosh(x: Value) -> Value:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from wengert.backends.native.builder import Builder, Number, Type, Value
+from wengert.backends.native.builder import Value
 from wengert.backends.native.mathematics.coefficients import Coefficients
+from wengert.backends.native.types import Number, Type
 
 Pair = tuple[Value, Value]
 

@@ -103,7 +103,11 @@ def _angle(above: Value, below: Value, negative: Value | None) -> Value:
     base, base_rest = quarters * first, quarters * second
     high, error = fast_two_sum(base, t)
     exact = quarters.equals(3.0)  # three quarters are rounded
-    more = b.select(exact, b.fma(quarters, first, -base), 0.0) if b.fused else _product_rest(quarters, first)
+    more = (
+        b.select(exact, b.fma(quarters, first, -base), 0.0)
+        if b.fused
+        else _product_rest(quarters, first)
+    )
     return high + (error + ((tail + base_rest) + more))
 
 
@@ -126,12 +130,8 @@ def arctan2(y: Value, x: Value) -> Value:
     above, below = magnitude(y), magnitude(x)
     one = b.constant(1.0, x.type)
     infinite = above.equals(math.inf) | below.equals(math.inf)
-    above = b.select(
-        infinite, b.select(above.equals(math.inf), one, 0.0), above
-    )
-    below = b.select(
-        infinite, b.select(magnitude(x).equals(math.inf), one, 0.0), below
-    )
+    above = b.select(infinite, b.select(above.equals(math.inf), one, 0.0), above)
+    below = b.select(infinite, b.select(magnitude(x).equals(math.inf), one, 0.0), below)
     nothing = above.equals(0.0) & below.equals(0.0)
     below = b.select(nothing, 1.0, below)
     largest = b.select(above > below, above, below)
@@ -164,7 +164,7 @@ def arccosh(x: Value) -> Value:
     """arccosh(x) = log1p(t + √(2t + t²)), with t = x − 1."""
     b, f = x.builder, format_of(x.type)
     large = x > 2.0 ** (f.digits // 2 + 4)
-    t = b.select(large, 1.0, x - 1.0)
+    t = b.select(large, 1.0, b.select(x < 1.0, math.nan, x - 1.0))
     near = log1p(t + _root(t * (t + 2.0)))
     return b.select(large, log(x) + float(LN2), near)
 

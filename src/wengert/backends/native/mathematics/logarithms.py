@@ -36,9 +36,7 @@ def _tail(f: Value) -> Value:
 def _where_positive(x: Value, result: Value) -> Value:
     """The result, and the values of logarithms at 0, below 0, at infinity and NaN."""
     b = x.builder
-    outside = b.select(
-        x > 0.0, x, b.select(x.equals(0.0), b.constant(-math.inf, x.type), math.nan)
-    )
+    outside = b.select(x > 0.0, x, b.select(x.equals(0.0), b.constant(-math.inf, x.type), math.nan))
     return b.select((x > 0.0) & (x < math.inf), result, outside)
 
 

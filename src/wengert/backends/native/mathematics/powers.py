@@ -8,12 +8,13 @@ Floating-Point Arithmetic, 2nd ed., section 11; IEEE 754, section 9.2.1, for the
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
-from wengert.backends.native.builder import F64, Value
+from wengert.backends.native.builder import Value
 from wengert.backends.native.mathematics.coefficients import CBRT, LOG_TAIL
-from wengert.backends.native.mathematics.constants import LN2, rounded
-from wengert.backends.native.mathematics.exponentials import exp_of_sum
+from wengert.backends.native.mathematics.constants import LN2, rounded, shortened
+from wengert.backends.native.mathematics.exponentials import exp, exp_of_sum
 from wengert.backends.native.mathematics.formats import (
     Pair,
     at_least,
@@ -29,6 +30,8 @@ from wengert.backends.native.mathematics.formats import (
     two_product,
     with_sign_of,
 )
+from wengert.backends.native.mathematics.logarithms import log
+from wengert.backends.native.types import F64
 
 
 def _log(x: Value) -> Pair:
@@ -56,8 +59,7 @@ def _log(x: Value) -> Pair:
     low = low + b.fma(double, w_rest, 2.0 * s_rest * w)
     high, more = fast_two_sum(double, high)
     low = low + more + 2.0 * s_rest
-    first = math.floor(LN2 * 2**41) / 2**41
-    second, third_part = rounded(LN2 - Fraction(first), "f64")
+    first, second = shortened(LN2, "f64")
     total, error = fast_two_sum(e * first, high)
     rest = error + (low + e * second)
     return fast_two_sum(total, rest)
@@ -67,7 +69,7 @@ def _power_of_positive(x: Value, y: Value) -> Value:
     """x**y for positive finite float64 numbers x."""
     b = x.builder
     high, low = _log(x)
-    y = at_least(at_most(y, 2.0**66), -(2.0**66))
+    y = _bounded(y)
     product, rest = two_product(high, y)
     rest = b.fma(y, low, rest)
     sane = magnitude(product) < 760.0
@@ -76,16 +78,31 @@ def _power_of_positive(x: Value, y: Value) -> Value:
 
 def power(x: Value, y: Value) -> Value:
     """x**y."""
-    b = x.builder
-    if x.type.kind == "f32":
+    b, short = x.builder, x.type
+    if short.kind == "f32":
         long = F64.of(x.type.lanes)
-        return b.cast("fptrunc", power(b.cast("fpext", x, long), b.cast("fpext", y, long)), x.type)
+        x, y = b.cast("fpext", x, long), b.cast("fpext", y, long)
+        return b.cast("fptrunc", _with_cases(x, y, _short_power_of_positive), short)
+    return _with_cases(x, y, _power_of_positive)
+
+
+def _short_power_of_positive(x: Value, y: Value) -> Value:
+    """The same where float32's digits are enough."""
+    return exp(_bounded(y) * log(x))
+
+
+def _bounded(y: Value) -> Value:
+    """An exponent that is never infinite: powers by it are 0, 1 or infinite already."""
+    return at_least(at_most(y, 2.0**66), -(2.0**66))
+
+
+def _with_cases(x: Value, y: Value, of_positive: Callable[[Value, Value], Value]) -> Value:
+    """x**y for any numbers, given how it is found for positive ones."""
+    b = x.builder
     size = magnitude(x)
     ordinary = (size > 0.0) & (size < math.inf)
-    result = _power_of_positive(b.select(ordinary, size, 1.0), y)
-    limit = b.select(
-        (y > 0.0) ^ size.equals(math.inf), b.constant(0.0, x.type), math.inf
-    )
+    result = of_positive(b.select(ordinary, size, 1.0), y)
+    limit = b.select((y > 0.0) ^ size.equals(math.inf), b.constant(0.0, x.type), math.inf)
     result = b.select(size.equals(0.0) | size.equals(math.inf), limit, result)
     whole = b.intrinsic("floor", y.type, y).equals(y)
     half = 0.5 * y

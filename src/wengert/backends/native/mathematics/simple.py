@@ -63,7 +63,7 @@ def step(x: Value) -> Value:
 
 def relu(x: Value) -> Value:
     """max(x, 0); NaN of NaN."""
-    return x.builder.select(x < 0.0, 0.0, x)
+    return x.builder.select(x <= 0.0, 0.0, x)
 
 
 def finite(x: Value) -> Value:

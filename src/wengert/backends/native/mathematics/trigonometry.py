@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
-from wengert.backends.native.builder import F64, I1, I64, I128, PTR, VOID, Builder, Module, Value
+from wengert.backends.native.builder import Builder, Module, Value
 from wengert.backends.native.mathematics.coefficients import COS, SIN
 from wengert.backends.native.mathematics.constants import PI, rounded
+from wengert.backends.native.mathematics.digits import TWO_OVER_PI
 from wengert.backends.native.mathematics.formats import (
     FORMATS,
     Pair,
@@ -23,6 +25,7 @@ from wengert.backends.native.mathematics.formats import (
     round_shifted,
     two_product,
 )
+from wengert.backends.native.types import F64, I1, I64, I128, PTR, VOID
 
 # The first parts of π/2 have so few digits that k times them is exact, or are multiplied in one
 # rounding, for numbers up to the limit.
@@ -71,10 +74,9 @@ def _reduced(x: Value) -> tuple[Value, Value, Value]:
 def _reduced_long(x: Value) -> tuple[Value, Value, Value]:
     b = x.builder
     limit = _LIMIT[b.fused]
-    inside = b.select(magnitude(x) < limit, x, 0.0)
-    near = _subtracted(inside)
-    close = (near[0].bits(), near[1], near[2])
     far = magnitude(x) >= limit
+    near = _subtracted(b.select(far, 0.0, x))
+    close = (near[0].bits(), near[1], near[2])
 
     def large() -> tuple[Value, ...]:
         count = max(x.type.lanes, 1)
@@ -82,7 +84,9 @@ def _reduced_long(x: Value) -> tuple[Value, Value, Value]:
         places = [memory, b.offset(memory, 8 * count), b.offset(memory, 16 * count)]
         b.store(x, places[0])
         b.call(_large_angles(b.module), VOID, *places, b.constant(count, I64))
-        found = [b.load(t, p) for t, p in zip((x.type.integers, x.type, x.type), places, strict=True)]
+        found = [
+            b.load(t, p) for t, p in zip((x.type.integers, x.type, x.type), places, strict=True)
+        ]
         return tuple(b.select(far, new, old) for new, old in zip(found, close, strict=True))
 
     k, r, rest = b.branch(b.any(far), large, lambda: close)
@@ -139,14 +143,6 @@ def tan(x: Value) -> Value:
 
 # ---------------------------------------------------------------- large numbers
 
-_WORDS = 20  # of 64 bits of 2/π, after one word of zeros
-
-
-def _two_over_pi() -> list[int]:
-    from wengert.backends.native.mathematics.digits import TWO_OVER_PI
-
-    return [0, *TWO_OVER_PI]
-
 
 def _large_angles(module: Module) -> str:
     """A function that reduces numbers in memory; gives its symbol.
@@ -183,11 +179,11 @@ def _large_angle(b: Builder, x: Value) -> tuple[Value, Value, Value]:
     n = (bits & (1 << f.digits) - 1) | (1 << f.digits)
     start = exponent + (64 - 2 - f.bias - f.digits)  # the first digit, counted from the table's
     start = b.select(start > 0, start, 0)
-    table = b.module.table(b, "two_over_pi", I64, _two_over_pi())
+    table = b.module.table(b, "two_over_pi", I64, [0, *TWO_OVER_PI])
     first = b.offset(table, start >> 6, 8)
     shift = start & 63
     words = [b.load(I64, b.offset(first, 8 * j)) for j in range(4)]
-    digits = [b.intrinsic("fshl", I64, u, v, shift) for u, v in zip(words, words[1:], strict=False)]
+    digits = [b.intrinsic("fshl", I64, u, v, shift) for u, v in pairwise(words)]
 
     def long(value: Value) -> Value:
         return b.cast("zext", value, I128)
