@@ -19,7 +19,7 @@ from wengert.backends.native.cache import ObjectCache
 from wengert.backends.native.engine import PER_LINKER, Engine, engine
 from wengert.backends.native.host import Host, UnsupportedHostError, host, host_of
 from wengert.backends.native.mathematics.routines import FUNCTIONS, call, routine
-from wengert.backends.native.types import F32, F64, I32, I64, PTR, type_of
+from wengert.backends.native.types import F32, F64, I32, I64, PTR, constant_text, type_of
 
 
 def _adding(number: float) -> Module:
@@ -84,6 +84,28 @@ def test_an_old_llvmlite_is_refused(monkeypatch: pytest.MonkeyPatch):
         hosts.llvm.cache_clear()
 
 
+# ---------------------------------------------------------------- numbers
+
+
+def test_numbers_are_written_exactly():
+    assert constant_text(F64, 0.0) == "0x0000000000000000"
+    assert constant_text(F64, -0.0) == "0x8000000000000000"
+    assert constant_text(F64.of(4), 0.1) == "splat (double 0x3FB999999999999A)"
+    assert constant_text(F32, 0.1) == "0x3FB99999A0000000"  # what float32 makes of it
+    assert constant_text(I64, 2**64 - 1) == constant_text(I64, -1) == "-1"
+    assert constant_text(I32.of(2), 2**31) == "splat (i32 -2147483648)"
+
+
+def test_values_of_one_type_only():
+    b = Module(host().written_for).function("f", [F64, F32])
+    x, y = b.parameters
+    for wrong in (lambda: x + y, lambda: x < y):
+        with pytest.raises(TypeError, match="double and float"):
+            wrong()
+    assert (x + 1.0).text == (x + 1.0).text  # written once
+    assert (x + 0.0).text != (x + -0.0).text
+
+
 # ---------------------------------------------------------------- objects on disk
 
 
@@ -125,9 +147,15 @@ def test_objects_hold_no_addresses():
     assert found == [0x1234567890AB, 0x10]
 
 
-def test_wrong_code_is_an_error():
+def test_wrong_code_is_an_error(capfd: pytest.CaptureFixture[str]):
     with pytest.raises(RuntimeError, match="expected"):
         engine().compiled("define nonsense")
+    module = Module(host().written_for)
+    b = module.function("f", [F64], F64)
+    b.give(b.call("not_there", F64, *b.parameters))
+    with pytest.raises(RuntimeError, match="materialize"):
+        engine().load_module(module, ["f"])
+    assert capfd.readouterr().err == ""
 
 
 # ---------------------------------------------------------------- calls

@@ -60,12 +60,20 @@ class Engine:
         What to compile for; only what is compiled for this machine can be linked.
     cache : ObjectCache
         Where objects are kept.
+
+    Attributes
+    ----------
+    lock : RLock
+        Held while anything of the engine changes.
+    routines : dict
+        The routines of the vector mathematics that were called so far, by symbol.
     """
 
     def __init__(self, host: Host, cache: ObjectCache) -> None:
         self.host = host
         self.cache = cache
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
+        self.routines: dict[str, Library] = {}
         self._linked = 0
         self._linker: Any = None
         self._versions = _versions()
@@ -86,7 +94,7 @@ class Engine:
             # JITLink gives memory back when a library is unloaded; the older linker does not, and
             # is for Windows' objects only.
             self._linker = llvm().create_lljit_compiler(
-                self._machine(), use_jit_link=not self.host.windows
+                self._machine(), use_jit_link=not self.host.windows, suppress_errors=True
             )
         self._linked += 1
         return self._linker
@@ -101,7 +109,7 @@ class Engine:
         context = binding.create_context()
         with binding.parse_assembly(text, context=context) as module:
             module.verify()
-            with self._lock:
+            with self.lock:
                 return self._emitter.emit_object(module)
 
     def assembly(self, text: str) -> str:
@@ -136,7 +144,7 @@ class Engine:
             builder.import_symbol(name, address)
         for name in exports:
             builder.export_symbol(name)
-        with self._lock:
+        with self.lock:
             tracker = builder.link(self._linker_for_one_more(), f"library{self._linked}")
         return Library(tracker, tuple(keep))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
@@ -90,9 +91,13 @@ def _float_text(kind: str, number: float) -> str:
     return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
 
 
-@lru_cache(maxsize=4096)
-def constant_text(type_: Type, number: float) -> str:
+def constant_text(type_: Type, number: Number) -> str:
     """A number of a type, or the vector of it, as IR writes it; integers wrap around."""
+    return _constant_text(type_, number, math.copysign(1.0, number) < 0)
+
+
+@lru_cache(maxsize=4096)
+def _constant_text(type_: Type, number: Number, _negative: bool) -> str:  # tells 0 from −0
     if type_.floating:
         one = _float_text(type_.kind, number)
     elif type_.kind == "i1":

@@ -20,6 +20,7 @@ from wengert.backends.native.mathematics.formats import (
     fast_two_sum,
     magnitude,
     polynomial,
+    quotient,
     two_product,
     with_sign_of,
 )
@@ -31,8 +32,9 @@ _SQRT_HALF = Fraction("0.7071067811865475244008443621048490392848359376884740365
 
 def _scaled(x: Value) -> Value:
     """exp(x²) erfc(x), for x from 3/4 to 28."""
-    beyond = x + 4.0
-    return (1.0 + polynomial(ERFC, (x - 4.0) / beyond)) / (1.0 + 2.0 * x)
+    one = x.builder.constant(1.0, x.type)
+    above = fast_two_sum(one, polynomial(ERFC, (x - 4.0) / (x + 4.0)))
+    return quotient(above, fast_two_sum(x + x, one))
 
 
 def _tail(x: Value, square: Pair) -> Value:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -126,20 +125,17 @@ def routine(module: Module, name: str, type_: Type) -> str:
 
 # ---------------------------------------------------------------- routines that are linked
 
-_lock = threading.Lock()
-_loaded: dict[tuple[Engine, str], Library] = {}
-
 
 def addresses(engine: Engine, wanted: Mapping[str, tuple[str, Type]]) -> dict[str, int]:
-    """Where the routines are that a module calls; they stay loaded."""
+    """Where the routines are that a module calls; they stay loaded as long as the engine."""
     return {symbol: _library(engine, symbol, *what)[symbol] for symbol, what in wanted.items()}
 
 
 def _library(engine: Engine, symbol: str, name: str, type_: Type) -> Library:
-    with _lock:
-        found = _loaded.get((engine, symbol))
+    with engine.lock:
+        found = engine.routines.get(symbol)
         if found is None:
             module = Module(engine.host.written_for)
             routine(module, name, type_)
-            found = _loaded[engine, symbol] = engine.load(module.text(), [symbol])
+            found = engine.routines[symbol] = engine.load(module.text(), [symbol])
         return found
