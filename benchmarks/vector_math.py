@@ -40,7 +40,9 @@ NAMES = [name for name, function in FUNCTIONS.items() if not function.short]
 EXACTLY: dict[str, Any] = {
     "arccos": mp.acos, "arccosh": mp.acosh, "arcsin": mp.asin, "arcsinh": mp.asinh,
     "arctan": mp.atan, "arctan2": mp.atan2, "arctanh": mp.atanh,
-    "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)), "exp10": lambda x: mp.mpf(10) ** x,
+    "gelu": lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2, "xlogy": lambda x, y: x * mp.log(y),
+    "log_expit": lambda x: -mp.log1p(mp.exp(-x)), "exp10": lambda x: mp.mpf(10) ** x,
+    "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)),
     "exp2": lambda x: mp.mpf(2) ** x, "log10": mp.log10, "log2": lambda x: mp.log(x, 2),
     "normcdf": lambda x: mp.erfc(-x / mp.sqrt(2)) / 2, "normpdf": mp.npdf, "power": mp.power,
     "sigmoid": lambda x: 1 / (1 + mp.exp(-x)), "softplus": lambda x: mp.log1p(mp.exp(x)),
@@ -48,11 +50,12 @@ EXACTLY: dict[str, Any] = {
 RANGES = {
     "arccos": (-1, 1), "arcsin": (-1, 1), "arctanh": (-0.99, 0.99), "arccosh": (1.01, 20),
     "log": (0.01, 20), "log2": (0.01, 20), "log10": (0.01, 20), "log1p": (-0.9, 20),
-    "power": (0.01, 10), "erf": (-3, 3), "erfc": (-3, 6), "normcdf": (-8, 6), "sin": (-30, 30),
-    "cos": (-30, 30), "tan": (-30, 30), "exp": (-20, 20), "sigmoid": (-20, 20),
+    "power": (0.01, 10), "xlogy": (0.01, 10), "erf": (-3, 3), "erfc": (-3, 6),
+    "normcdf": (-8, 6), "sin": (-30, 30), "cos": (-30, 30), "tan": (-30, 30), "exp": (-20, 20), "sigmoid": (-20, 20),
 }  # fmt: skip
 SCIPY: dict[str, Any] = {
     "erf": special.erf, "erfc": special.erfc, "exp10": special.exp10, "normcdf": special.ndtr,
+    "gelu": lambda x: x * special.ndtr(x), "log_expit": special.log_expit, "xlogy": special.xlogy,
     "sigmoid": special.expit, "softplus": lambda x: np.logaddexp(x, 0),
 }  # fmt: skip
 JAX = {

@@ -74,11 +74,14 @@ NUMPY: dict[str, Any] = {
     "erfc": special.erfc,
     "exp10": special.exp10,
     "finite": lambda x: np.isfinite(x).astype(x.dtype),
+    "gelu": lambda x: x * special.ndtr(x),
+    "log_expit": special.log_expit,
     "normcdf": special.ndtr,
     "normpdf": lambda x: np.exp(-(np.minimum(np.abs(x), 1e3) ** 2) / 2) / np.sqrt(2 * np.pi),
     "relu": lambda x: np.maximum(x, 0),
     "sigmoid": special.expit,
     "softplus": lambda x: np.logaddexp(x, 0),
+    "xlogy": special.xlogy,
     "step": lambda x: np.heaviside(x, np.zeros_like(x)),
 }
 

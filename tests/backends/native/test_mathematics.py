@@ -41,13 +41,16 @@ EXACTLY: dict[str, Any] = {
     "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)),
     "exp10": lambda x: mp.mpf(10) ** x,
     "exp2": lambda x: mp.mpf(2) ** x,
+    "gelu": lambda x: x * _normcdf(x),
     "log10": mp.log10,
+    "log_expit": lambda x: -_softplus(-x),
     "log2": lambda x: mp.log(x, 2),
     "normcdf": _normcdf,
     "normpdf": mp.npdf,
     "power": mp.power,
     "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
     "softplus": _softplus,
+    "xlogy": lambda x, y: x * mp.log(y),
 }
 # Where arguments are drawn: uniformly from intervals, and by their logarithms, with both signs.
 LARGEST = {"f64": 708.0, "f32": 87.0}
@@ -75,6 +78,8 @@ def _intervals(name: str, kind: str) -> tuple[list[tuple[float, float]], tuple[f
     if kind == "f64":
         table["erfc"][0].append((9, 26.5))
         table["normcdf"][0].append((-37.5, -12))
+    table["gelu"] = table["normcdf"]
+    table["log_expit"] = [(-i, -j) for j, i in table["softplus"][0]], (-9, 1)
     for one in ("arcsin", "arccos", "arctanh"):
         table[one] = ([(-1, 1), (-1, -0.99), (0.99, 1)], (-9, -1))
     for one in ("sin", "cos", "tan"):
@@ -100,7 +105,9 @@ def _arguments(name: str, kind: str, count: int) -> list[Any]:
         operands[1] /= np.maximum(np.abs(np.log(operands[0])), 1e-6)
     if name == "hypot":
         operands[1] = operands[0] * 10 ** rng.uniform(-9, 0, len(operands[0]))
-    if name.startswith("log") and name != "log1p":
+    if name == "xlogy":
+        operands = [np.clip(np.abs(o), 1e-18, 1e18) for o in operands]
+    if name in ("log", "log2", "log10"):
         operands[0] = np.abs(operands[0])
     if name == "log1p":
         operands[0] = np.where(operands[0] <= -1, -operands[0], operands[0])

@@ -83,6 +83,11 @@ def normcdf(x: Value) -> Value:
     return 0.5 * _complement(turned, (first, second))
 
 
+def gelu(x: Value) -> Value:
+    """x times the normal distribution function."""
+    return x * normcdf(x)
+
+
 def normpdf(x: Value) -> Value:
     """exp(−x²/2)/√(2π)."""
     size = at_most(magnitude(x), 39.0)

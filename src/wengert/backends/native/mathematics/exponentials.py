@@ -156,9 +156,10 @@ def tanh(x: Value) -> Value:
     shifted, r, low = _reduced(inside + inside)
     scale = power_of_two(shifted)
     high, rest = fast_two_sum(scale - 1.0, r * scale)
-    grown = high + b.fma(b.fma(r * r, polynomial(EXP, r), low), scale, rest)
-    below = fast_two_sum(b.constant(2.0, x.type), grown)
-    return with_sign_of(quotient((grown, b.zero(x.type)), below), x)
+    tail = b.fma(r * r, polynomial(EXP, r), low)
+    grown, lost = fast_two_sum(high, b.fma(tail, scale, rest))
+    below, more = fast_two_sum(b.constant(2.0, x.type), grown)
+    return with_sign_of(quotient((grown, lost), (below, more + lost)), x)
 
 
 def sigmoid(x: Value) -> Value:
@@ -172,3 +173,8 @@ def sigmoid(x: Value) -> Value:
 def softplus(x: Value) -> Value:
     """log(1 + exp(x)) = max(x, 0) + log1p(exp(−|x|))."""
     return at_least(x, 0.0) + log1p_of_positive(exp(-magnitude(x)))
+
+
+def log_sigmoid(x: Value) -> Value:
+    """The logarithm of the sigmoid, −softplus(−x)."""
+    return -softplus(-x)

@@ -24,21 +24,18 @@ from wengert.backends.native.mathematics.formats import (
     with_sign_of,
 )
 from wengert.backends.native.mathematics.logarithms import log, log1p
-
-
-def _root(x: Value) -> Value:
-    return x.builder.intrinsic("sqrt", x.type, x)
+from wengert.backends.native.mathematics.simple import sqrt
 
 
 def _half_angle(size: Value) -> tuple[Value, Pair, Value]:
-    """Of |x|: whether it is above 1/2, t in two parts, and arcsin(t) − t, where
+    """Of |x|: whether it is above 1/2, t in two parts, and arcsin(t) − t.
 
-    t is |x|, or √((1 − |x|)/2) of those above.
+    t is |x|, or √((1 − |x|)/2) where |x| is above 1/2.
     """
     b = size.builder
     large = size > 0.5
     square = b.select(large, 0.5 * (1.0 - size), size * size)
-    root = _root(square)
+    root = sqrt(square)
     product, error = two_product(root, root)
     rest = ((square - product) - error) / (root + root)
     t = b.select(large, root, size)
@@ -84,11 +81,12 @@ def _angle(above: Value, below: Value, negative: Value | None) -> Value:
     numerator = b.select(middle, n - d, n)
     total, error = two_sum(n, d)
     denominator = b.select(middle, total, d)
-    t = numerator / denominator
-    # What the quotient lacks, first order.
+    inverse = 1.0 / denominator
+    t = numerator * inverse
+    # What the quotient lacks, to first order.
     product, product_error = two_product(t, denominator)
     lacking = ((numerator - product) - product_error) - b.select(middle, t * error, 0.0)
-    low = b.select(t.equals(0.0), 0.0, lacking / denominator)
+    low = lacking * inverse
     z = t * t
     tail = b.fma(t * z, polynomial(ARCTAN, z), low)
     # The angle is base ± (t + tail), with base a multiple of π/4.
@@ -100,19 +98,9 @@ def _angle(above: Value, below: Value, negative: Value | None) -> Value:
         turned = steep ^ negative
     t, tail = b.select(turned, -t, t), b.select(turned, -tail, tail)
     first, second = rounded(PI / 4, kind)
-    base, base_rest = quarters * first, quarters * second
+    base, base_error = two_product(quarters, first)
     high, error = fast_two_sum(base, t)
-    exact = quarters.equals(3.0)  # three quarters are rounded
-    more = (
-        b.select(exact, b.fma(quarters, first, -base), 0.0)
-        if b.fused
-        else _product_rest(quarters, first)
-    )
-    return high + (error + ((tail + base_rest) + more))
-
-
-def _product_rest(x: Value, y: float) -> Value:
-    return two_product(x, y)[1]
+    return high + (error + (tail + b.fma(quarters, second, base_error)))
 
 
 def arctan(x: Value) -> Value:
@@ -121,6 +109,7 @@ def arctan(x: Value) -> Value:
     size = magnitude(x)
     inside = at_most(size, 2.0 ** (format_of(x.type).digits + 20))
     result = with_sign_of(_angle(inside, b.constant(1.0, x.type), None), x)
+    # The products above lose what is subnormal; the cube of what is small is nothing.
     return b.select(size < 2.0 ** -(format_of(x.type).digits // 2 + 2), x, result)
 
 
@@ -131,7 +120,7 @@ def arctan2(y: Value, x: Value) -> Value:
     one = b.constant(1.0, x.type)
     infinite = above.equals(math.inf) | below.equals(math.inf)
     above = b.select(infinite, b.select(above.equals(math.inf), one, 0.0), above)
-    below = b.select(infinite, b.select(magnitude(x).equals(math.inf), one, 0.0), below)
+    below = b.select(infinite, b.select(below.equals(math.inf), one, 0.0), below)
     nothing = above.equals(0.0) & below.equals(0.0)
     below = b.select(nothing, 1.0, below)
     largest = b.select(above > below, above, below)
@@ -155,7 +144,7 @@ def arcsinh(x: Value) -> Value:
     large = size > 2.0 ** (f.digits // 2 + 4)
     inside = b.select(large, 1.0, size)
     square = inside * inside
-    near = log1p(inside + square / (1.0 + _root(1.0 + square)))
+    near = log1p(inside + square / (1.0 + sqrt(1.0 + square)))
     far = log(size) + float(LN2)
     return with_sign_of(b.select(large, far, near), x)
 
@@ -165,7 +154,7 @@ def arccosh(x: Value) -> Value:
     b, f = x.builder, format_of(x.type)
     large = x > 2.0 ** (f.digits // 2 + 4)
     t = b.select(large, 1.0, b.select(x < 1.0, math.nan, x - 1.0))
-    near = log1p(t + _root(t * (t + 2.0)))
+    near = log1p(t + sqrt(t * (t + 2.0)))
     return b.select(large, log(x) + float(LN2), near)
 
 

@@ -103,3 +103,9 @@ def _log1p(x: Value) -> Value:
     f = m - 1.0
     rest = b.fma(e, second, error / u)
     return b.fma(e, first, f + (rest + _tail(f)))
+
+
+def xlogy(x: Value, y: Value) -> Value:
+    """x log(y), and 0 where x is 0, unless y is NaN."""
+    b = x.builder
+    return b.select(x.equals(0.0) & ~y.is_nan(), 0.0, x * log(y))

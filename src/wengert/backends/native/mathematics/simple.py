@@ -99,3 +99,10 @@ def fmin(x: Value, y: Value) -> Value:
 def copysign(x: Value, y: Value) -> Value:
     """|x| with the sign of y."""
     return with_sign_of(x, y)
+
+
+def heaviside(x: Value, at_zero: Value) -> Value:
+    """0 below 0, 1 above it, and at 0 the second number; NaN of NaN."""
+    b = x.builder
+    above = b.select(x > 0.0, b.constant(1.0, x.type), at_zero)
+    return b.select(x.is_nan(), x, b.select(x < 0.0, 0.0, above))
