@@ -51,7 +51,8 @@ RANGES = {
     "arccos": (-1, 1), "arcsin": (-1, 1), "arctanh": (-0.99, 0.99), "arccosh": (1.01, 20),
     "log": (0.01, 20), "log2": (0.01, 20), "log10": (0.01, 20), "log1p": (-0.9, 20),
     "power": (0.01, 10), "xlogy": (0.01, 10), "erf": (-3, 3), "erfc": (-3, 6),
-    "normcdf": (-8, 6), "sin": (-30, 30), "cos": (-30, 30), "tan": (-30, 30), "exp": (-20, 20), "sigmoid": (-20, 20),
+    "normcdf": (-8, 6), "sin": (-30, 30), "cos": (-30, 30), "tan": (-30, 30), "exp": (-20, 20),
+    "sigmoid": (-20, 20),
 }  # fmt: skip
 SCIPY: dict[str, Any] = {
     "erf": special.erf, "erfc": special.erfc, "exp10": special.exp10, "normcdf": special.ndtr,

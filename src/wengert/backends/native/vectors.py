@@ -92,9 +92,16 @@ def vector_loop(
     -------
     tuple of Value
         The reductions' results, scalars.
+
+    Raises
+    ------
+    ValueError
+        If ``lanes`` or ``unroll`` is no power of two, or a written array has step 0.
     """
     if lanes & (lanes - 1) or unroll & (unroll - 1):
         raise ValueError(f"lanes and unroll are powers of two, not {lanes} and {unroll}")
+    if any(_is(stream.step, 0) for stream in writes):
+        raise ValueError("one entry cannot be written for all")
     if isinstance(count, int):
         lanes = min(lanes, 1 << max(count.bit_length() - 1, 0))
     return _Loop(
@@ -145,6 +152,11 @@ class _Loop:
     def _const(self, number: int) -> Value:
         return self.b.constant(number, I64)
 
+    @property
+    def _counted(self) -> Value:
+        """How many entries there are."""
+        return self.count if isinstance(self.count, Value) else self._const(self.count)
+
     def _identity(self, reduction: Reduction, type_: Type) -> Value:
         return self.b.constant(reduction.identity, type_.of(self._width))
 
@@ -153,7 +165,7 @@ class _Loop:
     ) -> tuple[Value, list[Value]]:
         """Whole groups of vectors, each vector with its accumulators."""
         b, group = self.b, self.lanes * self.unroll
-        count = self.count if isinstance(self.count, Value) else self._const(self.count)
+        count = self._counted
         full = count - (count & (group - 1))
         width = len(totals)
 
@@ -178,9 +190,12 @@ class _Loop:
         return full, parts[0]
 
     def _phases(self, begin: Count, totals: list[Value], singles: dict[int, Value]) -> list[Value]:
-        """First the arrays themselves, then a buffer for what is left."""
+        """First the arrays themselves, then a buffer for what is left.
+
+        In place that is what comes after the whole vectors, else all of less than a vector.
+        """
         b, lanes = self.b, self.lanes
-        count = self.count if isinstance(self.count, Value) else self._const(self.count)
+        count = self._counted
         begin = begin if isinstance(begin, Value) else self._const(begin)
         if self.in_place:
             stop = count - (count & (lanes - 1))
@@ -201,7 +216,7 @@ class _Loop:
             last = b.select(second & left.equals(0), self._const(0), last)
             needed = second & (left > 0)
             reads = [s for s in self.reads if not _is(s.step, 0)]
-            b.branch(needed, lambda: self._fill(reads, buffers, left))
+            b.branch(needed, lambda: self._fill(reads, buffers[: len(reads)], left))
             switched = iter(
                 Stream(
                     b.select(second, buffer, s.pointer),
@@ -216,7 +231,6 @@ class _Loop:
             b.branch(needed, lambda: self._empty(self.writes, buffers[len(reads) :], stop, left))
             return ends
 
-        # In place the buffer holds what comes after the whole vectors, else everything.
         return list(b.loop(0, 2, 1, phase, totals))
 
     def _switch(self, second: Value, stream: Stream) -> Value:
@@ -226,44 +240,48 @@ class _Loop:
     def _fill(
         self, streams: Sequence[Stream], buffers: Sequence[Value], left: Value
     ) -> tuple[Value, ...]:
-        """The last entries, at the end of the buffer; before them, the first of them."""
+        """The last entries, at the end of the buffers; before them, the first of them again."""
         b, lanes = self.b, self.lanes
-        count = self.count if isinstance(self.count, Value) else self._const(self.count)
-        start = count - left
-        for stream, buffer in zip(streams, buffers, strict=False):
+        start = self._counted - left
 
-            def copy(
-                index: Value,
-                carried: tuple[Value, ...],
-                stream: Stream = stream,
-                buffer: Value = buffer,
-            ) -> tuple[Value, ...]:
-                place = index - (lanes - left)
-                place = b.select(place < 0, 0, place)
-                entry = b.load(stream.type, self._at(stream, start + place))
-                b.store(entry, b.offset(buffer, index, stream.type.size))
-                return ()
+        def copy(stream: Stream, buffer: Value, index: Value) -> None:
+            place = index - (lanes - left)
+            entry = b.load(stream.type, self._at(stream, start + b.select(place < 0, 0, place)))
+            b.store(entry, b.offset(buffer, index, stream.type.size))
 
-            b.loop(0, lanes, 1, copy)
-        return ()
+        return self._move(streams, buffers, lanes, copy)
 
     def _empty(
-        self, streams: Sequence[Stream], buffers: Sequence[Value], stop: Value, left: Value
+        self, streams: Sequence[Stream], buffers: Sequence[Value], start: Value, left: Value
     ) -> tuple[Value, ...]:
+        """What the ends of the buffers hold, to the entries from the start on."""
         b, lanes = self.b, self.lanes
+
+        def copy(stream: Stream, buffer: Value, index: Value) -> None:
+            place = b.offset(buffer, index + (lanes - left), stream.type.size)
+            b.store(b.load(stream.type, place), self._at(stream, start + index))
+
+        return self._move(streams, buffers, left, copy)
+
+    def _move(
+        self,
+        streams: Sequence[Stream],
+        buffers: Sequence[Value],
+        count: Count,
+        copy: Callable[[Stream, Value, Value], None],
+    ) -> tuple[Value, ...]:
         for stream, buffer in zip(streams, buffers, strict=True):
 
-            def copy(
+            def body(
                 index: Value,
                 carried: tuple[Value, ...],
                 stream: Stream = stream,
                 buffer: Value = buffer,
             ) -> tuple[Value, ...]:
-                place = b.offset(buffer, index + (lanes - left), stream.type.size)
-                b.store(b.load(stream.type, place), self._at(stream, stop + index))
-                return ()
+                copy(stream, buffer, index)
+                return carried
 
-            b.loop(0, left, 1, copy)
+            self.b.loop(0, count, 1, body)
         return ()
 
     def _at(self, stream: Stream, index: Value) -> Value:
