@@ -126,8 +126,8 @@ def test_lanes_are_a_power_of_two():
     b = module.function("f", [PTR])
     with pytest.raises(ValueError, match="powers of two, not 3 and 1"):
         vector_loop(b, 10, [], [], lambda e: ([], []), lanes=3)
+    one = [Stream(b.parameters[0], F64, 0)]
     with pytest.raises(ValueError, match="written for all"):
-        one = [Stream(b.parameters[0], F64, 0)]
         vector_loop(b, 10, one, one, lambda e: (e, []), lanes=4)
 
 
