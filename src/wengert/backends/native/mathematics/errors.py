@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from wengert.backends.native.builder import Value
 from wengert.backends.native.mathematics.coefficients import ERF, ERFC
-from wengert.backends.native.mathematics.constants import rounded
+from wengert.backends.native.mathematics.constants import SQRT_HALF, rounded
 from wengert.backends.native.mathematics.exponentials import exp_of_sum
 from wengert.backends.native.mathematics.formats import (
     Pair,
@@ -27,7 +27,6 @@ from wengert.backends.native.mathematics.formats import (
 
 _CENTRE = 0.75
 _DENSITY = Fraction("0.398942280401432677939946059934381868475858631164934657666")  # 1/√(2π)
-_SQRT_HALF = Fraction("0.7071067811865475244008443621048490392848359376884740365883398689953662392")
 
 
 def _scaled(x: Value) -> Value:
@@ -79,7 +78,7 @@ def normcdf(x: Value) -> Value:
     """The normal distribution function, erfc(−x/√2)/2."""
     size = at_most(magnitude(x), 39.0)
     first, second = two_product(size, 0.5 * size)
-    turned = -float(_SQRT_HALF) * x
+    turned = -float(SQRT_HALF) * x
     return 0.5 * _complement(turned, (first, second))
 
 
