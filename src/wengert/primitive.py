@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from fractions import Fraction
+from math import inf
 from typing import Any, Protocol
 
 from wengert.expr import Expr, Params
@@ -219,6 +220,49 @@ class Kink:
     said: str = ""
 
 
+# ---------------------------------------------------------------- curvature
+
+
+@dataclass(frozen=True)
+class Curved:
+    """Where an operation is convex or concave: in all operands that may move, jointly.
+
+    Attributes
+    ----------
+    sign : int
+        1 where it is convex, −1 where it is concave.
+    slopes : tuple of int
+        One an operand: 1 if it never falls there as the operand rises, −1 if it never rises, 0 if
+        neither is so. An operand that has entries is meant entry by entry.
+    low, high : tuple of float
+        Between which numbers each operand has to be; missing ones are infinite.
+    domain : bool
+        Is the value no number, or infinite, where an operand that moves is beyond these?
+    moving : tuple of int or None
+        The operands that may move; by default all. The others are constants.
+    second : tuple of float
+        Between which numbers the second derivatives there lie in any direction of unit length, of
+        all operands that move together.
+    definite : bool
+        Does it hold for an operand that is a symmetric, positive definite matrix?
+    logarithm : bool
+        Is the logarithm of the value convex, which is more than that the value is?
+    of_logarithm : bool
+        Is it enough that the logarithms of the operands are convex?
+    """
+
+    sign: int
+    slopes: tuple[int, ...] = (0,)
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    domain: bool = False
+    moving: tuple[int, ...] | None = None
+    second: tuple[float, float] = (-inf, inf)
+    definite: bool = False
+    logarithm: bool = False
+    of_logarithm: bool = False
+
+
 # ---------------------------------------------------------------- notation
 
 
@@ -422,6 +466,9 @@ class Primitive:
         derivatives starts.
     kinks : callable or None
         ``kinks(node) -> tuple of Kink``: where a derivative, or the value, jumps.
+    curvature : tuple of Curved, or callable(node) -> tuple of Curved
+        Where it is convex or concave, the regions with the most said first. Linear operations that
+        say nothing keep what is not negative so.
     ufuncs : tuple of callable
         The functions of NumPy and SciPy that it equals on real arrays: ``ufunc(*params,
         *operands)``. Tracing turns their calls into nodes.
@@ -472,6 +519,7 @@ class Primitive:
     enclosure: Callable[..., Any] | None = None
     bounds: Callable[..., Any] | None = None
     kinks: Callable[[Expr], tuple[Kink, ...]] | None = None
+    curvature: tuple[Curved, ...] | Callable[[Expr], tuple[Curved, ...]] = ()
     ufuncs: tuple[Callable[..., Any], ...] = ()
     source: str = ""
     kind: Kind = Kind.FUNCTION
@@ -483,6 +531,10 @@ class Primitive:
         if not isinstance(self.dtype, str):
             return self.dtype(operands, params)
         return operands[0].dtype if self.dtype == "same" else self.dtype
+
+    def curvature_of(self, node: Expr) -> tuple[Curved, ...]:
+        """Where one node is convex or concave."""
+        return self.curvature if isinstance(self.curvature, tuple) else self.curvature(node)
 
     def notation_of(self, node: Expr) -> Notation:
         """The notation for one node."""

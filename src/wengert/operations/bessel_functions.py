@@ -20,6 +20,7 @@ from wengert.operations.algebra import add, power, scale
 from wengert.operations.apply import apply
 from wengert.operations.build import divide, mul, neg, ones_like, sub
 from wengert.operations.constants import pi
+from wengert.operations.curving import FALLING, convex, rising_bend, valley
 from wengert.operations.declare import HALF, declare, one_minus, plus_one
 from wengert.operations.enclosing import SPECIAL, Enclosure, Extremes, always
 from wengert.operations.intervals import Interval
@@ -136,12 +137,14 @@ I0 = declare(
     "i0", special.i0, lambda y, x: apply(I1, x), latex="I_0", at_zero=1, positive=True,
     domains=_SMOOTH_AT_ZERO, source="DLMF 10.29",
     enclosure=SPECIAL.turning(0.0),
+    curvature=valley(logarithm=True),
 )  # fmt: skip
 I1 = declare(
     "i1", special.i1,
     lambda y, x: add([apply(I0, x), apply(IV, _second(x), x)], [HALF, HALF]), latex="I_1",
     at_zero=0, domains=_SMOOTH_AT_ZERO, source="DLMF 10.29",
     enclosure=SPECIAL,
+    curvature=rising_bend(),
 )  # fmt: skip
 IV = declare(
     "iv", special.iv, _ORDER, lambda y, v, x: _neighbours(lambda: IV, v, x, 1),
@@ -153,12 +156,14 @@ K0 = declare(
     "k0", special.k0, lambda y, x: neg(apply(K1, x)), latex="K_0", domains=_POSITIVE,
     source="DLMF 10.29",
     enclosure=SPECIAL.on(0.0),
+    curvature=convex(FALLING, 0.0, logarithm=True),
 )  # fmt: skip
 K1 = declare(
     "k1", special.k1,
     lambda y, x: add([apply(K0, x), apply(KV, _second(x), x)], [-HALF, -HALF]), latex="K_1",
     domains=_POSITIVE, source="DLMF 10.29",
     enclosure=SPECIAL.on(0.0),
+    curvature=convex(FALLING, 0.0, logarithm=True),
 )  # fmt: skip
 KV = declare(
     "kv", special.kv, _ORDER, lambda y, v, x: neg(_neighbours(lambda: KV, v, x, 1)),

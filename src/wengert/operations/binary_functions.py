@@ -16,6 +16,16 @@ from wengert.expr import Expr
 from wengert.operations.algebra import add, power
 from wengert.operations.apply import apply
 from wengert.operations.build import mul, neg, ones_like, sub
+from wengert.operations.curving import (
+    FALLING,
+    RISING,
+    both,
+    in_one_of_two,
+    loss_with_scale,
+    norm_of_two,
+    power_of_two_operands,
+    times_logarithm,
+)
 from wengert.operations.declare import HALF, declare, one_minus, one_minus_square, plus_one
 from wengert.operations.enclosing import (
     EXACT,
@@ -43,7 +53,7 @@ from wengert.operations.kinks import (
 )
 from wengert.operations.scalar_functions import ABS, EXP, LOG, LOG1P, RELU, SIGMOID, SIGN, STEP
 from wengert.operations.structure import constant_like, constant_value, safe_power
-from wengert.primitive import Constant, Domain, Kink, Notation
+from wengert.primitive import Constant, Curved, Domain, Kink, Notation
 
 _PLAIN = (Domain(), Domain())
 
@@ -60,12 +70,14 @@ MAXIMUM = declare(
     domains=_PLAIN, source="at ties each operand gets half",
     enclosure=EXACT,
     kinks=between_operands,
+    curvature=both(1, RISING),
 )  # fmt: skip
 MINIMUM = declare(
     "minimum", np.minimum, lambda y, x, z: _pick(y, z, x), _pick, latex=r"\min", smooth=False,
     domains=_PLAIN, source="at ties each operand gets half",
     enclosure=EXACT,
     kinks=between_operands,
+    curvature=both(-1, RISING),
 )  # fmt: skip
 
 
@@ -98,6 +110,7 @@ FMAX = declare(
     source="a NaN is passed over and gets nothing; at ties each operand gets half",
     enclosure=EXACT,
     kinks=between_operands,
+    curvature=both(1, RISING),
 )  # fmt: skip
 FMIN = declare(
     "fmin", np.fmin, lambda y, x, z: apply(FMAXSHARE, neg(x), neg(z)),
@@ -105,6 +118,7 @@ FMIN = declare(
     source="a NaN is passed over and gets nothing; at ties each operand gets half",
     enclosure=EXACT,
     kinks=between_operands,
+    curvature=both(-1, RISING),
 )  # fmt: skip
 
 
@@ -131,6 +145,7 @@ LOGADDEXP = declare(
     lambda y, x, z: apply(SIGMOID, sub(z, x)), domains=_PLAIN,
     source="log(exp x + exp z), never overflowing; the partials are softmax of two",
     enclosure=cancelling(MONOTONE),
+    curvature=(*in_one_of_two(1, RISING, (0.0, 0.25)), *both(1, RISING, (0.0, 0.5))),
 )  # fmt: skip
 
 
@@ -143,6 +158,7 @@ LOGADDEXP2 = declare(
     lambda y, x, z: apply(SIGMOID, mul(_log2(), sub(z, x))),
     domains=_PLAIN, source="log₂(2ˣ + 2ᶻ), never overflowing",
     enclosure=cancelling(MONOTONE),
+    curvature=(*in_one_of_two(1, RISING, (0.0, 0.1733)), *both(1, RISING, (0.0, 0.3466))),
 )  # fmt: skip
 XLOGY = declare(
     "xlogy", special.xlogy, lambda y, x, z: apply(LOG, z), lambda y, x, z: mul(x, power(z, -1)),
@@ -153,6 +169,7 @@ XLOGY = declare(
     defined=lambda y: mul(y.operands[0], apply(LOG, y.operands[1])),
     source="x log z, 0 where x = 0",
     enclosure=Extremes(low=(-inf, 0.0)),
+    curvature=times_logarithm(0.0),
 )  # fmt: skip
 
 
@@ -238,6 +255,7 @@ POW = declare(
     defined=lambda y: apply(EXP, mul(y.operands[1], apply(LOG, y.operands[0]))),
     source="x^z; its derivatives in z are 0 where x = 0 < z",
     enclosure=_enclosed_power,
+    curvature=power_of_two_operands(),
 )  # fmt: skip
 
 
@@ -286,6 +304,7 @@ HYPOT = declare(
     source="√(x² + z²) without overflow; subgradient 0 at the origin",
     enclosure=Extremes(turns=((0.0,), (0.0,))),
     kinks=at_zero_of_itself,
+    curvature=norm_of_two(),
 )  # fmt: skip
 
 # ---------------------------------------------------------------- signs and remainders
@@ -373,6 +392,7 @@ XLOG1PY = declare(
     domains=(Domain(0.2, 2.0), Domain(-0.7, 2.0)),
     source="x log(1 + z), 0 where x = 0",
     enclosure=Extremes(low=(-inf, -1.0)),
+    curvature=times_logarithm(-1.0),
 )  # fmt: skip
 
 
@@ -401,6 +421,7 @@ REL_ENTR = declare(
     domains=(Domain(0.2, 2.0), Domain(0.2, 2.0)),
     source="x log(x/z), 0 where x = 0; its slope in x there is −∞",
     enclosure=_enclosed_entropy,
+    curvature=(Curved(1, (0, FALLING), (0.0, 0.0), domain=True, second=(0.0, inf)),),
 )  # fmt: skip
 KL_DIV = declare(
     "kl_div", special.kl_div, lambda y, x, z: apply(LOG, mul(x, power(z, -1))),
@@ -408,6 +429,7 @@ KL_DIV = declare(
     domains=(Domain(0.2, 2.0), Domain(0.2, 2.0)),
     source="x log(x/z) − x + z; its slope in x at x = 0 is −∞",
     enclosure=_enclosed_divergence,
+    curvature=(Curved(1, (0, 0), (0.0, 0.0), domain=True, second=(0.0, inf)),),
 )  # fmt: skip
 
 
@@ -424,6 +446,7 @@ HUBER = declare(
     source="Huber 1964: r²/2 to |r| = d, then the tangent",
     enclosure=Extremes(turns=((), (0.0,)), low=(0.0,), relative=16 * EPS),
     kinks=_at_threshold,
+    curvature=loss_with_scale(),
 )  # fmt: skip
 
 
@@ -443,4 +466,5 @@ PSEUDO_HUBER = declare(
     lambda y, d, r: mul(r, power(plus_one(_squared_ratio(d, r)), -HALF)),
     domains=(Domain(0.5, 2.0), Domain()), source="d²(√(1 + (r/d)²) − 1), d > 0",
     enclosure=cancelling(Extremes(turns=((), (0.0,)), low=(0.0,)), 2),
+    curvature=loss_with_scale(),
 )  # fmt: skip

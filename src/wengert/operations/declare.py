@@ -19,6 +19,7 @@ from wengert.operations.structure import constant_like, constant_value
 from wengert.primitive import (
     ByCoefficient,
     Constant,
+    Curved,
     Domain,
     Kink,
     Notation,
@@ -59,6 +60,7 @@ def declare(
     enclosure: Enclosure | None = None,
     bounds: Enclosure | None = None,
     kinks: Callable[[Expr], tuple[Kink, ...]] | None = None,
+    curvature: tuple[Curved, ...] | Callable[[Expr], tuple[Curved, ...]] = (),
     reason: str = "piecewise constant",
     source: str = "",
 ) -> Primitive:
@@ -95,7 +97,7 @@ def declare(
     into : callable, optional
         ``into(out, *params, *arrays)``: evaluate into an array; by default the ufunc's ``out``.
     positive, smooth, shared, power_rule, as_power, series, defined, enclosure, bounds, kinks,
-    source
+    curvature, source
         As :class:`wengert.primitive.Primitive` has them.
     reason : str
         Why the derivative is zero, if there are no partials.
@@ -148,6 +150,7 @@ def declare(
             enclosure=enclosure,
             bounds=bounds,
             kinks=kinks,
+            curvature=curvature,
             ufuncs=ufuncs,
             source=source,
         )

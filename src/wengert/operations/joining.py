@@ -15,6 +15,7 @@ import numpy as np
 from wengert.errors import ShapeError
 from wengert.expr import Expr, Params
 from wengert.operations.apply import apply
+from wengert.operations.curving import together
 from wengert.operations.enclosing import joined
 from wengert.operations.indexing import EMBED, SLICE, route_of_embedding
 from wengert.operations.places import Spec, Specs, kept_axes, padded, places_of, spec_for
@@ -331,5 +332,6 @@ CONCATENATE = register(
         rule="concatenation: each part's derivative in its place",
         dtype="same",
         enclosure=joined,
+        curvature=together,
     )
 )

@@ -47,6 +47,7 @@ from wengert.operations.structure import (
 )
 from wengert.primitive import (
     Constant,
+    Curved,
     Domain,
     Kink,
     Notation,
@@ -329,6 +330,7 @@ LOGDET = register(
         source="Matrix Cookbook (57); through LU, NaN for a negative determinant",
         rule="log-determinant, Matrix Cookbook (57): d log det(X) = tr(X⁻¹ dX)",
         enclosure=by_determinant(log_of_positive),
+        curvature=(Curved(-1, definite=True),),
     )
 )
 LOGABSDET = register(
@@ -349,6 +351,7 @@ LOGABSDET = register(
         source="Matrix Cookbook (57); through LU, for either sign; −∞ for a singular matrix",
         rule="log-determinant, Matrix Cookbook (57): d log |det(X)| = tr(X⁻¹ dX)",
         enclosure=by_determinant(log_of_size),
+        curvature=(Curved(-1, definite=True),),
     )
 )
 SIGNDET = register(

@@ -14,6 +14,7 @@ from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract, power
 from wengert.operations.apply import apply
 from wengert.operations.build import sum_
+from wengert.operations.curving import of_pnorm
 from wengert.operations.enclosing import by_magnitude
 from wengert.operations.reductions import (
     MAX,
@@ -159,6 +160,7 @@ PNORM = register(
         ),
         parameters=("order",),
         enclosure=by_magnitude,
+        curvature=of_pnorm,
         kinks=_at_zeros,
         domains=(Domain(boundary=(0.0,)),),
         samples=(

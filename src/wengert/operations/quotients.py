@@ -21,6 +21,7 @@ from wengert.operations.algebra import power
 from wengert.operations.apply import apply
 from wengert.operations.build import mul, neg, ones_like, sub
 from wengert.operations.constants import pi
+from wengert.operations.curving import RISING, convex
 from wengert.operations.declare import declare, in_double, ordered
 from wengert.operations.enclosing import CROSSING, SPECIAL, Enclosure, always
 from wengert.operations.intervals import Interval
@@ -144,6 +145,7 @@ EXPREL = declare(
     domains=(Domain(boundary=(0.0, 1e-12, 20.0, -20.0)),), source="(exp(x) − 1)/x, 1 at 0",
     defined=lambda y: _over(sub(apply(EXP, *y.operands), ones_like(y)), y.operands[0]),
     enclosure=replace(SPECIAL, within=(0.0, inf)),
+    curvature=convex(RISING, logarithm=True),
 )  # fmt: skip
 
 

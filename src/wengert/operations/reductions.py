@@ -23,6 +23,7 @@ from wengert.operations.algebra import (
 from wengert.operations.apply import apply
 from wengert.operations.build import sub, sum_
 from wengert.operations.curves import Curve, degree_of, extended, multiply
+from wengert.operations.curving import RISING, convex, norm
 from wengert.operations.enclosing import always, by_magnitude, moved, whole_of
 from wengert.operations.indexing import slice_
 from wengert.operations.intervals import EPS, Interval, clipped, multiplied, widened
@@ -44,6 +45,7 @@ from wengert.operations.structure import (
 )
 from wengert.primitive import (
     Constant,
+    Curved,
     Domain,
     Kink,
     Notation,
@@ -238,6 +240,7 @@ def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive,
             positive=lambda node: is_positive(node.operands[0]),
             smooth=False,
             enclosure=moved,
+            curvature=(Curved(1 if name == "max" else -1, (RISING,)),),
             kinks=kinks,
             source="subgradient: equal shares at ties",
             rule=f"{name}: 1 at the entry that is taken, shared equally at ties",
@@ -345,6 +348,7 @@ LOGSUMEXP = register(
         parameters=("rank",),
         shared=_shared_exp(_logsumexp_from_exp),
         enclosure=_enclosed_logsumexp,
+        curvature=convex(RISING, second=(0.0, 0.5)),
         domains=(Domain(boundary=(800.0, -800.0)),),
         source="shifted by the maximum; derivative softmax",
         rule="logsumexp: softmax(x)ᵀ",
@@ -424,6 +428,7 @@ NORM2 = register(
         domains=(Domain(boundary=(0.0, 1e-200, 1e200)),),
         square=lambda node: square_of_norm(node.operands[0], node.params[0]),
         enclosure=by_magnitude,
+        curvature=norm(),
         kinks=at_zero_of_itself,
         source="x/‖x‖; at 0 the subgradient 0",
         rule="norm, Matrix Cookbook (129): xᵀ/‖x‖",
@@ -441,6 +446,7 @@ NORM1 = register(
         rewrite=_scaling_out("norm1"),
         smooth=False,
         enclosure=by_magnitude,
+        curvature=norm(),
         kinks=at_zero(),
         source="sign(x); at 0 the subgradient 0",
         rule="1-norm: sign(x)ᵀ",

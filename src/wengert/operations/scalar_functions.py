@@ -22,6 +22,16 @@ from wengert.operations.apply import apply
 from wengert.operations.build import mul, neg, ones_like, sub
 from wengert.operations.coefficients import root_coefficient
 from wengert.operations.constants import multiple_of_pi, pi
+from wengert.operations.curving import (
+    FALLING,
+    RISING,
+    concave,
+    convex,
+    logarithm,
+    rising_bend,
+    rising_saturation,
+    valley,
+)
 from wengert.operations.declare import (
     HALF,
     declare,
@@ -77,17 +87,20 @@ EXP = declare(
     rewrite=lambda x: x.operands[0] if x.primitive is LOG and is_positive(x.operands[0]) else None,
     power_rule=_power_of_exp, as_power=_exp_as_power, source="AS 4.2",
     enclosure=POSITIVE,
+    curvature=convex(RISING, logarithm=True),
 )  # fmt: skip
 LOG = declare(
     "log", np.log, lambda y, x: power(x, -1), latex=r"\log",
     domains=(Domain(0.2, 3.0),), values={Fraction(1): Fraction(0)},
     rewrite=lambda x: x.operands[0] if x.primitive is EXP else None, source="AS 4.1",
     enclosure=MONOTONE.on(0.0),
+    curvature=logarithm(),
 )  # fmt: skip
 LOG1P = declare(
     "log1p", np.log1p, lambda y, x: power(plus_one(x), -1), ufuncs=(np.log1p, special.log1p),
     domains=(Domain(-0.7, 3.0, boundary=(0.0, 1e-12)),), at_zero=0,
     enclosure=MONOTONE.on(-1.0),
+    curvature=logarithm(-1.0),
 )  # fmt: skip
 
 
@@ -99,16 +112,19 @@ LOG2 = declare(
     "log2", np.log2, lambda y, x: power(mul(_log(2), x), -1), latex=r"\log_2",
     domains=(Domain(0.2, 3.0),), values={Fraction(1): Fraction(0), Fraction(2): Fraction(1)},
     enclosure=MONOTONE.on(0.0),
+    curvature=logarithm(),
 )  # fmt: skip
 LOG10 = declare(
     "log10", np.log10, lambda y, x: power(mul(_log(10), x), -1), latex=r"\log_{10}",
     domains=(Domain(0.2, 3.0),), values={Fraction(1): Fraction(0), Fraction(10): Fraction(1)},
     enclosure=MONOTONE.on(0.0),
+    curvature=logarithm(),
 )  # fmt: skip
 EXP2 = declare(
     "exp2", np.exp2, lambda y, x: mul(_log(2), y), at_zero=1, positive=True,
     ufuncs=(np.exp2, special.exp2),
     enclosure=POSITIVE,
+    curvature=convex(RISING, logarithm=True),
 )  # fmt: skip
 EXP10 = declare(
     "exp10",
@@ -117,11 +133,13 @@ EXP10 = declare(
     at_zero=1,
     positive=True,
     enclosure=POSITIVE,
+    curvature=convex(RISING, logarithm=True),
 )
 EXPM1 = declare(
     "expm1", np.expm1, lambda y, x: apply(EXP, x), at_zero=0, ufuncs=(np.expm1, special.expm1),
     domains=(Domain(boundary=(0.0, 1e-12)),),
     enclosure=MONOTONE,
+    curvature=convex(RISING),
 )  # fmt: skip
 CBRT = declare(
     "cbrt", np.cbrt, lambda y, x: scale(Fraction(1, 3), power(y, -2)), at_zero=0,
@@ -132,6 +150,7 @@ CBRT = declare(
     source="the real cube root, of negative numbers too; its tangent at 0 is vertical",
     enclosure=MONOTONE,
     kinks=at_zero(),
+    curvature=rising_saturation(),
 )  # fmt: skip
 
 
@@ -148,6 +167,7 @@ ABS = declare(
     domains=(Domain(boundary=(0.0,)),), source="subgradient 0 at 0",
     enclosure=EXACT.turning(0.0),
     kinks=at_sign_change,
+    curvature=valley(),
 )  # fmt: skip
 SIGN = declare("sign", np.sign, at_zero=0, smooth=False,
     rewrite=lambda x: constant_like(1, x.shape) if is_positive(x) else None,
@@ -241,34 +261,41 @@ _ARCCOSINES = {x: HALF - q for x, q in {**_ARCSINES, Fraction(0): Fraction(0)}.i
 SIN = declare(
     "sin", np.sin, lambda y, x: apply(COS, x), latex=r"\sin", at_zero=0, rewrite=_sine,
     source="AS 4.3", enclosure=Periodic(HALF_PI),
+    curvature=(*concave(0, 0.0, math.pi), *convex(0, -math.pi, 0.0)),
 )  # fmt: skip
 COS = declare(
     "cos", np.cos, lambda y, x: neg(apply(SIN, x)), latex=r"\cos", at_zero=1, rewrite=_cosine,
     source="AS 4.3", enclosure=Periodic(0.0),
+    curvature=concave(0, -HALF_PI, HALF_PI),
 )  # fmt: skip
 TAN = declare(
     "tan", np.tan, lambda y, x: one_plus_square(y), latex=r"\tan", at_zero=0, rewrite=_tangent,
     domains=(Domain(-1.2, 1.2),),
     enclosure=Branches(HALF_PI, math.pi),
+    curvature=rising_bend(-HALF_PI, HALF_PI),
 )  # fmt: skip
 ARCSIN = declare(
     "arcsin", np.arcsin, lambda y, x: power(one_minus_square(x), -HALF), latex=r"\arcsin",
     at_zero=0, domains=(Domain(-0.8, 0.8),), rewrite=_angle(_ARCSINES), source="AS 4.4",
     enclosure=MONOTONE.on(-1.0, 1.0),
+    curvature=rising_bend(-1.0, 1.0),
 )  # fmt: skip
 ARCCOS = declare(
     "arccos", np.arccos, lambda y, x: neg(power(one_minus_square(x), -HALF)), latex=r"\arccos",
     domains=(Domain(-0.8, 0.8),), values={Fraction(1): Fraction(0)},
     rewrite=_angle(_ARCCOSINES), source="AS 4.4",
     enclosure=MONOTONE.on(-1.0, 1.0),
+    curvature=(*concave(FALLING, 0.0, 1.0), *convex(FALLING, -1.0, 0.0)),
 )  # fmt: skip
 ARCTAN = declare(
     "arctan", np.arctan, lambda y, x: power(one_plus_square(x), -1), latex=r"\arctan", at_zero=0,
     rewrite=_angle({_ONE: Fraction(1, 4), -_ONE: Fraction(-1, 4)}), source="AS 4.4",
     enclosure=MONOTONE,
+    curvature=rising_saturation(),
 )  # fmt: skip
 SINH = declare(
-    "sinh", np.sinh, lambda y, x: apply(COSH, x), latex=r"\sinh", at_zero=0, enclosure=MONOTONE
+    "sinh", np.sinh, lambda y, x: apply(COSH, x), latex=r"\sinh", at_zero=0, enclosure=MONOTONE,
+    curvature=rising_bend(),
 )
 COSH = declare(
     "cosh",
@@ -278,6 +305,7 @@ COSH = declare(
     at_zero=1,
     positive=True,
     enclosure=MONOTONE.turning(0.0),
+    curvature=valley((1.0, inf), logarithm=True),
 )
 TANH = declare(
     "tanh",
@@ -287,6 +315,7 @@ TANH = declare(
     at_zero=0,
     source="AS 4.5",
     enclosure=Extremes(within=(-1.0, 1.0)),
+    curvature=rising_saturation(),
 )
 ARCSINH = declare(
     "arcsinh",
@@ -294,16 +323,19 @@ ARCSINH = declare(
     lambda y, x: power(one_plus_square(x), -HALF),
     at_zero=0,
     enclosure=MONOTONE,
+    curvature=rising_saturation(),
 )
 ARCCOSH = declare(
     "arccosh", np.arccosh, lambda y, x: power(sub(power(x, 2), ones_like(x)), -HALF),
     domains=(Domain(1.2, 3.0),), values={Fraction(1): Fraction(0)},
     enclosure=MONOTONE.on(1.0),
+    curvature=concave(RISING, 1.0, domain=True),
 )  # fmt: skip
 ARCTANH = declare(
     "arctanh", np.arctanh, lambda y, x: power(one_minus_square(x), -1), at_zero=0,
     domains=(Domain(-0.8, 0.8),),
     enclosure=MONOTONE.on(-1.0, 1.0),
+    curvature=rising_bend(-1.0, 1.0),
 )  # fmt: skip
 
 # ---------------------------------------------------------------- machine learning
@@ -345,6 +377,7 @@ SIGMOID = declare(
     positive=True, values={Fraction(0): HALF}, domains=(Domain(boundary=(0.0, 800.0, -800.0)),),
     shared=_from_exp_of_size(_sigmoid_from_exp),
     enclosure=Extremes(within=(0.0, 1.0), relative=16 * EPS),
+    curvature=rising_saturation(),
 )  # fmt: skip
 SOFTPLUS = declare(
     "softplus", lambda x: np.logaddexp(x, 0), lambda y, x: apply(SIGMOID, x), positive=True,
@@ -353,6 +386,7 @@ SOFTPLUS = declare(
     defined=lambda y: apply(LOG, plus_one(apply(EXP, *y.operands))),
     source="log(1 + exp(x)), never overflowing",
     enclosure=POSITIVE,
+    curvature=convex(RISING, second=(0.0, 0.25)),
 )  # fmt: skip
 RELU = declare(
     "relu", lambda x: np.maximum(x, 0), lambda y, x: apply(STEP, x), at_zero=0, smooth=False,
@@ -361,12 +395,14 @@ RELU = declare(
     source="subgradient 0 at 0",
     enclosure=EXACT,
     kinks=at_sign_of_rectifier,
+    curvature=convex(RISING),
 )  # fmt: skip
 NORMCDF = declare(
     "normcdf", special.ndtr, lambda y, x: apply(NORMPDF, x), positive=True,
     notation=Notation("normcdf({0})", "Φ({0})", r"\Phi\left({0}\right)", "special.ndtr({0})"),
     values={Fraction(0): HALF}, source="AS 26.2",
     enclosure=Extremes(within=(0.0, 1.0), relative=1e-12),
+    curvature=rising_saturation(),
 )  # fmt: skip
 NORMPDF = declare(
     "normpdf", lambda x: np.exp(-x * x / 2) * x.dtype.type(0.3989422804014327),
@@ -379,6 +415,7 @@ NORMPDF = declare(
         apply(EXP, scale(-HALF, power(y.operands[0], 2))), power(scale(2, pi()), -HALF)
     ),
     enclosure=SPECIAL.turning(0.0),
+    curvature=(*convex(FALLING, 1.0), *convex(RISING, high=-1.0), *concave(0, -1.0, 1.0)),
 )  # fmt: skip
 GELU = declare(
     "gelu", lambda x: x * special.ndtr(x),

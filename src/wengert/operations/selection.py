@@ -12,6 +12,7 @@ from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract, scale
 from wengert.operations.apply import apply
 from wengert.operations.build import sub
+from wengert.operations.curving import CHOICE
 from wengert.operations.discrete import LOGICAL_NOT, known_values
 from wengert.operations.gathering import batch_along, broadcast_shape, take_along
 from wengert.operations.indexing import slice_
@@ -272,6 +273,7 @@ def _declare_where(name: str, domain: Domain, dtype: str) -> Primitive:
             domains=(_MASK, domain, domain),
             smooth=real,
             enclosure=_enclosed_where,
+            curvature=CHOICE if real else (),
             kinks=nowhere,
             source="entry by entry one of two",
             rule="where: the derivative of the entry that is chosen" if real else "",

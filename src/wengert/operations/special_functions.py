@@ -22,6 +22,17 @@ from wengert.operations.apply import apply
 from wengert.operations.binary_functions import XLOGY
 from wengert.operations.build import divide, mul, neg, ones_like, sub
 from wengert.operations.constants import pi
+from wengert.operations.curving import (
+    FALLING,
+    RISING,
+    concave,
+    convex,
+    of_branch,
+    of_polygamma,
+    power_less_one,
+    rising_bend,
+    rising_saturation,
+)
 from wengert.operations.declare import HALF, declare, in_double, one_minus, ordered, plus_one
 from wengert.operations.enclosing import (
     CROSSING,
@@ -70,6 +81,7 @@ ERF = declare(
     at_zero=0,
     source="AS 7.1",
     enclosure=replace(SPECIAL, within=(-1.0, 1.0)),
+    curvature=rising_saturation(),
 )
 ERFC = declare(
     "erfc",
@@ -78,22 +90,26 @@ ERFC = declare(
     at_zero=1,
     source="AS 7.1",
     enclosure=replace(SPECIAL, within=(0.0, 2.0)),
+    curvature=(*convex(FALLING, 0.0), *concave(FALLING, high=0.0)),
 )
 ERFI = declare(
     "erfi", special.erfi, lambda y, x: _root_pi(apply(EXP, power(x, 2)), 2), at_zero=0,
     source="DLMF 7.2: −i erf(ix)",
     enclosure=SPECIAL,
+    curvature=rising_bend(),
 )  # fmt: skip
 ERFINV = declare(
     "erfinv", special.erfinv, lambda y, x: _root_pi(apply(EXP, power(y, 2)), HALF, HALF),
     at_zero=0, latex=r"\operatorname{erf}^{-1}", domains=(Domain(-0.8, 0.8),), source="DLMF 7.17",
     enclosure=SPECIAL.on(-1.0, 1.0),
+    curvature=rising_bend(-1.0, 1.0),
 )  # fmt: skip
 ERFCINV = declare(
     "erfcinv", special.erfcinv, lambda y, x: _root_pi(apply(EXP, power(y, 2)), -HALF, HALF),
     latex=r"\operatorname{erfc}^{-1}", domains=(Domain(0.2, 1.8),),
     values={Fraction(1): Fraction(0)}, source="DLMF 7.17",
     enclosure=CROSSING.on(0.0, 2.0),
+    curvature=(*convex(FALLING, 0.0, 1.0), *concave(FALLING, 1.0, 2.0)),
 )  # fmt: skip
 
 
@@ -126,6 +142,7 @@ IERFCX = declare(
     ), domains=(Domain(boundary=(0.0, 1.0, 3.0, 100.0, -2.0)),),
     source="DLMF 7.18: exp(x²) iⁿerfc(x), the scaled repeated integral",
     enclosure=SPECIAL,
+    curvature=convex(FALLING, logarithm=True),
 )  # fmt: skip
 
 
@@ -137,6 +154,7 @@ ERFCX = declare(
     "erfcx", special.erfcx, lambda y, x: scale(-2, _ierfcx(1, x)), at_zero=1, positive=True,
     domains=(Domain(boundary=(0.0, 3.0, 100.0, -2.0)),), source="DLMF 7.18.5: exp(x²) erfc(x)",
     enclosure=SPECIAL,
+    curvature=convex(FALLING, logarithm=True),
 )  # fmt: skip
 
 
@@ -210,11 +228,13 @@ LOG_NDTR = declare(
     "log_ndtr", special.log_ndtr, lambda y, x: apply(INVMILLS, x), latex=r"\log\Phi",
     domains=(Domain(boundary=(0.0, 30.0, -30.0, -1e4)),), source="AS 26.2",
     enclosure=SPECIAL,
+    curvature=concave(RISING, second=(-1.0, 0.0)),
 )  # fmt: skip
 NDTRI = declare(
     "ndtri", special.ndtri, lambda y, x: power(apply(NORMPDF, y), -1), latex=r"\Phi^{-1}",
     domains=(Domain(0.1, 0.9),), values={HALF: Fraction(0)}, source="AS 26.2",
     enclosure=CROSSING.on(0.0, 1.0),
+    curvature=rising_bend(0.0, 1.0, 0.5),
 )  # fmt: skip
 NDTRI_EXP = declare(
     "ndtri_exp", special.ndtri_exp, lambda y, x: power(apply(INVMILLS, y), -1),
@@ -239,28 +259,33 @@ LOGIT = declare(
     "logit", special.logit, lambda y, x: power(mul(x, one_minus(x)), -1),
     domains=(Domain(0.1, 0.9),), values={HALF: Fraction(0)}, source="log(x/(1 − x))",
     enclosure=CROSSING.on(0.0, 1.0),
+    curvature=rising_bend(0.0, 1.0, 0.5),
 )  # fmt: skip
 LOG_EXPIT = declare(
     "log_expit", special.log_expit, lambda y, x: apply(SIGMOID, neg(x)),
     latex=r"\log\sigma", domains=(Domain(boundary=(0.0, 800.0, -800.0)),),
     source="−log(1 + exp(−x)), never overflowing",
     enclosure=MONOTONE,
+    curvature=concave(RISING, second=(-0.25, 0.0)),
 )  # fmt: skip
 ENTR = declare(
     "entr", special.entr, lambda y, x: neg(plus_one(apply(LOG, x))), domains=(Domain(0.2, 2.0),),
     at_zero=0, source="−x log x, 0 at 0, where its tangent is vertical",
     enclosure=MONOTONE.turning(0.36787944117144233).on(0.0),
+    curvature=concave(0, 0.0, domain=True),
 )  # fmt: skip
 BOXCOX = declare(
     "boxcox", special.boxcox, lambda y, x, z: apply(EXP, apply(XLOGY, sub(z, ones_like(z)), x)),
     lambda y, x, z: mul(power(apply(LOG, x), 2), exprel_slope(mul(z, apply(LOG, x)))),
     domains=(Domain(0.3, 2.0), Domain()), source="(xᶻ − 1)/z, log x where z = 0",
     enclosure=Extremes(low=(0.0,), relative=1e-12),
+    curvature=power_less_one(),
 )  # fmt: skip
 WRIGHTOMEGA = declare(
     "wrightomega", special.wrightomega, lambda y, x: mul(y, power(plus_one(y), -1)),
     latex=r"\omega", positive=True, source="Corless and Jeffrey 2002: ω + log ω = x",
     enclosure=SPECIAL,
+    curvature=convex(RISING),
 )  # fmt: skip
 
 
@@ -282,6 +307,7 @@ LAMBERTW = declare(
     rewrite=lambda x, branch: x if branch == 0 and is_zero(x) else None,
     source="DLMF 4.13: the real branches 0 and −1",
     enclosure=SPECIAL.on(-0.36787944117144233),
+    curvature=of_branch,
 )  # fmt: skip
 
 # ---------------------------------------------------------------- Γ and its kin
@@ -290,16 +316,19 @@ GAMMALN = declare(
     "gammaln", special.gammaln, lambda y, x: apply(DIGAMMA, x), latex=r"\log\Gamma",
     domains=(Domain(0.4, 4.0),), source="AS 6.1; log |Γ(x)|",
     enclosure=CROSSING.turning(_LEAST_GAMMA).on(0.0),
+    curvature=convex(0, 0.0),
 )  # fmt: skip
 LOGGAMMA = declare(
     "loggamma", special.loggamma, lambda y, x: apply(DIGAMMA, x), latex=r"\log\Gamma",
     domains=(Domain(0.4, 4.0),), source="AS 6.1; log Γ(x), x > 0",
     enclosure=CROSSING.turning(_LEAST_GAMMA).on(0.0),
+    curvature=convex(0, 0.0, domain=True),
 )  # fmt: skip
 DIGAMMA = declare(
     "digamma", special.digamma, lambda y, x: polygamma(1, x), latex=r"\psi",
     domains=(Domain(0.4, 4.0),), source="AS 6.3",
     enclosure=CROSSING.on(0.0),
+    curvature=concave(RISING, 0.0),
 )  # fmt: skip
 POLYGAMMA = declare(
     "polygamma", lambda order, x: special.polygamma(order, x).astype(x.dtype),
@@ -309,6 +338,7 @@ POLYGAMMA = declare(
         "special.polygamma({order}, {0})",
     ), domains=(Domain(0.5, 4.0),), ufuncs=(special.polygamma,), source="AS 6.4",
     enclosure=SPECIAL.on(0.0),
+    curvature=of_polygamma,
 )  # fmt: skip
 
 
@@ -322,6 +352,7 @@ GAMMA = declare(
     domains=(Domain(0.4, 4.0),), values={Fraction(1): Fraction(1), Fraction(2): Fraction(1)},
     source="AS 6.1",
     enclosure=SPECIAL.turning(_LEAST_GAMMA).on(0.0),
+    curvature=convex(0, 0.0, logarithm=True),
 )  # fmt: skip
 GAMMASGN = declare(
     "gammasgn", special.gammasgn, reason="piecewise constant: the sign of Γ", smooth=False,
@@ -417,6 +448,7 @@ EXP1 = declare(
     "exp1", special.exp1, lambda y, x: neg(_expn_0(x)), latex="E_1",
     domains=(Domain(0.3, 2.0),), source="AS 5.1",
     enclosure=SPECIAL.on(0.0),
+    curvature=convex(FALLING, 0.0, logarithm=True),
 )  # fmt: skip
 EXPN = declare(
     "expn", lambda order, x: special.expn(order, x).astype(x.dtype),
@@ -424,6 +456,7 @@ EXPN = declare(
     notation=ordered("expn", "special.expn({order}, {0})", "E"), domains=(Domain(0.3, 2.0),),
     ufuncs=(special.expn,), source="AS 5.1: ∫₁^∞ exp(−xt) t⁻ⁿ dt",
     enclosure=SPECIAL.on(0.0),
+    curvature=convex(FALLING, 0.0, logarithm=True),
 )  # fmt: skip
 
 
@@ -451,6 +484,7 @@ SINHINT = declare(
     latex=r"\operatorname{Shi}", numpy="(lambda t: special.shichi(t)[0])",
     domains=(Domain(boundary=(0.0,)),), source="AS 5.2: ∫₀ˣ sinh(t)/t dt",
     enclosure=SPECIAL,
+    curvature=rising_bend(),
 )  # fmt: skip
 
 
@@ -483,6 +517,7 @@ COSM1 = declare(
     lambda y, x: neg(apply(SIN, x)),
     at_zero=0,
     enclosure=Periodic(0.0, within=(-2.0, 0.0)),
+    curvature=concave(0, -1.57, 1.57),
 )
 SINDG = declare(
     "sindg",

@@ -13,6 +13,7 @@ from wengert.assumptions import Assumption
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import contract, power, scale
 from wengert.operations.coefficients import power_coefficient
+from wengert.operations.curving import of_power
 from wengert.operations.intervals import Interval, raised
 from wengert.operations.labelling import Labels
 from wengert.operations.structure import (
@@ -198,6 +199,7 @@ POWER = register(
         rule="power rule",
         kind=Kind.POWER,
         enclosure=lambda node, x: raised(x, exponent_of(node)),
+        curvature=of_power,
         kinks=_at_zero_of_power,
     )
 )

@@ -1,0 +1,549 @@
+"""Convexity by rules: what each part of an expression is, from what its operands are.
+
+The rules are those of disciplined convex programming (Grant, Boyd and Ye 2006; Boyd and
+Vandenberghe 2004, section 3.2), on expressions as they are written: operations declare where they
+are convex and which way they go (``Primitive.curvature``), contractions are affine in a factor that
+alone moves, and polynomials of degree 2 are judged by their constant Hessian. Signs come from
+intervals around every node's value, with the data as numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from wengert.backends.intervals import enclose
+from wengert.convergence.hessians import constant_hessians, signs_of
+from wengert.convergence.one_argument import one_argument
+from wengert.expr import Expr, make, topological
+from wengert.operations import contract, variable
+from wengert.operations.algebra import is_symmetric
+from wengert.operations.intervals import Interval, whole
+from wengert.operations.structure import (
+    coefficients_of,
+    contraction_params,
+    exponent_of,
+    is_contraction,
+    is_positive,
+    is_power,
+)
+from wengert.primitive import Curved, Kind, Linear, Multilinear, PartlyLinear
+from wengert.shapes import concrete
+
+CONSTANT, AFFINE, CONVEX, CONCAVE, UNKNOWN = "constant", "affine", "convex", "concave", "unknown"
+_FLAT = (CONSTANT, AFFINE)
+_NEGATED = {CONVEX: CONCAVE, CONCAVE: CONVEX}
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is known of a part.
+
+    Attributes
+    ----------
+    bend : str
+        "constant", "affine", "convex", "concave" or "unknown", entry by entry.
+    interval : Interval
+        Around the value.
+    why : str
+        The rule, a clause.
+    degree : int or None
+        As a polynomial in the parameters: 0, 1 or 2; None if it is none, or a higher one.
+    squares : bool
+        Is it a sum of squares of affine functions, plus a number from 0 on?
+    logarithm : bool
+        Is it positive, with a convex logarithm?
+    second : tuple of float or None
+        Bounds of the second derivative in the one operand that moves, for curved operations.
+    """
+
+    bend: str
+    interval: Interval
+    why: str = ""
+    degree: int | None = None
+    squares: bool = False
+    logarithm: bool = False
+    second: tuple[float, float] | None = None
+
+    @property
+    def moves(self) -> bool:
+        """Does it depend on the parameters?"""
+        return self.bend != CONSTANT
+
+
+@dataclass
+class Calculus:
+    """The rules, applied to a function of leaves.
+
+    Parameters
+    ----------
+    root : Expr
+        The function, of known sizes.
+    leaves : sequence of Expr
+        The parameters.
+    ranges : mapping of Expr to Interval
+        What parameters are known to be between; any number by default.
+    values : mapping of Expr to ndarray
+        The other variables.
+
+    Attributes
+    ----------
+    known : dict
+        What was found, by node.
+    notes : list of str
+        What the proof takes for granted.
+    """
+
+    root: Expr
+    leaves: Sequence[Expr]
+    values: Mapping[Expr, Any]
+    ranges: Mapping[Expr, Interval] = field(default_factory=dict[Expr, Interval])
+    known: dict[Expr, Known] = field(default_factory=dict[Expr, Known])
+    notes: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        for node in topological(self.root):
+            self.known[node] = self._of(node)
+
+    def __getitem__(self, node: Expr) -> Known:
+        """What is known of a part, found now if need be."""
+        for inner in topological(node):
+            if inner not in self.known:
+                self.known[inner] = self._of(inner)
+        return self.known[node]
+
+    # ------------------------------------------------------------ one node
+
+    def _of(self, node: Expr) -> Known:
+        if node in self.leaves:
+            found = self.ranges.get(node, whole(concrete(node.shape)))
+            if is_positive(node):
+                found = Interval(np.maximum(found.lower, 0.0), found.upper)
+            return Known(AFFINE, found, "the parameters", 1)
+        if node in self.values:
+            value = np.asarray(self.values[node])
+            return self._constant(Interval(value, value))
+        moving = [k for k, o in enumerate(node.operands) if self.known[o].moves]
+        interval = self._interval(node, moving)
+        if not moving:
+            return self._constant(interval)
+        found = self._moving(node, moving, interval)
+        if found.bend == UNKNOWN and found.degree == 2:
+            found = self._by_hessian(node, found)
+        if found.bend == UNKNOWN and node.dtype == "real":
+            found = self._by_argument(node, found)
+        if found.squares or found.logarithm or is_positive(node):
+            bounds = found.interval
+            found = replace(found, interval=Interval(np.maximum(bounds.lower, 0.0), bounds.upper))
+        return found
+
+    def _constant(self, interval: Interval) -> Known:
+        nonnegative = _is_nonnegative(interval)
+        return Known(CONSTANT, interval, "a constant", 0, nonnegative, nonnegative)
+
+    def _moving(self, node: Expr, moving: list[int], interval: Interval) -> Known:
+        unknown = Known(UNKNOWN, interval)
+        if node.dtype != "real":
+            return replace(unknown, why="it decides by the parameters")
+        if node.primitive.kind is Kind.SUM:
+            return self._sum(node, unknown)
+        if node.primitive.kind is Kind.CONTRACTION:
+            return self._product(node, moving, unknown)
+        found = self._declared(node, moving, unknown)
+        if found.bend == UNKNOWN:
+            found = self._linear(node, moving, found)
+        return found if found.why else replace(found, why=f"there is no rule for {node.name}")
+
+    # ------------------------------------------------------------ intervals
+
+    def _interval(self, node: Expr, moving: Sequence[int]) -> Interval:
+        """Around the value, where operands are in the domain of the operation."""
+        operands = [self.known[o].interval for o in node.operands]
+        shape = concrete(node.shape)
+        if is_contraction(node) and any(_is_unbounded(operands[k]) for k in moving):
+            return self._interval_of_product(node, shape)
+        for region in node.primitive.curvature_of(node):
+            if region.domain:
+                free = set(moving) & set(region.moving or moving)
+                operands = [_within(region, k, x) if k in free else x for k, x in enumerate(operands)]
+                break
+        leaves = [variable(f"·{k}", o.shape, dtype=o.dtype) for k, o in enumerate(node.operands)]
+        alone = make(node.primitive, tuple(leaves), node.params, node.shape, node.dtype)
+        with np.errstate(all="ignore"):
+            return enclose([alone], dict(zip(leaves, operands, strict=True))).intervals[0]
+
+    def _interval_of_product(self, node: Expr, shape: tuple[int, ...]) -> Interval:
+        """Its sign, where the factors have signs."""
+        signs = [_sign(self.known[o].interval) for o in node.operands]
+        sign = int(np.prod(signs)) * (1 if contraction_params(node)[2] > 0 else -1)
+        low = np.full(shape, 0.0 if sign > 0 else -np.inf)
+        return Interval(low, np.full(shape, 0.0 if sign < 0 else np.inf))
+
+    # ------------------------------------------------------------ sums
+
+    def _sum(self, node: Expr, unknown: Known) -> Known:
+        terms = [self.known[o] for o in node.operands]
+        coefficients = coefficients_of(node)
+        degree = _largest([t.degree for t in terms])
+        rising = all(c > 0 for c in coefficients)
+        bend = joined(_times(t.bend, c) for t, c in zip(terms, coefficients, strict=True))
+        why = "a sum" if bend in _FLAT else f"a sum of {bend} and affine terms"
+        if bend == UNKNOWN:
+            bend, why = self._with_quadratics(node)
+        return replace(
+            unknown,
+            bend=bend,
+            why=why,
+            degree=degree,
+            squares=_all_squares(terms, coefficients),
+            logarithm=rising and all(t.logarithm for t in terms),
+        )
+
+    def _with_quadratics(self, node: Expr) -> tuple[str, str]:
+        """The terms of degree 2 as one, whose Hessian decides."""
+        pairs = list(zip(node.operands, coefficients_of(node), strict=True))
+        quadratic = [(o, c) for o, c in pairs if self.known[o].degree == 2]
+        rest = [(o, c) for o, c in pairs if self.known[o].degree != 2]
+        if len(quadratic) < 2 or not rest:
+            return UNKNOWN, self._clash(node)
+        whole_bend = joined(_times(self.known[o].bend, c) for o, c in rest)
+        if whole_bend == UNKNOWN:
+            return UNKNOWN, self._clash(node)
+        terms = make(
+            node.primitive,
+            tuple(o for o, _ in quadratic),
+            (tuple(c for _, c in quadratic),),
+            node.shape,
+        )
+        together = self[terms]
+        bend = joined([whole_bend, together.bend])
+        if bend == UNKNOWN:
+            return UNKNOWN, self._clash(node)
+        return bend, f"a sum of {bend} terms, those of degree 2 together ({together.why})"
+
+    def _clash(self, node: Expr) -> str:
+        bends = {
+            _times(self.known[o].bend, c)
+            for o, c in zip(node.operands, coefficients_of(node), strict=True)
+        }
+        if UNKNOWN in bends:
+            return "a sum with a term of which nothing is known"
+        return "a sum of a convex and a concave term"
+
+    # ------------------------------------------------------------ products
+
+    def _product(self, node: Expr, moving: list[int], unknown: Known) -> Known:
+        labels, _, coefficient = contraction_params(node)
+        factors = [self.known[o] for o in node.operands]
+        weight = _sign_of_product(
+            [f.interval for k, f in enumerate(factors) if k not in moving], coefficient
+        )
+        degree = _total([factors[k].degree for k in moving])
+        if len(moving) == 1:
+            return self._scaled(factors[moving[0]], weight, unknown, degree)
+        if weight > 0 and all(factors[k].logarithm for k in moving):
+            why = "a product of functions with convex logarithms"
+            return replace(unknown, bend=CONVEX, why=why, logarithm=True)
+        over = self._over(node, moving)
+        if over and weight:
+            bend = CONVEX if weight > 0 else CONCAVE
+            squares = degree == 2 and weight > 0
+            return replace(unknown, bend=bend, why=over, degree=degree, squares=squares)
+        inner = self._entries(node, moving)
+        if inner is not None:
+            entries = self[inner]
+            found = self._scaled(entries, weight, unknown, degree)
+            if found.bend != UNKNOWN:
+                return replace(found, why=f"{entries.why}, summed")
+        product = "a product of parts that both depend on the parameters"
+        return replace(unknown, degree=degree, why=product)
+
+    def _scaled(self, factor: Known, weight: int, unknown: Known, degree: int | None) -> Known:
+        if factor.bend in _FLAT:
+            return replace(unknown, bend=AFFINE, why="a linear map of an affine part", degree=degree)
+        found = replace(unknown, degree=degree)
+        if not weight:
+            why = f"weights of both signs on a {factor.bend} part"
+            return replace(found, why=why)
+        bend = factor.bend if weight > 0 else _NEGATED.get(factor.bend, UNKNOWN)
+        sign = "≥ 0" if weight > 0 else "≤ 0"
+        return replace(
+            found,
+            bend=bend,
+            why=f"weights {sign} on a {factor.bend} part",
+            squares=weight > 0 and factor.squares,
+            logarithm=weight > 0 and factor.logarithm,
+        )
+
+    def _over(self, node: Expr, moving: Sequence[int]) -> str:
+        """A square of an affine part, or such a square over an affine part that is positive."""
+        labels = contraction_params(node)[0]
+        count: dict[Any, int] = {}
+        for k in moving:
+            key = (node.operands[k], labels[k])
+            count[key] = count.get(key, 0) + 1
+        squares, divisors = 0, 0
+        for (factor, _), times in count.items():
+            base, exponent = _base(factor)
+            exponent *= times
+            known = self.known[base]
+            if known.bend not in _FLAT:
+                return ""
+            if exponent == 2:
+                squares += 1
+            elif exponent == -1 and _is_nonnegative(known.interval):
+                divisors += 1
+            else:
+                return ""
+        if squares != 1 or divisors > 1:
+            return ""
+        return "the square of an affine part" + (
+            " over a positive affine part" if divisors else ""
+        )
+
+    def _entries(self, node: Expr, moving: Sequence[int]) -> Expr | None:
+        """The product before it is summed, if the factors that move have the same axes."""
+        labels = contraction_params(node)[0]
+        axes = labels[moving[0]]
+        if len(set(axes)) < len(axes) or any(set(labels[k]) != set(axes) for k in moving):
+            return None
+        inner = contract([node.operands[k] for k in moving], [labels[k] for k in moving], axes)
+        return None if inner is node else inner
+
+    # ------------------------------------------------------------ declared
+
+    def _declared(self, node: Expr, moving: list[int], unknown: Known) -> Known:
+        """By the regions that an operation declares."""
+        operands = [self.known[o] for o in node.operands]
+        if is_power(node) and operands[0].squares and exponent_of(node) >= Fraction(1, 2):
+            why = "a power of a sum of squares of affine parts, from the norm on"
+            degree = 2 if exponent_of(node) == 1 else None
+            return replace(unknown, bend=CONVEX, why=why, degree=degree)
+        if is_power(node) and operands[0].logarithm and exponent_of(node) > 0:
+            why = "a power of a part whose logarithm is convex"
+            return replace(unknown, bend=CONVEX, why=why, logarithm=True)
+        found: dict[int, Curved] = {}
+        for region in node.primitive.curvature_of(node):
+            if region.sign not in found and self._holds(region, node, moving):
+                found[region.sign] = region
+        degree = self._degree(node, moving)
+        flat = all(operands[k].bend in _FLAT for k in moving)
+        if len(found) == 2:
+            return replace(unknown, bend=AFFINE, why="of affine parts", degree=degree)
+        if not found:
+            return replace(unknown, degree=degree, why=self._obstacle(node, moving))
+        (region,) = found.values()
+        return replace(
+            unknown,
+            bend=CONVEX if region.sign > 0 else CONCAVE,
+            why=_words(node, region, [operands[k] for k in moving]),
+            degree=degree,
+            squares=flat and degree == 2,
+            logarithm=region.logarithm,
+            second=region.second if flat else None,
+        )
+
+    def _holds(self, region: Curved, node: Expr, moving: Sequence[int]) -> bool:
+        if region.moving is not None and not set(moving) <= set(region.moving):
+            return False
+        if region.definite:
+            return self._is_definite(node.operands[0])
+        for k, operand in enumerate(node.operands):
+            known = self.known[operand]
+            if not _is_inside(region, k, known):
+                return False
+            slope = region.sign * (region.slopes[k] if k < len(region.slopes) else 0)
+            convex_enough = known.bend == CONVEX and slope == 1
+            if region.of_logarithm and known.moves:
+                if not known.logarithm:
+                    return False
+            elif not (
+                known.bend in _FLAT or convex_enough or (known.bend == CONCAVE and slope == -1)
+            ):
+                return False
+        return True
+
+    def _is_definite(self, matrix: Expr) -> bool:
+        """An affine, symmetric matrix: the statement is about where it is positive definite."""
+        if self.known[matrix].bend not in _FLAT or not is_symmetric(matrix):
+            return False
+        note = "where the matrix whose determinant is taken is positive definite"
+        if note not in self.notes:
+            self.notes.append(note)
+        return True
+
+    def _obstacle(self, node: Expr, moving: Sequence[int]) -> str:
+        bends = [self.known[node.operands[k]].bend for k in moving]
+        if UNKNOWN in bends:
+            return "a function of a part of which nothing is known"
+        inner = " and ".join(dict.fromkeys(bends))
+        regions = node.primitive.curvature_of(node)
+        if not regions:
+            return ""
+        return f"{node.name} of a part that is {inner}: neither convex nor concave by its rule there"
+
+    def _degree(self, node: Expr, moving: Sequence[int]) -> int | None:
+        if is_power(node):
+            exponent = exponent_of(node)
+            degree = self.known[node.operands[0]].degree
+            total = None if degree is None else degree * exponent
+            return int(total) if total in (1, 2) and exponent > 0 else None
+        if node.primitive.curvature_of(node)[:1] and all(
+            r.second == (0.0, 0.0) for r in node.primitive.curvature_of(node)
+        ):
+            return _largest([self.known[node.operands[k]].degree for k in moving])
+        return None
+
+    def _linear(self, node: Expr, moving: list[int], found: Known) -> Known:
+        """Operations that move and add up entries, and those that are linear in one operand."""
+        operand = self.known[node.operands[moving[0]]]
+        rule = node.primitive.derivative
+        if len(moving) > 1:
+            return found
+        if isinstance(rule, Linear) and moving == [0]:
+            return replace(
+                found,
+                bend=operand.bend,
+                why="entries of it" if operand.bend != UNKNOWN else operand.why,
+                degree=operand.degree,
+                squares=operand.squares,
+                logarithm=operand.logarithm,
+            )
+        linear = isinstance(rule, Multilinear) or (
+            isinstance(rule, PartlyLinear) and rule.linear(moving[0])
+        )
+        if linear and operand.bend == AFFINE and node.primitive.kind is Kind.FUNCTION:
+            return replace(found, bend=AFFINE, why="a linear map of an affine part", degree=1)
+        return found
+
+    # ------------------------------------------------------------ second routes
+
+    def _by_hessian(self, node: Expr, found: Known) -> Known:
+        """Of a polynomial of degree 2: its Hessians are constant matrices."""
+        hessians = constant_hessians(node, self.leaves, self.values)
+        if hessians is None:
+            return found
+        sign, least, largest = signs_of(hessians)
+        if sign:
+            bend = CONVEX if sign > 0 else CONCAVE
+            why = f"of degree 2, eigenvalues of the Hessian in [{least:.4g}, {largest:.4g}]"
+            return replace(found, bend=bend, why=why)
+        why = f"of degree 2, eigenvalues of the Hessian from {least:.4g} to {largest:.4g}"
+        return replace(found, why=why)
+
+    def _by_argument(self, node: Expr, found: Known) -> Known:
+        """As a function of one number, entry by entry, by its second derivative."""
+        one = one_argument(node, self.known, self.values)
+        if one is None:
+            return found
+        bend = CONVEX if one.sign > 0 else CONCAVE
+        return replace(found, bend=bend, why=one.why, second=one.second)
+
+
+# ---------------------------------------------------------------- parts of the rules
+
+
+def joined(bends: Any) -> str:
+    """What a sum of such terms is."""
+    kinds = set(bends)
+    if UNKNOWN in kinds or {CONVEX, CONCAVE} <= kinds:
+        return UNKNOWN
+    for bend in (CONVEX, CONCAVE, AFFINE):
+        if bend in kinds:
+            return bend
+    return CONSTANT
+
+
+def _times(bend: str, coefficient: Fraction) -> str:
+    return bend if coefficient > 0 else _NEGATED.get(bend, bend)
+
+
+def _is_nonnegative(x: Interval) -> bool:
+    return bool(np.all(x.lower >= 0))
+
+
+def _is_unbounded(x: Interval) -> bool:
+    return not (np.any(np.isfinite(x.lower)) or np.any(np.isfinite(x.upper)))
+
+
+def _sign(x: Interval) -> int:
+    """1 if no entry is negative, −1 if none is positive, 0 if neither is known."""
+    if _is_nonnegative(x):
+        return 1
+    return -1 if np.all(x.upper <= 0) else 0
+
+
+def _sign_of_product(factors: Sequence[Interval], coefficient: Fraction) -> int:
+    sign = 1 if coefficient > 0 else -1
+    for x in factors:
+        sign *= _sign(x)
+    return sign
+
+
+def _largest(degrees: Sequence[int | None]) -> int | None:
+    found = [d for d in degrees if d is not None]
+    return max(found) if len(found) == len(degrees) else None
+
+
+def _total(degrees: Sequence[int | None]) -> int | None:
+    found = [d for d in degrees if d is not None]
+    total = sum(found)
+    return total if len(found) == len(degrees) and total <= 2 else None
+
+
+def _all_squares(terms: Sequence[Known], coefficients: Sequence[Fraction]) -> bool:
+    """Squares with positive coefficients; of constants the sign counts."""
+    for term, c in zip(terms, coefficients, strict=True):
+        if term.moves:
+            if c < 0 or not term.squares:
+                return False
+        elif not np.all((term.interval.lower if c > 0 else -term.interval.upper) >= 0):
+            return False
+    return True
+
+
+def _base(factor: Expr) -> tuple[Expr, Fraction]:
+    return (factor.operands[0], exponent_of(factor)) if is_power(factor) else (factor, Fraction(1))
+
+
+def _within(region: Curved, k: int, x: Interval) -> Interval:
+    """The part of an operand's interval in the domain."""
+    low, high = _ends(region, k)
+    lower, upper = np.clip(x.lower, low, high), np.clip(x.upper, low, high)
+    return Interval(lower, upper) if np.asarray(x.lower).dtype.kind == "f" else x
+
+
+def _ends(region: Curved, k: int) -> tuple[float, float]:
+    low = region.low[k] if k < len(region.low) else -np.inf
+    return low, region.high[k] if k < len(region.high) else np.inf
+
+
+def _is_inside(region: Curved, k: int, known: Known) -> bool:
+    """In the region; or moving so that where it is in there is a convex set."""
+    low, high = _ends(region, k)
+    free = region.domain and known.moves
+    below = np.all(known.interval.lower >= low) or (free and known.bend in (AFFINE, CONCAVE))
+    above = np.all(known.interval.upper <= high) or (free and known.bend in (AFFINE, CONVEX))
+    return bool(below and above)
+
+
+def _words(node: Expr, region: Curved, operands: Sequence[Known]) -> str:
+    """The rule of composition that was used."""
+    bends = list(dict.fromkeys(o.bend for o in operands))
+    kind = "convex" if region.sign > 0 else "concave"
+    if region.of_logarithm:
+        return "the logarithm of a part whose logarithm is convex"
+    if bends in ([AFFINE], []):
+        return f"{kind} of an affine part"
+    slope = next((s for s in region.slopes if s), 0)
+    goes = {1: "rising and ", -1: "falling and "}.get(slope, "")
+    return f"{goes}{kind} of {' and '.join(bends)} parts"
+
+
+
+
+__all__ = ["AFFINE", "CONCAVE", "CONSTANT", "CONVEX", "UNKNOWN", "Calculus", "Known", "joined"]
