@@ -58,7 +58,9 @@ class Known:
     logarithm : bool
         Is it positive, with a convex logarithm?
     second : tuple of float or None
-        Bounds of the second derivative in the one operand that moves, for curved operations.
+        Bounds of the second derivative in its argument, for curved operations.
+    argument : Expr or None
+        The affine argument; by default the one operand that moves.
     """
 
     bend: str
@@ -68,6 +70,7 @@ class Known:
     squares: bool = False
     logarithm: bool = False
     second: tuple[float, float] | None = None
+    argument: Expr | None = None
 
     @property
     def moves(self) -> bool:
@@ -237,11 +240,8 @@ class Calculus:
     # ------------------------------------------------------------ products
 
     def _product(self, node: Expr, moving: list[int], unknown: Known) -> Known:
-        labels, _, coefficient = contraction_params(node)
         factors = [self.known[o] for o in node.operands]
-        weight = _sign_of_product(
-            [f.interval for k, f in enumerate(factors) if k not in moving], coefficient
-        )
+        weight = self.weight(node, moving)
         degree = _total([factors[k].degree for k in moving])
         if len(moving) == 1:
             return self._scaled(factors[moving[0]], weight, unknown, degree)
@@ -261,6 +261,13 @@ class Calculus:
                 return replace(found, why=f"{entries.why}, summed")
         product = "a product of parts that both depend on the parameters"
         return replace(unknown, degree=degree, why=product)
+
+    def weight(self, node: Expr, moving: Sequence[int]) -> int:
+        """The sign of what a contraction multiplies the factors that move with; 0 for both."""
+        sign = 1 if contraction_params(node)[2] > 0 else -1
+        for k, o in enumerate(node.operands):
+            sign *= 1 if k in moving else _sign(self.known[o].interval)
+        return sign
 
     def _scaled(self, factor: Known, weight: int, unknown: Known, degree: int | None) -> Known:
         if factor.bend in _FLAT:
@@ -441,7 +448,7 @@ class Calculus:
         if one is None:
             return found
         bend = CONVEX if one.sign > 0 else CONCAVE
-        return replace(found, bend=bend, why=one.why, second=one.second)
+        return replace(found, bend=bend, why=one.why, second=one.second, argument=one.argument)
 
 
 # ---------------------------------------------------------------- parts of the rules
@@ -475,13 +482,6 @@ def _sign(x: Interval) -> int:
     if _is_nonnegative(x):
         return 1
     return -1 if np.all(x.upper <= 0) else 0
-
-
-def _sign_of_product(factors: Sequence[Interval], coefficient: Fraction) -> int:
-    sign = 1 if coefficient > 0 else -1
-    for x in factors:
-        sign *= _sign(x)
-    return sign
 
 
 def _largest(degrees: Sequence[int | None]) -> int | None:

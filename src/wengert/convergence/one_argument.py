@@ -7,7 +7,7 @@ in pieces, between the places where a piece begins; there the slopes must not fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,6 +34,7 @@ _TRIED = 6  # arguments
 _LARGEST = 60  # operations of a function
 _GRID = (-np.inf, -40.0, -10.0, -4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0, 10.0, 40.0, np.inf)
 _HALVINGS = 5
+_NESTED = 4  # kinks of kinks
 _ROUNDING = 1e-12
 _SAMPLES = (-31.0, -7.3, -2.9, -1.37, -0.71, -0.13, 0.0, 0.17, 0.63, 1.19, 2.3, 6.1, 29.0)
 _STEP = 1e-3
@@ -137,6 +138,8 @@ def _is_all(node: Expr, argument: Expr, known: Mapping[Expr, Part]) -> bool:
 def _is_entrywise(node: Expr, known: Mapping[Expr, Part]) -> bool:
     if is_sum(node) or node.primitive.elementwise:
         return True
+    if node.primitive.masking:
+        return all(o.shape == node.shape for o in node.operands)
     if not is_contraction(node):
         return False
     labels, out, _ = contraction_params(node)
@@ -180,10 +183,11 @@ class _Function:
     # ------------------------------------------------------------ the proof
 
     def judged(self) -> OneArgument | None:
-        breaks = self._breaks()
-        if breaks is None or not self._is_regular() or not self._may_be_bent():
+        if not self._is_regular() or not self._may_be_bent():
             return None
-        pieces = [self._piece(low, high) for low, high in self._regions(breaks)]
+        pieces = self._pieces(_Piece(self, self.body, {}, self.low, self.high), _NESTED)
+        if pieces is None:
+            return None
         sign, second = self._sign_of(pieces, 2)
         if not sign or not self._joins(pieces, sign):
             return None
@@ -225,10 +229,10 @@ class _Function:
         """May an operand be this number within the interval?"""
         if operand is self.at:
             return bool(np.any((self.low < number) & (number < self.high)))
-        low, high = self._enclosed(operand, self.low, self.high, {})
+        low, high = self.enclosed(operand, self.low, self.high, {})
         return low <= number <= high
 
-    def _enclosed(
+    def enclosed(
         self, expr: Expr, low: Any, high: Any, masks: Mapping[Expr, Any]
     ) -> tuple[float, float]:
         """The bounds of an expression with the argument between two numbers."""
@@ -248,88 +252,48 @@ class _Function:
             h = np.minimum(_STEP, np.minimum(x - self.low, self.high - x))
             h = np.where(h > 0, h, 0.0)
             with np.errstate(all="ignore"):
-                a, m, b = (self._run(self.body, y) for y in (x - h, x, x + h))
+                a, m, b = (self.run(self.body, y) for y in (x - h, x, x + h))
                 bent = a - 2 * m + b
                 size = 1e-10 * (np.abs(a) + np.abs(m) + np.abs(b))
             signs |= {1} if np.any(bent > size) else set()
             signs |= {-1} if np.any(bent < -size) else set()
         return len(signs) < 2
 
-    def _run(self, expr: Expr, x: Any, more: Mapping[Expr, Any] | None = None) -> Any:
+    def run(self, expr: Expr, x: Any, more: Mapping[Expr, Any] | None = None) -> Any:
         (found,) = run((expr,), {**self.values, **(more or {}), self.at: np.asarray(x, float)})
         return np.broadcast_to(found, self.shape)
 
     # ------------------------------------------------------------ pieces
 
-    def _breaks(self) -> list[Any] | None:
-        """Where comparisons turn and kinks are, entry by entry; None if that is not known."""
-        found: list[Any] = []
-        for node in topological(self.body):
-            if self.at not in topological(node):
-                continue
-            gaps = _gaps(node)
-            if gaps is None:
-                return None
-            for gap, inside in gaps:
-                if not self._reaches(gap, 0.0):
-                    continue
-                place = self._zero(gap)
+    def _pieces(self, piece: _Piece, nested: int) -> list[_Piece] | None:
+        """Smooth pieces, from left to right; None if where they begin is not known.
+
+        Where |x| − 1 turns is known once the pieces of |x| are: each piece is looked at again.
+        """
+        breaks: list[Any] = []
+        unknown = False
+        for node in piece.turning():
+            for gap, has_sides in _gaps(node) or [(None, False)]:
+                place = None if gap is None else piece.zero(gap)
                 if place is None:
-                    return None
-                beyond = (place <= self.low) | (place >= self.high)
-                if not inside and not np.all(beyond):
-                    return None
-                if not np.all(beyond):
-                    found.append(np.clip(place, self.low, self.high))
-        if not found:
-            return []
-        ranked = np.sort(np.array(found), axis=0)
-        return [x for k, x in enumerate(ranked) if k == 0 or np.any(x != ranked[k - 1])]
-
-    def _zero(self, gap: Expr) -> Any | None:
-        """Where an affine function of the argument is 0; infinity for a constant."""
-        (slope,) = pushforward([gap], {self.at: ones(self.at.shape)})
-        if slope is None:
-            return np.full(self.shape, np.inf)
-        if self.at in topological(slope):
+                    unknown = True
+                elif not np.all((place <= piece.low) | (place >= piece.high)):
+                    if not has_sides:
+                        return None
+                    breaks.append(np.clip(place, piece.low, piece.high))
+        if not breaks:
+            return None if unknown else [piece]
+        if not nested:
             return None
-        offset, rise = self._run(gap, np.zeros(self.shape)), self._run(slope, np.zeros(self.shape))
-        return None if np.any(rise == 0) else -offset / rise
-
-    def _regions(self, breaks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
-        ends = [self.low, *breaks, self.high]
-        return zip(ends, ends[1:], strict=False)
-
-    def _piece(self, low: Any, high: Any) -> _Piece:
-        """The function between two breaks, with every comparison settled."""
-        with np.errstate(all="ignore"):
-            middle = np.select(
-                [np.isfinite(low) & np.isfinite(high), np.isfinite(low), np.isfinite(high)],
-                [low / 2 + high / 2, low + 1, high - 1],
-                0.0,
-            )
-        masks: dict[Expr, Any] = {}
-
-        def settle(node: Expr, operands: tuple[Expr, ...]) -> Expr:
-            fresh = with_operands(node, operands)
-            if self.at not in topological(fresh):
-                return fresh
-            if fresh.dtype == "bool":
-                return self._mask(masks, self._run(fresh, middle, masks))
-            for kink in fresh.primitive.kinks(fresh) if fresh.primitive.kinks else ():
-                if kink.pieces:
-                    value = self._run(fresh, middle, masks)
-                    first = self._run(kink.pieces[0], middle, masks) == value
-                    fresh = where(self._mask(masks, first), *kink.pieces)
-            return fresh
-
-        body = rebuild(self.body, settle, {})
-        return _Piece(self, body, masks, low, high)
-
-    def _mask(self, masks: dict[Expr, Any], value: Any) -> Expr:
-        leaf = variable(f"·mask{len(masks)}", self.at.shape, dtype="bool")
-        masks[leaf] = np.asarray(value, bool)
-        return leaf
+        ends = [piece.low, *np.sort(np.array(breaks), axis=0), piece.high]
+        found: list[_Piece] = []
+        for low, high in zip(ends, ends[1:], strict=False):
+            if np.any(low < high):
+                inner = self._pieces(piece.between(low, high), nested - 1)
+                if inner is None:
+                    return None
+                found += inner
+        return found
 
     def _sign_of(self, pieces: Sequence[_Piece], order: int) -> tuple[int, tuple[float, float]]:
         """The sign that a derivative has on all pieces, 0 if it has both, and its bounds."""
@@ -345,7 +309,7 @@ class _Function:
             at = one.high
             inside = np.isfinite(at)
             x = np.where(inside, at, 0.0)
-            values = one.values(0, x), other.values(0, x), self._run(self.body, x)
+            values = one.values(0, x), other.values(0, x), self.run(self.body, x)
             size = _ROUNDING * (1 + np.abs(values[0]) + np.abs(x))
             for value in values[1:]:
                 if not np.all((np.abs(value - values[0]) <= size) | ~inside):
@@ -382,6 +346,68 @@ class _Piece:
     low: Any
     high: Any
 
+    def turning(self) -> list[Expr]:
+        """The nodes that may turn within the piece."""
+        at = self.whole.at
+        found = [n for n in topological(self.body) if at in topological(n)]
+        return [n for n in found if self.may_turn(n)]
+
+    def may_turn(self, node: Expr) -> bool:
+        """Is one of its gaps 0 within the piece, or unknown?"""
+        gaps = _gaps(node)
+        return gaps is None or any(self._reaches_zero(gap) for gap, _ in gaps)
+
+    def _reaches_zero(self, gap: Expr) -> bool:
+        place = self.zero(gap)
+        if place is not None:
+            return bool(np.any((self.low < place) & (place < self.high)))
+        low, high = self.whole.enclosed(gap, self.low, self.high, self.masks)
+        return low <= 0 <= high
+
+    def zero(self, gap: Expr) -> Any | None:
+        """Where an affine function of the argument is 0; infinity for a constant."""
+        whole = self.whole
+        (slope,) = pushforward([gap], {whole.at: ones(whole.at.shape)})
+        if slope is None:
+            return np.full(whole.shape, np.inf)
+        if whole.at in topological(slope):
+            return None
+        nothing = np.zeros(whole.shape)
+        offset, rise = (whole.run(e, nothing, self.masks) for e in (gap, slope))
+        return None if np.any(rise == 0) else -offset / rise
+
+    def between(self, low: Any, high: Any) -> _Piece:
+        """A part of the piece, with what does not turn within it settled."""
+        with np.errstate(all="ignore"):
+            middle = np.select(
+                [np.isfinite(low) & np.isfinite(high), np.isfinite(low), np.isfinite(high)],
+                [low / 2 + high / 2, low + 1, high - 1],
+                0.0,
+            )
+        masks = dict(self.masks)
+        whole = self.whole
+        part = _Piece(whole, self.body, masks, low, high)
+
+        def mask(value: Any) -> Expr:
+            leaf = variable(f"·mask{len(masks)}", whole.at.shape, dtype="bool")
+            masks[leaf] = np.asarray(value, bool)
+            return leaf
+
+        def settle(node: Expr, operands: tuple[Expr, ...]) -> Expr:
+            fresh = with_operands(node, operands)
+            if whole.at not in topological(fresh) or part.may_turn(fresh):
+                return fresh
+            if fresh.dtype == "bool":
+                return mask(whole.run(fresh, middle, masks))
+            for kink in fresh.primitive.kinks(fresh) if fresh.primitive.kinks else ():
+                if kink.pieces:
+                    value = whole.run(fresh, middle, masks)
+                    first = whole.run(kink.pieces[0], middle, masks) == value
+                    fresh = where(mask(first), *kink.pieces)
+            return fresh
+
+        return _Piece(whole, rebuild(self.body, settle, {}), masks, low, high)
+
     def _derivative(self, order: int) -> Expr:
         found: Expr | None = self.body
         at = self.whole.at
@@ -391,7 +417,7 @@ class _Piece:
 
     def values(self, order: int, x: Any) -> Any:
         """A derivative at points."""
-        return self.whole._run(self._derivative(order), x, self.masks)
+        return self.whole.run(self._derivative(order), x, self.masks)
 
     def bounds(self, order: int) -> tuple[float, float] | None:
         """Of a derivative, on pieces of the piece as small as its sign needs; None without sign."""
@@ -425,12 +451,12 @@ class _Piece:
         return None
 
     def _enclosed(self, expr: Expr, low: Any, high: Any) -> tuple[float, float]:
-        return self.whole._enclosed(expr, low, high, self.masks)
+        return self.whole.enclosed(expr, low, high, self.masks)
 
 
 def _singular(node: Expr) -> list[tuple[int, float]] | None:
     """Numbers at which the operands of a node may have a pole; None if that is not known."""
-    if not node.operands or is_sum(node) or is_contraction(node):
+    if not node.operands or is_sum(node) or is_contraction(node) or node.primitive.masking:
         return []
     if is_power(node):
         exponent = exponent_of(node)

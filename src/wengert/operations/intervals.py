@@ -236,13 +236,23 @@ def raised(x: Interval, exponent: Fraction | int) -> Interval:
             np.where(inside, found.lower, np.nan), np.where(inside, found.upper, np.nan)
         )
     if exponent > 0:
-        return widened(_signed_power(x.lower, exponent), _signed_power(x.upper, exponent), 4 * EPS)
+        found = widened(_signed_power(x.lower, exponent), _signed_power(x.upper, exponent), 4 * EPS)
+        return _signed_like(x, found)
     return _odd_reciprocal(x, exponent)
 
 
 def _signed_power(x: Array, exponent: Fraction) -> Array:
     with np.errstate(all="ignore"):
         return np.sign(x) * np.abs(x) ** float(exponent)
+
+
+def _signed_like(x: Interval, found: Interval) -> Interval:
+    """An odd power has the sign of its operand, unless that is only 0."""
+    positive, negative = (x.lower >= 0) & (x.upper > 0), (x.upper <= 0) & (x.lower < 0)
+    return Interval(
+        np.where(positive, np.maximum(found.lower, 0), found.lower),
+        np.where(negative, np.minimum(found.upper, 0), found.upper),
+    )
 
 
 def _monotone_power(x: Interval, exponent: Fraction) -> Interval:
@@ -265,7 +275,7 @@ def _odd_reciprocal(x: Interval, exponent: Fraction) -> Interval:
     with np.errstate(all="ignore"):
         at_lower = np.where(x.lower == 0, np.inf, _signed_power(x.lower, exponent))
         at_upper = np.where(x.upper == 0, -np.inf, _signed_power(x.upper, exponent))
-    found = widened(at_upper, at_lower, 4 * EPS)
+    found = _signed_like(x, widened(at_upper, at_lower, 4 * EPS))
     crossing = (x.lower < 0) & (x.upper > 0)
     return Interval(
         np.where(crossing, -np.inf, found.lower), np.where(crossing, np.inf, found.upper)

@@ -1,0 +1,153 @@
+"""Strong convexity and smoothness: quadratics between which a function bends.
+
+A convex rule with second derivatives in [α, β] is replaced by α/2 z² from below and by β/2 z² from
+above. What is left are polynomials of degree 2, whose constant Hessians bound the function's own
+everywhere: their least and largest eigenvalues are μ and L.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import isfinite
+
+import numpy as np
+
+from wengert.convergence.curvature import CONCAVE, CONVEX, Calculus, joined
+from wengert.convergence.hessians import constant_hessians, eigenvalue_ends
+from wengert.expr import Expr
+from wengert.operations import add, power, scale, sum_, zeros
+from wengert.operations.rebuild import with_operands
+from wengert.operations.structure import (
+    coefficients_of,
+    contraction_params,
+    is_contraction,
+    is_power,
+    is_sum,
+    is_variable,
+)
+from wengert.primitive import Linear
+
+Pair = tuple[Expr | None, Expr | None]
+
+
+def curvature_range(calculus: Calculus) -> tuple[float | None, float | None]:
+    """Bounds of the eigenvalues of the Hessian that hold everywhere.
+
+    Returns
+    -------
+    tuple of (float or None)
+        A lower and an upper one; None where there is none.
+    """
+    low, high = _between(calculus, calculus.root)
+    least, largest = _end(calculus, low, 0), _end(calculus, high, 1)
+    penalty = _penalty(calculus)
+    if penalty is not None:
+        least = penalty if least is None else max(least, penalty)
+    return least, largest
+
+
+def _end(calculus: Calculus, quadratic: Expr | None, side: int) -> float | None:
+    """An end of the spectrum of a quadratic, on the safe side."""
+    if quadratic is None:
+        return None
+    hessians = constant_hessians(quadratic, calculus.leaves, calculus.values)
+    if hessians is None or not np.all(np.isfinite(hessians)):
+        return None
+    *ends, error = eigenvalue_ends(hessians)
+    found = float(ends[side][0]) + (float(error[0]) if side else -float(error[0]))
+    return found if side or found > 2 * error[0] else min(found, 0.0)
+
+
+def _between(calculus: Calculus, node: Expr) -> Pair:
+    """Quadratics such that the node less the one, and the other less the node, are convex."""
+    known = calculus[node]
+    nothing = zeros(node.shape)
+    if known.degree is not None and known.degree <= 2:
+        return (nothing, nothing) if known.degree < 2 else (node, node)
+    if is_sum(node):
+        pairs = [
+            _turned(_between(calculus, o), c)
+            for o, c in zip(node.operands, coefficients_of(node), strict=True)
+        ]
+        return _added([p[0] for p in pairs]), _added([p[1] for p in pairs])
+    moving = [k for k, o in enumerate(node.operands) if calculus[o].moves]
+    bounded = _by_second(calculus, node, moving)
+    if bounded is not None:
+        return bounded
+    if len(moving) == 1 and (is_contraction(node) or isinstance(node.primitive.derivative, Linear)):
+        sign = calculus.weight(node, moving) if is_contraction(node) else 1
+        if sign:
+            low, high = _between(calculus, node.operands[moving[0]])
+            mapped = [None if q is None else _with(node, moving[0], q) for q in (low, high)]
+            return (mapped[0], mapped[1]) if sign > 0 else (mapped[1], mapped[0])
+    return (nothing if known.bend == CONVEX else None, nothing if known.bend == CONCAVE else None)
+
+
+def _by_second(calculus: Calculus, node: Expr, moving: list[int]) -> Pair | None:
+    """From the bounds of the second derivative in an affine argument."""
+    known = calculus[node]
+    if known.second is None:
+        return None
+    argument = known.argument
+    if argument is None:
+        if len(moving) != 1:
+            return None
+        argument = node.operands[moving[0]]
+    half = scale(Fraction(1, 2), power(argument, 2))
+    square = sum_(half, tuple(range(node.ndim, half.ndim))) if half.ndim > node.ndim else half
+    low, high = known.second
+    return (
+        scale(Fraction(low), square) if isfinite(low) else None,
+        scale(Fraction(high), square) if isfinite(high) else None,
+    )
+
+
+def _with(node: Expr, k: int, operand: Expr) -> Expr:
+    operands = list(node.operands)
+    operands[k] = operand
+    return with_operands(node, tuple(operands))
+
+
+def _turned(pair: Pair, coefficient: Fraction) -> Pair:
+    low, high = (None if q is None else scale(coefficient, q) for q in pair)
+    return (low, high) if coefficient > 0 else (high, low)
+
+
+def _added(terms: list[Expr | None]) -> Expr | None:
+    known = [t for t in terms if t is not None]
+    return add(known) if len(known) == len(terms) else None
+
+
+# ---------------------------------------------------------------- the regulariser
+
+
+def _penalty(calculus: Calculus) -> float | None:
+    """Twice the least coefficient of the squares of all parameters, if the rest is convex."""
+    root = calculus.root
+    if not is_sum(root):
+        return None
+    found: dict[Expr, Fraction] = {}
+    rest: list[str] = []
+    for term, c in zip(root.operands, coefficients_of(root), strict=True):
+        leaf = _squared_leaf(term)
+        if leaf is not None and leaf in calculus.leaves:
+            found[leaf] = found.get(leaf, Fraction(0)) + c
+        else:
+            known = calculus[term]
+            rest.append(known.bend if c > 0 else {CONVEX: CONCAVE, CONCAVE: CONVEX}.get(
+                known.bend, known.bend))  # fmt: skip
+    if len(found) < len(calculus.leaves) or joined([*rest, CONVEX]) != CONVEX:
+        return None
+    return float(2 * min(found.values()))
+
+
+def _squared_leaf(term: Expr) -> Expr | None:
+    """θ of a term Σ θᵢ²."""
+    if is_contraction(term) and len(term.operands) == 1:
+        labels, out, coefficient = contraction_params(term)
+        if out or coefficient != 1 or len(set(labels[0])) < len(labels[0]):
+            return None
+        term = term.operands[0]
+    if is_power(term) and term.params[0] == 2 and is_variable(term.operands[0]):
+        return term.operands[0]
+    return None
