@@ -1,6 +1,6 @@
 """Multivariate calculus for machine learning: formulas or functions in, derivatives out."""
 
-from wengert.convergence import constants, measured_rate
+from wengert.convergence import constants, convexity, measured_rate
 from wengert.errors import (
     AssumptionError,
     ConvergenceError,
@@ -174,6 +174,7 @@ __all__ = [
     "cond",
     "constants",
     "contract_derivative",
+    "convexity",
     "covariance",
     "custom_derivative",
     "derivative",

@@ -2,7 +2,9 @@
 
 from wengert.convergence.applying import first_step, silences_for, theorems_for
 from wengert.convergence.constants import constants
+from wengert.convergence.convexity import convexity, convexity_of
 from wengert.convergence.facts import Constant, Constants, Convexity, Curve, StepsTo
+from wengert.convergence.negative_curvature import NegativeCurvature
 from wengert.convergence.rates import Rate, measured_rate
 from wengert.convergence.theorem import Applied, Assumption, Facts, Judged, Theorem
 
@@ -15,10 +17,13 @@ __all__ = [
     "Curve",
     "Facts",
     "Judged",
+    "NegativeCurvature",
     "Rate",
     "StepsTo",
     "Theorem",
     "constants",
+    "convexity",
+    "convexity_of",
     "first_step",
     "measured_rate",
     "silences_for",

@@ -16,7 +16,7 @@ from wengert.convergence.facts import Constant, Convexity
 from wengert.convergence.negative_curvature import negative_curvature
 from wengert.convergence.on_box import OnBox, convex_on_box
 from wengert.convergence.proof import obstacle, proof_lines
-from wengert.convergence.quadratic_bounds import curvature_range
+from wengert.convergence.quadratic_bounds import curvatures
 from wengert.errors import ShapeError, TracingError, WengertError
 from wengert.expr import Expr, rebuild
 from wengert.formulas import Formula
@@ -77,11 +77,12 @@ def convexity(
 
     Examples
     --------
-    >>> print(convexity("norm2(X*w - y)^2", [0.0, 0.0], {"X": [[1.0, 2.0]], "y": [1.0]}))
+    >>> data = {"X": np.array([[1.0, 2.0]]), "y": np.ones(1)}
+    >>> print(convexity("norm2(X*w - y)^2", np.zeros(2), data))
     convex
       z = Xw − y: affine in w
-      ‖z‖²: convex, a sum of squares of affine parts
-    L = 10 (bound: the largest eigenvalue of a Hessian that is nowhere below f's)
+      ‖z‖²: convex, a sum of squares of affine functions
+    L = 10 (exact: the Hessian's largest eigenvalue)
     >>> found = convexity(lambda x: x[0] * x[1], np.zeros(2))
     >>> found.verdict, round(found.certificate.curvature, 6)
     ('nonconvex', -1.0)
@@ -257,17 +258,11 @@ def _proven(
 
 
 def _with_range(calculus: Calculus) -> Convexity:
-    least, largest = curvature_range(calculus)
-    lines = proof_lines(calculus)
-    modulus = smoothness = None
-    if least is not None and least > 0:
-        how = "the least eigenvalue of a Hessian that is nowhere above f's"
-        modulus = Constant("mu", "strong convexity", least, "bound", how)
-    if largest is not None and np.isfinite(largest):
-        how = "the largest eigenvalue of a Hessian that is nowhere below f's"
-        smoothness = Constant("L", "smoothness", largest, "bound", how)
-    verdict = "convex" if modulus is None else "strongly convex"
-    return Convexity(verdict, lines, modulus, smoothness=smoothness)
+    found = curvatures(calculus)
+    verdict = "convex" if found.modulus is None else "strongly convex"
+    return Convexity(
+        verdict, proof_lines(calculus), found.modulus, smoothness=found.smoothness
+    )
 
 
 def _on_box(found: OnBox) -> Convexity:

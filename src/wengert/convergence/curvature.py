@@ -194,7 +194,7 @@ class Calculus:
         degree = _largest([t.degree for t in terms])
         rising = all(c > 0 for c in coefficients)
         bend = joined(_times(t.bend, c) for t, c in zip(terms, coefficients, strict=True))
-        why = "a sum" if bend in _FLAT else f"a sum of {bend} and affine terms"
+        why = "a sum" if bend in _FLAT else _words_of_sum(bend, terms)
         if bend == UNKNOWN:
             bend, why = self._with_quadratics(node)
         return replace(
@@ -259,7 +259,7 @@ class Calculus:
             found = self._scaled(entries, weight, unknown, degree)
             if found.bend != UNKNOWN:
                 return replace(found, why=f"{entries.why}, summed")
-        product = "a product of parts that both depend on the parameters"
+        product = "a product of functions of the parameters"
         return replace(unknown, degree=degree, why=product)
 
     def weight(self, node: Expr, moving: Sequence[int]) -> int:
@@ -271,17 +271,15 @@ class Calculus:
 
     def _scaled(self, factor: Known, weight: int, unknown: Known, degree: int | None) -> Known:
         if factor.bend in _FLAT:
-            return replace(unknown, bend=AFFINE, why="a linear map of an affine part", degree=degree)
+            return replace(unknown, bend=AFFINE, why="a linear map of an affine function", degree=degree)
         found = replace(unknown, degree=degree)
         if not weight:
-            why = f"weights of both signs on a {factor.bend} part"
-            return replace(found, why=why)
+            return replace(found, why=f"weights of both signs on {_a(factor.bend)} function")
         bend = factor.bend if weight > 0 else _NEGATED.get(factor.bend, UNKNOWN)
-        sign = "≥ 0" if weight > 0 else "≤ 0"
         return replace(
             found,
             bend=bend,
-            why=f"weights {sign} on a {factor.bend} part",
+            why=_words_of_scaling(factor, weight),
             squares=weight > 0 and factor.squares,
             logarithm=weight > 0 and factor.logarithm,
         )
@@ -308,8 +306,8 @@ class Calculus:
                 return ""
         if squares != 1 or divisors > 1:
             return ""
-        return "the square of an affine part" + (
-            " over a positive affine part" if divisors else ""
+        return "the square of an affine function" + (
+            " over a positive affine one" if divisors else ""
         )
 
     def _entries(self, node: Expr, moving: Sequence[int]) -> Expr | None:
@@ -327,11 +325,11 @@ class Calculus:
         """By the regions that an operation declares."""
         operands = [self.known[o] for o in node.operands]
         if is_power(node) and operands[0].squares and exponent_of(node) >= Fraction(1, 2):
-            why = "a power of a sum of squares of affine parts, from the norm on"
+            why = "a norm of an affine function, or a power of one"
             degree = 2 if exponent_of(node) == 1 else None
             return replace(unknown, bend=CONVEX, why=why, degree=degree)
         if is_power(node) and operands[0].logarithm and exponent_of(node) > 0:
-            why = "a power of a part whose logarithm is convex"
+            why = "a power of a function whose logarithm is convex"
             return replace(unknown, bend=CONVEX, why=why, logarithm=True)
         found: dict[int, Curved] = {}
         for region in node.primitive.curvature_of(node):
@@ -340,7 +338,7 @@ class Calculus:
         degree = self._degree(node, moving)
         flat = all(operands[k].bend in _FLAT for k in moving)
         if len(found) == 2:
-            return replace(unknown, bend=AFFINE, why="of affine parts", degree=degree)
+            return replace(unknown, bend=AFFINE, why="of affine functions", degree=degree)
         if not found:
             return replace(unknown, degree=degree, why=self._obstacle(node, moving))
         (region,) = found.values()
@@ -386,12 +384,12 @@ class Calculus:
     def _obstacle(self, node: Expr, moving: Sequence[int]) -> str:
         bends = [self.known[node.operands[k]].bend for k in moving]
         if UNKNOWN in bends:
-            return "a function of a part of which nothing is known"
+            return "of a function of which nothing is known"
         inner = " and ".join(dict.fromkeys(bends))
         regions = node.primitive.curvature_of(node)
         if not regions:
             return ""
-        return f"{node.name} of a part that is {inner}: neither convex nor concave by its rule there"
+        return f"no rule for {node.name} of {_a(inner)} function there"
 
     def _degree(self, node: Expr, moving: Sequence[int]) -> int | None:
         if is_power(node):
@@ -424,7 +422,7 @@ class Calculus:
             isinstance(rule, PartlyLinear) and rule.linear(moving[0])
         )
         if linear and operand.bend == AFFINE and node.primitive.kind is Kind.FUNCTION:
-            return replace(found, bend=AFFINE, why="a linear map of an affine part", degree=1)
+            return replace(found, bend=AFFINE, why="a linear map of an affine function", degree=1)
         return found
 
     # ------------------------------------------------------------ second routes
@@ -536,12 +534,28 @@ def _words(node: Expr, region: Curved, operands: Sequence[Known]) -> str:
     bends = list(dict.fromkeys(o.bend for o in operands))
     kind = "convex" if region.sign > 0 else "concave"
     if region.of_logarithm:
-        return "the logarithm of a part whose logarithm is convex"
+        return "the logarithm of a function whose logarithm is convex"
     if bends in ([AFFINE], []):
-        return f"{kind} of an affine part"
+        return "of an affine function"
     slope = next((s for s in region.slopes if s), 0)
-    goes = {1: "rising and ", -1: "falling and "}.get(slope, "")
-    return f"{goes}{kind} of {' and '.join(bends)} parts"
+    goes = {1: "rising", -1: "falling"}.get(slope, "monotone")
+    inner = " and ".join(bends)
+    return f"{node.name} is {kind} and {goes} there, of {_a(inner)} function"
+
+
+def _words_of_sum(bend: str, terms: Sequence[Known]) -> str:
+    rest = " and affine ones" if any(t.bend == AFFINE for t in terms) else ""
+    return f"a sum of {bend} terms{rest}"
+
+
+def _words_of_scaling(factor: Known, weight: int) -> str:
+    if factor.squares and weight > 0:
+        return "a sum of squares of affine functions"
+    return f"weights {'≥' if weight > 0 else '≤'} 0 on {_a(factor.bend)} function"
+
+
+def _a(word: str) -> str:
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
 

@@ -38,6 +38,7 @@ _NESTED = 4  # kinks of kinks
 _ROUNDING = 1e-12
 _SAMPLES = (-31.0, -7.3, -2.9, -1.37, -0.71, -0.13, 0.0, 0.17, 0.63, 1.19, 2.3, 6.1, 29.0)
 _STEP = 1e-3
+_SHOWN = {"affine": "which is affine", "convex": "which is convex", "concave": "which is concave"}
 
 
 class Part(Protocol):
@@ -195,11 +196,10 @@ class _Function:
             slope, _ = self._sign_of(pieces, 1)
             if self.cut or slope * sign != (1 if self.bend == "convex" else -1):
                 return None
-        kind = "convex" if sign > 0 else "concave"
         ends = "[{:.4g}, {:.4g}]".format(*second)
-        words = f"{kind} in one argument that is {self.bend}: second derivative in {ends}"
+        words = f"in one argument, {_SHOWN[self.bend]}, its second derivative is in {ends}"
         if len(pieces) > 1:
-            words += f" on {len(pieces)} pieces, whose slopes {'rise' if sign > 0 else 'fall'}"
+            words += f", and the slopes of its {len(pieces)} pieces {'rise' if sign > 0 else 'fall'}"
         return OneArgument(sign, words, self.argument, self._bounds(pieces, second))
 
     def _bounds(

@@ -18,14 +18,30 @@ def proof_lines(calculus: Calculus) -> tuple[str, ...]:
     """Each part of a function that is convex, concave or affine, and by which rule."""
     writer = _Writer(calculus)
     lines = [*writer.definitions()]
+    hidden = _told_with_others(calculus)
     for node in topological(calculus.root):
         known = calculus.known[node]
-        if known.bend in (CONSTANT, AFFINE, UNKNOWN):
+        if known.bend in (CONSTANT, AFFINE, UNKNOWN) or node in hidden:
             continue
         lines.append(f"{writer.text(node)}: {known.bend}, {known.why}")
     if calculus.known[calculus.root].bend in (CONSTANT, AFFINE):
         lines.append(f"{writer.text(calculus.root)}: {calculus.known[calculus.root].bend}")
     return (*dict.fromkeys(lines), *calculus.notes)
+
+
+def _told_with_others(calculus: Calculus) -> set[Expr]:
+    """Squares that a sum of squares is made of."""
+    users: dict[Expr, list[Expr]] = {}
+    for node in topological(calculus.root):
+        for operand in node.operands:
+            users.setdefault(operand, []).append(node)
+    return {
+        node
+        for node, above in users.items()
+        if calculus.known[node].squares
+        and node.ndim
+        and all(is_contraction(u) and calculus.known[u].squares for u in above)
+    }
 
 
 def obstacle(calculus: Calculus) -> tuple[str, ...]:

@@ -7,12 +7,14 @@ everywhere: their least and largest eigenvalues are μ and L.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
 
 import numpy as np
 
 from wengert.convergence.curvature import CONCAVE, CONVEX, Calculus, joined
+from wengert.convergence.facts import Constant
 from wengert.convergence.hessians import constant_hessians, eigenvalue_ends
 from wengert.expr import Expr
 from wengert.operations import add, power, scale, sum_, zeros
@@ -30,20 +32,49 @@ from wengert.primitive import Linear
 Pair = tuple[Expr | None, Expr | None]
 
 
-def curvature_range(calculus: Calculus) -> tuple[float | None, float | None]:
+@dataclass(frozen=True)
+class Curvatures:
     """Bounds of the eigenvalues of the Hessian that hold everywhere.
 
-    Returns
-    -------
-    tuple of (float or None)
-        A lower and an upper one; None where there is none.
+    Attributes
+    ----------
+    modulus, smoothness : Constant or None
+        μ and L; None where none is proven.
     """
+
+    modulus: Constant | None
+    smoothness: Constant | None
+
+
+def curvatures(calculus: Calculus) -> Curvatures:
+    """Strong convexity and smoothness of a function that was proven convex."""
     low, high = _between(calculus, calculus.root)
+    if low is not None and low is high:
+        return _of_quadratic(calculus, low)
     least, largest = _end(calculus, low, 0), _end(calculus, high, 1)
+    how = "the least eigenvalue of a constant Hessian that f's is nowhere below"
     penalty = _penalty(calculus)
-    if penalty is not None:
-        least = penalty if least is None else max(least, penalty)
-    return least, largest
+    if penalty is not None and not (least is not None and least > 1.001 * penalty):
+        least = penalty
+        how = f"λ/2 times the squares of all parameters, λ = {penalty:g} or more; the rest is convex"
+    modulus = smoothness = None
+    if least is not None and least > 0:
+        modulus = Constant("mu", "strong convexity", least, "bound", how)
+    if largest is not None:
+        how = "the largest eigenvalue of a constant Hessian that f's is nowhere above"
+        smoothness = Constant("L", "smoothness", largest, "bound", how)
+    return Curvatures(modulus, smoothness)
+
+
+def _of_quadratic(calculus: Calculus, quadratic: Expr) -> Curvatures:
+    """Of a polynomial of degree 2 the ends of the spectrum are exact."""
+    hessians = constant_hessians(quadratic, calculus.leaves, calculus.values)
+    if hessians is None or not np.all(np.isfinite(hessians)):
+        return Curvatures(None, None)
+    low, high, error = (float(e[0]) for e in eigenvalue_ends(hessians))
+    least = Constant("mu", "strong convexity", low, "exact", "the Hessian's least eigenvalue")
+    largest = Constant("L", "smoothness", high, "exact", "the Hessian's largest eigenvalue")
+    return Curvatures(least if low > 2 * error else None, largest)
 
 
 def _end(calculus: Calculus, quadratic: Expr | None, side: int) -> float | None:
@@ -64,16 +95,16 @@ def _between(calculus: Calculus, node: Expr) -> Pair:
     nothing = zeros(node.shape)
     if known.degree is not None and known.degree <= 2:
         return (nothing, nothing) if known.degree < 2 else (node, node)
+    moving = [k for k, o in enumerate(node.operands) if calculus[o].moves]
+    bounded = _by_second(calculus, node, moving)
+    if bounded is not None:
+        return bounded
     if is_sum(node):
         pairs = [
             _turned(_between(calculus, o), c)
             for o, c in zip(node.operands, coefficients_of(node), strict=True)
         ]
         return _added([p[0] for p in pairs]), _added([p[1] for p in pairs])
-    moving = [k for k, o in enumerate(node.operands) if calculus[o].moves]
-    bounded = _by_second(calculus, node, moving)
-    if bounded is not None:
-        return bounded
     if len(moving) == 1 and (is_contraction(node) or isinstance(node.primitive.derivative, Linear)):
         sign = calculus.weight(node, moving) if is_contraction(node) else 1
         if sign:
