@@ -246,9 +246,10 @@ class Curved:
     definite : bool
         Does it hold for an operand that is a symmetric, positive definite matrix?
     logarithm : bool
-        Is the logarithm of the value convex, which is more than that the value is?
+        Is it said of the logarithm of a value that is positive? A convex one makes the value
+        convex, a concave one says nothing of the value.
     of_logarithm : bool
-        Is it enough that the logarithms of the operands are convex?
+        Is it enough that the logarithms of the operands are so?
     """
 
     sign: int
@@ -261,6 +262,25 @@ class Curved:
     definite: bool = False
     logarithm: bool = False
     of_logarithm: bool = False
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """Entries in order along the last axis: of an array, or a matrix's eigenvalues.
+
+    A sum of them with weights is convex in the array or matrix if the larger entries have the
+    larger weights.
+
+    Attributes
+    ----------
+    sign : int
+        1 if they ascend, −1 if they descend.
+    sizes : bool
+        Are they singular values, of which weights may not be negative?
+    """
+
+    sign: int
+    sizes: bool = False
 
 
 # ---------------------------------------------------------------- notation
@@ -468,7 +488,14 @@ class Primitive:
         ``kinks(node) -> tuple of Kink``: where a derivative, or the value, jumps.
     curvature : tuple of Curved, or callable(node) -> tuple of Curved
         Where it is convex or concave, the regions with the most said first. Linear operations that
-        say nothing keep what is not negative so.
+        say nothing keep what is not negative so. Reductions that do are symmetric in what they
+        reduce.
+    ordered : callable or None
+        ``ordered(node) -> Ordered | None``: are the entries some that were put in order?
+    ranking : bool
+        The places of the operand's entries along the last axis in ascending order.
+    complement : callable or None
+        ``complement(node) -> Expr``: 1 less the node.
     ufuncs : tuple of callable
         The functions of NumPy and SciPy that it equals on real arrays: ``ufunc(*params,
         *operands)``. Tracing turns their calls into nodes.
@@ -520,6 +547,9 @@ class Primitive:
     bounds: Callable[..., Any] | None = None
     kinks: Callable[[Expr], tuple[Kink, ...]] | None = None
     curvature: tuple[Curved, ...] | Callable[[Expr], tuple[Curved, ...]] = ()
+    ordered: Callable[[Expr], Ordered | None] | None = None
+    ranking: bool = False
+    complement: Callable[[Expr], Expr] | None = None
     ufuncs: tuple[Callable[..., Any], ...] = ()
     source: str = ""
     kind: Kind = Kind.FUNCTION

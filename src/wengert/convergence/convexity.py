@@ -91,9 +91,7 @@ def convexity(
     return convexity_of(problem, problem.space.vector(theta), box=box)
 
 
-def convexity_of(
-    problem: Problem, x: Vector, *, box: tuple[Tree, Tree] | None = None
-) -> Convexity:
+def convexity_of(problem: Problem, x: Vector, *, box: tuple[Tree, Tree] | None = None) -> Convexity:
     """What :func:`convexity` says of a problem, with refutations looked for around x.
 
     Parameters
@@ -171,17 +169,21 @@ def _subjects(problem: Problem, x: Vector) -> Iterator[tuple[float, _Subject]]:
         def of_rows(t: Tree, rows: Any = rows) -> Any:
             return function(t, *rows)
 
+        everywhere = True
         try:
-            recorded, everywhere = record(of_rows, (theta,), {}, 0, name="convexity", valued=False), True
+            recorded = record(of_rows, (theta,), {}, 0, name="convexity", valued=False)
         except TracingError:
-            recorded, everywhere = record(of_rows, (theta,), {}, 0, name="convexity"), False
+            recorded = record(of_rows, (theta,), {}, 0, name="convexity")
+            everywhere = False
         yield size / total, _subject(problem, recorded, everywhere, rows)
 
 
 def _subject(problem: Problem, recorded: Recorded, everywhere: bool, rows: Any) -> _Subject:
     if len(recorded.roots) != 1 or recorded.roots[0].shape != ():
         shapes = ", ".join(str(r.shape) for r in recorded.roots)
-        raise ShapeError(f"convexity is of a function that gives one number; this one gives {shapes}")
+        raise ShapeError(
+            f"convexity is of a function that gives one number; this one gives {shapes}"
+        )
     taken: set[str] = set()
     assumed = _assumptions(problem.origin)
     memo: dict[Expr, Expr] = {}
@@ -200,7 +202,7 @@ def _subject(problem: Problem, recorded: Recorded, everywhere: bool, rows: Any) 
 
 
 def _assumptions(origin: Any) -> dict[str, frozenset[Assumption]]:
-    """What a formula assumes of its variables, by name (all but what changes how they are stored)."""
+    """What a formula assumes of its variables, by name."""
     if not isinstance(origin, Formula):
         return {}
     left = frozenset({Assumption.DIAGONAL, Assumption.ORTHOGONAL})
@@ -260,9 +262,7 @@ def _proven(
 def _with_range(calculus: Calculus) -> Convexity:
     found = curvatures(calculus)
     verdict = "convex" if found.modulus is None else "strongly convex"
-    return Convexity(
-        verdict, proof_lines(calculus), found.modulus, smoothness=found.smoothness
-    )
+    return Convexity(verdict, proof_lines(calculus), found.modulus, smoothness=found.smoothness)
 
 
 def _on_box(found: OnBox) -> Convexity:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,23 +20,29 @@ import numpy as np
 from wengert.backends.intervals import enclose
 from wengert.convergence.hessians import constant_hessians, signs_of
 from wengert.convergence.one_argument import one_argument
-from wengert.expr import Expr, make, topological
+from wengert.derive import derivative
+from wengert.expr import Expr, make, rebuild, topological
 from wengert.operations import contract, variable
 from wengert.operations.algebra import is_symmetric
 from wengert.operations.intervals import Interval, whole
+from wengert.operations.rebuild import with_operands
 from wengert.operations.structure import (
     coefficients_of,
+    constant_value,
     contraction_params,
     exponent_of,
     is_contraction,
     is_positive,
     is_power,
+    is_variable,
 )
-from wengert.primitive import Curved, Kind, Linear, Multilinear, PartlyLinear
+from wengert.primitive import Curved, Kind, Linear, Multilinear, Ordered, PartlyLinear
 from wengert.shapes import concrete
+from wengert.structured import run
 
 CONSTANT, AFFINE, CONVEX, CONCAVE, UNKNOWN = "constant", "affine", "convex", "concave", "unknown"
 _FLAT = (CONSTANT, AFFINE)
+_MOST_WEIGHTS = 10**6  # of sums of entries in order
 _NEGATED = {CONVEX: CONCAVE, CONCAVE: CONVEX}
 
 
@@ -57,6 +64,10 @@ class Known:
         Is it a sum of squares of affine functions, plus a number from 0 on?
     logarithm : bool
         Is it positive, with a convex logarithm?
+    log_concave : bool
+        Is it positive, with a concave logarithm?
+    ordered : Expr or None
+        Entries in order of which it is a linear map, plus what is affine.
     second : tuple of float or None
         Bounds of the second derivative in its argument, for curved operations.
     argument : Expr or None
@@ -69,6 +80,8 @@ class Known:
     degree: int | None = None
     squares: bool = False
     logarithm: bool = False
+    log_concave: bool = False
+    ordered: Expr | None = None
     second: tuple[float, float] | None = None
     argument: Expr | None = None
 
@@ -135,18 +148,22 @@ class Calculus:
         if not moving:
             return self._constant(interval)
         found = self._moving(node, moving, interval)
+        if found.bend == UNKNOWN and found.ordered is not None:
+            found = self._by_order(node, found)
         if found.bend == UNKNOWN and found.degree == 2:
             found = self._by_hessian(node, found)
         if found.bend == UNKNOWN and node.dtype == "real":
             found = self._by_argument(node, found)
-        if found.squares or found.logarithm or is_positive(node):
+        if found.squares or found.logarithm or found.log_concave or is_positive(node):
             bounds = found.interval
             found = replace(found, interval=Interval(np.maximum(bounds.lower, 0.0), bounds.upper))
+        if found.bend in (AFFINE, CONCAVE) and _is_nonnegative(found.interval):
+            found = replace(found, log_concave=True)
         return found
 
     def _constant(self, interval: Interval) -> Known:
         nonnegative = _is_nonnegative(interval)
-        return Known(CONSTANT, interval, "a constant", 0, nonnegative, nonnegative)
+        return Known(CONSTANT, interval, "a constant", 0, nonnegative, nonnegative, nonnegative)
 
     def _moving(self, node: Expr, moving: list[int], interval: Interval) -> Known:
         unknown = Known(UNKNOWN, interval)
@@ -159,6 +176,10 @@ class Calculus:
         found = self._declared(node, moving, unknown)
         if found.bend == UNKNOWN:
             found = self._linear(node, moving, found)
+        if node.primitive.ordered is not None and node.primitive.ordered(node) is not None:
+            flat = all(self.known[node.operands[k]].bend in _FLAT for k in moving if k == 0)
+            why = "entries in order"
+            found = replace(found, bend=UNKNOWN, why=why, ordered=node if flat else None)
         return found if found.why else replace(found, why=f"there is no rule for {node.name}")
 
     # ------------------------------------------------------------ intervals
@@ -172,7 +193,9 @@ class Calculus:
         for region in node.primitive.curvature_of(node):
             if region.domain:
                 free = set(moving) & set(region.moving or moving)
-                operands = [_within(region, k, x) if k in free else x for k, x in enumerate(operands)]
+                operands = [
+                    _within(region, k, x) if k in free else x for k, x in enumerate(operands)
+                ]
                 break
         leaves = [variable(f"·{k}", o.shape, dtype=o.dtype) for k, o in enumerate(node.operands)]
         alone = make(node.primitive, tuple(leaves), node.params, node.shape, node.dtype)
@@ -189,6 +212,9 @@ class Calculus:
     # ------------------------------------------------------------ sums
 
     def _sum(self, node: Expr, unknown: Known) -> Known:
+        opposite = self._complement(node)
+        if opposite is not None:
+            return opposite
         terms = [self.known[o] for o in node.operands]
         coefficients = coefficients_of(node)
         degree = _largest([t.degree for t in terms])
@@ -204,7 +230,18 @@ class Calculus:
             degree=degree,
             squares=_all_squares(terms, coefficients),
             logarithm=rising and all(t.logarithm for t in terms),
+            ordered=_the_one([t for t in terms if t.bend not in _FLAT]),
         )
+
+    def _complement(self, node: Expr) -> Known | None:
+        """1 − σ(x) as σ(−x), where an operation knows what 1 less its value is."""
+        pairs = dict(zip(coefficients_of(node), node.operands, strict=True))
+        if len(node.operands) != 2 or set(pairs) != {1, -1}:
+            return None
+        less = pairs[Fraction(-1)].primitive.complement
+        if less is None or constant_value(pairs[Fraction(1)]) != 1:
+            return None
+        return self[less(pairs[Fraction(-1)])]
 
     def _with_quadratics(self, node: Expr) -> tuple[str, str]:
         """The terms of degree 2 as one, whose Hessian decides."""
@@ -244,10 +281,15 @@ class Calculus:
         weight = self.weight(node, moving)
         degree = _total([factors[k].degree for k in moving])
         if len(moving) == 1:
-            return self._scaled(factors[moving[0]], weight, unknown, degree)
+            found = self._scaled(
+                factors[moving[0]], weight, unknown, degree, self._is_one_term(node)
+            )
+            return replace(found, ordered=factors[moving[0]].ordered)
         if weight > 0 and all(factors[k].logarithm for k in moving):
             why = "a product of functions with convex logarithms"
             return replace(unknown, bend=CONVEX, why=why, logarithm=True)
+        if weight > 0 and all(factors[k].log_concave for k in moving):
+            unknown = replace(unknown, log_concave=self._is_one_term(node))
         over = self._over(node, moving)
         if over and weight:
             bend = CONVEX if weight > 0 else CONCAVE
@@ -269,9 +311,17 @@ class Calculus:
             sign *= 1 if k in moving else _sign(self.known[o].interval)
         return sign
 
-    def _scaled(self, factor: Known, weight: int, unknown: Known, degree: int | None) -> Known:
+    def _scaled(
+        self,
+        factor: Known,
+        weight: int,
+        unknown: Known,
+        degree: int | None,
+        one_term: bool = False,
+    ) -> Known:
         if factor.bend in _FLAT:
-            return replace(unknown, bend=AFFINE, why="a linear map of an affine function", degree=degree)
+            why = "a linear map of an affine function"
+            return replace(unknown, bend=AFFINE, why=why, degree=degree)
         found = replace(unknown, degree=degree)
         if not weight:
             return replace(found, why=f"weights of both signs on {_a(factor.bend)} function")
@@ -282,6 +332,7 @@ class Calculus:
             why=_words_of_scaling(factor, weight),
             squares=weight > 0 and factor.squares,
             logarithm=weight > 0 and factor.logarithm,
+            log_concave=weight > 0 and factor.log_concave and one_term,
         )
 
     def _over(self, node: Expr, moving: Sequence[int]) -> str:
@@ -310,6 +361,11 @@ class Calculus:
             " over a positive affine one" if divisors else ""
         )
 
+    def _is_one_term(self, node: Expr) -> bool:
+        """Is every entry one product, and no sum of them?"""
+        labels, out, _ = contraction_params(node)
+        return {x for axes in labels for x in axes} <= set(out) and len(set(out)) == len(out)
+
     def _entries(self, node: Expr, moving: Sequence[int]) -> Expr | None:
         """The product before it is summed, if the factors that move have the same axes."""
         labels = contraction_params(node)[0]
@@ -331,9 +387,17 @@ class Calculus:
         if is_power(node) and operands[0].logarithm and exponent_of(node) > 0:
             why = "a power of a function whose logarithm is convex"
             return replace(unknown, bend=CONVEX, why=why, logarithm=True)
+        if is_power(node) and operands[0].log_concave:
+            if exponent_of(node) < 0:
+                why = "a negative power of a function whose logarithm is concave"
+                return replace(unknown, bend=CONVEX, why=why, logarithm=True)
+            unknown = replace(unknown, log_concave=True)
         found: dict[int, Curved] = {}
         for region in node.primitive.curvature_of(node):
-            if region.sign not in found and self._holds(region, node, moving):
+            if region.sign < 0 and region.logarithm:
+                holds = unknown.log_concave or self._holds(region, node, moving)
+                unknown = replace(unknown, log_concave=holds)
+            elif region.sign not in found and self._holds(region, node, moving):
                 found[region.sign] = region
         degree = self._degree(node, moving)
         flat = all(operands[k].bend in _FLAT for k in moving)
@@ -348,7 +412,7 @@ class Calculus:
             why=_words(node, region, [operands[k] for k in moving]),
             degree=degree,
             squares=flat and degree == 2,
-            logarithm=region.logarithm,
+            logarithm=region.sign > 0 and region.logarithm,
             second=region.second if flat else None,
         )
 
@@ -361,10 +425,12 @@ class Calculus:
             known = self.known[operand]
             if not _is_inside(region, k, known):
                 return False
+            if known.ordered is operand and _suits_order(region, node, operand):
+                continue
             slope = region.sign * (region.slopes[k] if k < len(region.slopes) else 0)
             convex_enough = known.bend == CONVEX and slope == 1
             if region.of_logarithm and known.moves:
-                if not known.logarithm:
+                if not (known.logarithm if region.sign > 0 else known.log_concave):
                     return False
             elif not (
                 known.bend in _FLAT or convex_enough or (known.bend == CONCAVE and slope == -1)
@@ -417,6 +483,8 @@ class Calculus:
                 degree=operand.degree,
                 squares=operand.squares,
                 logarithm=operand.logarithm,
+                log_concave=operand.log_concave or found.log_concave,
+                ordered=operand.ordered,
             )
         linear = isinstance(rule, Multilinear) or (
             isinstance(rule, PartlyLinear) and rule.linear(moving[0])
@@ -426,6 +494,25 @@ class Calculus:
         return found
 
     # ------------------------------------------------------------ second routes
+
+    def _by_order(self, node: Expr, found: Known) -> Known:
+        """A linear map of entries in order: by whether weights go the way of the entries."""
+        assert found.ordered is not None
+        source = found.ordered
+        order = source.primitive.ordered(source) if source.primitive.ordered else None
+        place = variable("·ordered", source.shape)
+        linear = rebuild(node, with_operands, {source: place})
+        size = prod(concrete(node.shape)) * prod(concrete(source.shape))
+        if order is None or source is node or size > _MOST_WEIGHTS:
+            return found
+        below = set(topological(linear))
+        at = {n: self.values.get(n, np.zeros(concrete(n.shape))) for n in below if is_variable(n)}
+        (weights,) = run((derivative(linear, [place]),), at)
+        sign = _sign_of_weights(np.asarray(weights), order)
+        if not sign:
+            return replace(found, why="entries in order, with weights that are not")
+        bend = CONVEX if sign > 0 else CONCAVE
+        return replace(found, bend=bend, why="weights that go with the order of the entries")
 
     def _by_hessian(self, node: Expr, found: Known) -> Known:
         """Of a polynomial of degree 2: its Hessians are constant matrices."""
@@ -461,6 +548,29 @@ def joined(bends: Any) -> str:
         if bend in kinds:
             return bend
     return CONSTANT
+
+
+def _the_one(terms: Sequence[Known]) -> Expr | None:
+    """The entries in order of which all these are linear maps."""
+    sources = {t.ordered for t in terms}
+    return sources.pop() if len(sources) == 1 else None
+
+
+def _suits_order(region: Curved, node: Expr, operand: Expr) -> bool:
+    """Is it a reduction of entries that are in order, for which order does not matter?"""
+    order = operand.primitive.ordered and operand.primitive.ordered(operand)
+    if node.primitive.elementwise or not order or node.ndim != operand.ndim - 1:
+        return False
+    return not order.sizes or (region.sign > 0 and region.slopes == (1,))
+
+
+def _sign_of_weights(weights: Any, order: Ordered) -> int:
+    """1 if the sum with these weights is convex, −1 if it is concave, 0 if it may be neither."""
+    steps = order.sign * np.diff(weights, axis=-1)
+    for sign in (1, -1):
+        if np.all(sign * steps >= 0) and (not order.sizes or np.all(sign * weights >= 0)):
+            return sign
+    return 0
 
 
 def _times(bend: str, coefficient: Fraction) -> str:
@@ -556,8 +666,6 @@ def _words_of_scaling(factor: Known, weight: int) -> str:
 
 def _a(word: str) -> str:
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
-
-
 
 
 __all__ = ["AFFINE", "CONCAVE", "CONSTANT", "CONVEX", "UNKNOWN", "Calculus", "Known", "joined"]

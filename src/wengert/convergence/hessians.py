@@ -17,9 +17,7 @@ _MOST_PARAMETERS = 1500  # eigenvalues take seconds from here on
 _MOST_ENTRIES = 4 * 10**6
 
 
-def constant_hessians(
-    node: Expr, leaves: Sequence[Expr], values: Mapping[Expr, Any]
-) -> Any | None:
+def constant_hessians(node: Expr, leaves: Sequence[Expr], values: Mapping[Expr, Any]) -> Any | None:
     """The Hessians of the entries of a polynomial of degree 2, one after the other.
 
     Parameters

@@ -59,12 +59,13 @@ class NegativeCurvature:
 
     def __str__(self) -> str:
         a, m, b = self.values
+        h = f"{self.step:g}v"
         sure = "enclosed by intervals" if self.rigorous else "far beyond rounding"
         return "\n".join(
             [
                 f"curvature {self.curvature:.4g} at θ = {_listed(self.point)}",
                 f"along v = {_listed(self.direction)}:",
-                f"f(θ − {self.step:g}v) = {a:.10g}, f(θ) = {m:.10g}, f(θ + {self.step:g}v) = {b:.10g}",
+                f"f(θ − {h}) = {a:.10g}, f(θ) = {m:.10g}, f(θ + {h}) = {b:.10g}",
                 f"so f(θ) is {self.excess:.4g} above the mean of the other two ({sure})",
             ]
         )

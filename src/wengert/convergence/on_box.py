@@ -93,7 +93,9 @@ def _high(x: Interval) -> Any:
     return x.upper
 
 
-def _boxes(leaves: Sequence[Expr], sizes: Sequence[int], low: Any, high: Any) -> dict[Expr, Interval]:
+def _boxes(
+    leaves: Sequence[Expr], sizes: Sequence[int], low: Any, high: Any
+) -> dict[Expr, Interval]:
     starts = np.cumsum([0, *sizes])
     return {
         leaf: Interval(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -184,7 +185,11 @@ class _Function:
     # ------------------------------------------------------------ the proof
 
     def judged(self) -> OneArgument | None:
-        if not self._is_regular() or not self._may_be_bent():
+        if (
+            (self.cut and self._is_finite_outside())
+            or not self._is_regular()
+            or not self._may_be_bent()
+        ):
             return None
         pieces = self._pieces(_Piece(self, self.body, {}, self.low, self.high), _NESTED)
         if pieces is None:
@@ -199,7 +204,9 @@ class _Function:
         ends = "[{:.4g}, {:.4g}]".format(*second)
         words = f"in one argument, {_SHOWN[self.bend]}, its second derivative is in {ends}"
         if len(pieces) > 1:
-            words += f", and the slopes of its {len(pieces)} pieces {'rise' if sign > 0 else 'fall'}"
+            words += (
+                f", and the slopes of its {len(pieces)} pieces {'rise' if sign > 0 else 'fall'}"
+            )
         return OneArgument(sign, words, self.argument, self._bounds(pieces, second))
 
     def _bounds(
@@ -208,9 +215,19 @@ class _Function:
         """Of the second derivative, where there is one everywhere."""
         smooth = all(
             np.allclose(a.values(1, a.high), b.values(1, a.high), rtol=_ROUNDING, atol=_ROUNDING)
-            for a, b in zip(pieces, pieces[1:], strict=False)
+            for a, b in pairwise(pieces)
         )
         return second if smooth and self.bend == "affine" else None
+
+    def _is_finite_outside(self) -> bool:
+        """Is the value a number where that of an operation within it is infinite?"""
+        for end, away in ((self.low, -1.0), (self.high, 1.0)):
+            with np.errstate(all="ignore"):
+                beyond = np.where(np.isfinite(end), end, 0.0) + away
+                values = self.run(self.body, beyond)
+            if np.any(np.isfinite(values) & np.isfinite(end)):
+                return True
+        return False
 
     def _is_regular(self) -> bool:
         """Has it no pole within the interval, on whose sides it may be convex without being so?"""
@@ -287,7 +304,7 @@ class _Function:
             return None
         ends = [piece.low, *np.sort(np.array(breaks), axis=0), piece.high]
         found: list[_Piece] = []
-        for low, high in zip(ends, ends[1:], strict=False):
+        for low, high in pairwise(ends):
             if np.any(low < high):
                 inner = self._pieces(piece.between(low, high), nested - 1)
                 if inner is None:
@@ -305,7 +322,7 @@ class _Function:
 
     def _joins(self, pieces: Sequence[_Piece], sign: int) -> bool:
         """Do values agree where pieces meet, and slopes go the way of the sign?"""
-        for one, other in zip(pieces, pieces[1:], strict=False):
+        for one, other in pairwise(pieces):
             at = one.high
             inside = np.isfinite(at)
             x = np.where(inside, at, 0.0)
@@ -427,7 +444,7 @@ class _Piece:
             return found
         parts = [
             (np.clip(a, self.low, self.high), np.clip(b, self.low, self.high))
-            for a, b in zip(_GRID, _GRID[1:], strict=False)
+            for a, b in pairwise(_GRID)
         ]
         return self._pieced(expr, [p for p in parts if np.any(p[0] < p[1])])
 

@@ -13,7 +13,7 @@ from math import isfinite
 
 import numpy as np
 
-from wengert.convergence.curvature import CONCAVE, CONVEX, Calculus, joined
+from wengert.convergence.curvature import AFFINE, CONCAVE, CONSTANT, CONVEX, Calculus, joined
 from wengert.convergence.facts import Constant
 from wengert.convergence.hessians import constant_hessians, eigenvalue_ends
 from wengert.expr import Expr
@@ -56,7 +56,7 @@ def curvatures(calculus: Calculus) -> Curvatures:
     penalty = _penalty(calculus)
     if penalty is not None and not (least is not None and least > 1.001 * penalty):
         least = penalty
-        how = f"λ/2 times the squares of all parameters, λ = {penalty:g} or more; the rest is convex"
+        how = f"λ/2 ‖θ‖² is a term, with λ = {penalty:g}, and the rest is convex"
     modulus = smoothness = None
     if least is not None and least > 0:
         modulus = Constant("mu", "strong convexity", least, "bound", how)
@@ -93,6 +93,8 @@ def _between(calculus: Calculus, node: Expr) -> Pair:
     """Quadratics such that the node less the one, and the other less the node, are convex."""
     known = calculus[node]
     nothing = zeros(node.shape)
+    if known.bend in (CONSTANT, AFFINE):
+        return nothing, nothing
     if known.degree is not None and known.degree <= 2:
         return (nothing, nothing) if known.degree < 2 else (node, node)
     moving = [k for k, o in enumerate(node.operands) if calculus[o].moves]

@@ -1,7 +1,7 @@
 """How declarations say where an operation is convex or concave, and which way it goes.
 
-Sources: Boyd and Vandenberghe, Convex Optimization (2004), sections 3.1 and 3.2; Grant, Boyd and Ye,
-Disciplined convex programming (2006), for the rules of composition.
+Sources: Boyd and Vandenberghe, Convex Optimization (2004), sections 3.1, 3.2 and 3.5; Grant, Boyd
+and Ye, Disciplined convex programming (2006), for the rules of composition.
 """
 
 from __future__ import annotations
@@ -22,9 +22,17 @@ def convex(
     second: tuple[float, float] = (0.0, inf), logarithm: bool = False,
 ) -> Regions:  # fmt: skip
     """Of one operand, convex between two numbers, and so is its logarithm if that is said."""
-    return (
-        Curved(1, (slope,), (low,), (high,), domain, second=second, logarithm=logarithm),
-    )
+    return (Curved(1, (slope,), (low,), (high,), domain, second=second, logarithm=logarithm),)
+
+
+def exponential() -> Regions:
+    """Rising, with a logarithm that is affine."""
+    return (*convex(RISING, logarithm=True), *log_concave(RISING))
+
+
+def log_concave(slope: int = 0, low: float = -inf, high: float = inf) -> Regions:
+    """Positive, with a concave logarithm."""
+    return (Curved(-1, (slope,), (low,), (high,), logarithm=True),)
 
 
 def logarithm(least: float = 0.0) -> Regions:
@@ -32,6 +40,7 @@ def logarithm(least: float = 0.0) -> Regions:
     return (
         Curved(1, (RISING,), (0.0,), of_logarithm=True),
         *concave(RISING, least, domain=True),
+        *(() if least else (Curved(-1, (RISING,), (0.0,), of_logarithm=True),)),
     )
 
 

@@ -61,6 +61,7 @@ def declare(
     bounds: Enclosure | None = None,
     kinks: Callable[[Expr], tuple[Kink, ...]] | None = None,
     curvature: tuple[Curved, ...] | Callable[[Expr], tuple[Curved, ...]] = (),
+    complement: Callable[[Expr], Expr] | None = None,
     reason: str = "piecewise constant",
     source: str = "",
 ) -> Primitive:
@@ -97,7 +98,7 @@ def declare(
     into : callable, optional
         ``into(out, *params, *arrays)``: evaluate into an array; by default the ufunc's ``out``.
     positive, smooth, shared, power_rule, as_power, series, defined, enclosure, bounds, kinks,
-    curvature, source
+    curvature, complement, source
         As :class:`wengert.primitive.Primitive` has them.
     reason : str
         Why the derivative is zero, if there are no partials.
@@ -151,6 +152,7 @@ def declare(
             bounds=bounds,
             kinks=kinks,
             curvature=curvature,
+            complement=complement,
             ufuncs=ufuncs,
             source=source,
         )

@@ -33,7 +33,7 @@ from wengert.operations.matrix_parts import (
 from wengert.operations.selection import at_close_values
 from wengert.operations.solving import not_positive, solve, solve_right
 from wengert.operations.structure import fits
-from wengert.primitive import Domain, Notation, Primitive, Pushforward, Sample, register
+from wengert.primitive import Domain, Notation, Ordered, Primitive, Pushforward, Sample, register
 from wengert.shapes import Shape, format_shape
 
 _HALF = Fraction(1, 2)
@@ -266,6 +266,7 @@ EIGENVALUES = register(
         source="Giles 2008, section 3.1, for symmetric matrices",
         rule="eigenvalues (Giles 2008): dw = diag(Vᵀ dA V)",
         enclosure=enclosed_eigenvalues,
+        ordered=lambda node: Ordered(1),
         kinks=at_close_values,
     )
 )

@@ -32,6 +32,7 @@ from wengert.primitive import (
     Domain,
     Linear,
     Notation,
+    Ordered,
     Place,
     Primitive,
     Route,
@@ -559,6 +560,11 @@ def _enclosed_take_along(node: Expr, x: Interval, index: Interval) -> Interval:
     )
 
 
+def _sorted(node: Expr) -> Ordered | None:
+    x, places = node.operands
+    return Ordered(1) if places.primitive.ranking and places.operands == (x,) else None
+
+
 TAKE_ALONG = register(
     Primitive(
         "take_along",
@@ -587,6 +593,7 @@ TAKE_ALONG = register(
             Sample(((2,), (0,))),
         ),
         batch=batch_along,
+        ordered=_sorted,
         source="entries are copied: a linear map of zeros and ones",
         route=lambda node, k: _route_along(node.operands[1], node.operands[0].shape[-1]),
         rule="indexing: the entries move, and their derivatives with them",

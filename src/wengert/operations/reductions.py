@@ -300,6 +300,7 @@ SOFTMAX = register(
         shared=_shared_exp(_softmax_from_exp),
         positive=lambda node: True,
         enclosure=_enclosed_softmax,
+        curvature=(Curved(-1, logarithm=True),),
         domains=(Domain(boundary=(800.0, -800.0)),),
         source="diag(p) − ppᵀ, through the result",
         rule="softmax: diag(p) − ppᵀ with p = softmax(x)",

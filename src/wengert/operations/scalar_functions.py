@@ -27,6 +27,8 @@ from wengert.operations.curving import (
     RISING,
     concave,
     convex,
+    exponential,
+    log_concave,
     logarithm,
     rising_bend,
     rising_saturation,
@@ -87,7 +89,7 @@ EXP = declare(
     rewrite=lambda x: x.operands[0] if x.primitive is LOG and is_positive(x.operands[0]) else None,
     power_rule=_power_of_exp, as_power=_exp_as_power, source="AS 4.2",
     enclosure=POSITIVE,
-    curvature=convex(RISING, logarithm=True),
+    curvature=exponential(),
 )  # fmt: skip
 LOG = declare(
     "log", np.log, lambda y, x: power(x, -1), latex=r"\log",
@@ -124,7 +126,7 @@ EXP2 = declare(
     "exp2", np.exp2, lambda y, x: mul(_log(2), y), at_zero=1, positive=True,
     ufuncs=(np.exp2, special.exp2),
     enclosure=POSITIVE,
-    curvature=convex(RISING, logarithm=True),
+    curvature=exponential(),
 )  # fmt: skip
 EXP10 = declare(
     "exp10",
@@ -133,7 +135,7 @@ EXP10 = declare(
     at_zero=1,
     positive=True,
     enclosure=POSITIVE,
-    curvature=convex(RISING, logarithm=True),
+    curvature=exponential(),
 )
 EXPM1 = declare(
     "expm1", np.expm1, lambda y, x: apply(EXP, x), at_zero=0, ufuncs=(np.expm1, special.expm1),
@@ -294,7 +296,12 @@ ARCTAN = declare(
     curvature=rising_saturation(),
 )  # fmt: skip
 SINH = declare(
-    "sinh", np.sinh, lambda y, x: apply(COSH, x), latex=r"\sinh", at_zero=0, enclosure=MONOTONE,
+    "sinh",
+    np.sinh,
+    lambda y, x: apply(COSH, x),
+    latex=r"\sinh",
+    at_zero=0,
+    enclosure=MONOTONE,
     curvature=rising_bend(),
 )
 COSH = declare(
@@ -377,7 +384,8 @@ SIGMOID = declare(
     positive=True, values={Fraction(0): HALF}, domains=(Domain(boundary=(0.0, 800.0, -800.0)),),
     shared=_from_exp_of_size(_sigmoid_from_exp),
     enclosure=Extremes(within=(0.0, 1.0), relative=16 * EPS),
-    curvature=rising_saturation(),
+    curvature=(*rising_saturation(), *log_concave(RISING)),
+    complement=lambda y: apply(SIGMOID, neg(y.operands[0])),
 )  # fmt: skip
 SOFTPLUS = declare(
     "softplus", lambda x: np.logaddexp(x, 0), lambda y, x: apply(SIGMOID, x), positive=True,
@@ -402,7 +410,8 @@ NORMCDF = declare(
     notation=Notation("normcdf({0})", "Φ({0})", r"\Phi\left({0}\right)", "special.ndtr({0})"),
     values={Fraction(0): HALF}, source="AS 26.2",
     enclosure=Extremes(within=(0.0, 1.0), relative=1e-12),
-    curvature=rising_saturation(),
+    curvature=(*rising_saturation(), *log_concave(RISING)),
+    complement=lambda y: apply(NORMCDF, neg(y.operands[0])),
 )  # fmt: skip
 NORMPDF = declare(
     "normpdf", lambda x: np.exp(-x * x / 2) * x.dtype.type(0.3989422804014327),
@@ -415,7 +424,8 @@ NORMPDF = declare(
         apply(EXP, scale(-HALF, power(y.operands[0], 2))), power(scale(2, pi()), -HALF)
     ),
     enclosure=SPECIAL.turning(0.0),
-    curvature=(*convex(FALLING, 1.0), *convex(RISING, high=-1.0), *concave(0, -1.0, 1.0)),
+    curvature=(*convex(FALLING, 1.0), *convex(RISING, high=-1.0), *concave(0, -1.0, 1.0),
+        *log_concave(FALLING, 0.0), *log_concave(RISING, high=0.0), *log_concave(0)),
 )  # fmt: skip
 GELU = declare(
     "gelu", lambda x: x * special.ndtr(x),

@@ -357,6 +357,7 @@ def _declare_order(
             kinks=kinks,
             source=source,
             dtype="int",
+            ranking=name == "argsort",
         )
     )
 

@@ -26,7 +26,7 @@ from wengert.operations.matrix_parts import (
 )
 from wengert.operations.selection import at_close_or_zero_values
 from wengert.operations.structure import safe_power
-from wengert.primitive import Domain, Notation, Primitive, Pushforward, Sample, register
+from wengert.primitive import Domain, Notation, Ordered, Primitive, Pushforward, Sample, register
 from wengert.shapes import Shape, Size
 
 _HALF = Fraction(1, 2)
@@ -163,6 +163,7 @@ SINGULAR_VALUES = register(
         source="Giles 2008, section 3.2",
         rule="singular values (Giles 2008): ds = diag(Uᵀ dA V)",
         enclosure=enclosed_singular_values,
+        ordered=lambda node: Ordered(-1, sizes=True),
         kinks=at_close_or_zero_values,
     )
 )

@@ -27,6 +27,7 @@ from wengert.operations.curving import (
     RISING,
     concave,
     convex,
+    log_concave,
     of_branch,
     of_polygamma,
     power_less_one,
@@ -90,7 +91,7 @@ ERFC = declare(
     at_zero=1,
     source="AS 7.1",
     enclosure=replace(SPECIAL, within=(0.0, 2.0)),
-    curvature=(*convex(FALLING, 0.0), *concave(FALLING, high=0.0)),
+    curvature=(*convex(FALLING, 0.0), *concave(FALLING, high=0.0), *log_concave(FALLING)),
 )
 ERFI = declare(
     "erfi", special.erfi, lambda y, x: _root_pi(apply(EXP, power(x, 2)), 2), at_zero=0,
