@@ -564,7 +564,7 @@ class Primitive:
 
     def curvature_of(self, node: Expr) -> tuple[Curved, ...]:
         """Where one node is convex or concave."""
-        return self.curvature if isinstance(self.curvature, tuple) else self.curvature(node)
+        return self.curvature(node) if callable(self.curvature) else self.curvature
 
     def notation_of(self, node: Expr) -> Notation:
         """The notation for one node."""

@@ -147,9 +147,6 @@ CONVEX = _of("convex", x3, {
     "sum of the two largest": lambda x: np.sum(np.sort(x)[-2:]),
     "the largest less the least by sorting": lambda x: np.sort(x)[-1] - np.sort(x)[0],
     "weighted by rank": lambda x: np.sort(x) @ np.array([-1.0, 0.5, 2.0]),
-    "minus geometric mean": lambda x: -np.sqrt(x[0] * x[1]),
-    "minus geometric mean of three": lambda x: -(np.prod(x) ** (1 / 3)),
-    "minus harmonic mean": lambda x: -1 / np.sum(1 / x),
 })  # fmt: skip
 
 CONVEX += [
@@ -177,8 +174,6 @@ CONVEX += [
             x[0] * MIXED + x[1] * SQUARE + np.eye(3))[-1],
         "minus least eigenvalue": lambda x: -np.linalg.eigvalsh(
             x[0] * MIXED + x[1] * SQUARE + np.eye(3))[0],
-        "minus log-determinant": lambda x: -np.linalg.slogdet(
-            x[0] * np.eye(3) + x[1] * SQUARE)[1],
     }),
 ]  # fmt: skip
 
@@ -264,6 +259,7 @@ NONCONVEX = [
     *_of("nonconvex", T, {
         "PCA": lambda W: -np.sum((X[:, :3] @ W.T) ** 2),
         "least singular value": lambda W: np.linalg.norm(W, -2),
+        "minus log of the size of a determinant": lambda W: -np.linalg.slogdet(W[:3])[1],
         "orthogonality": lambda W: np.sum((W.T @ W - np.eye(3)) ** 2),
     }),
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from wengert.convergence.negative_curvature import negative_curvature
 from wengert.convergence.on_box import OnBox, convex_on_box
 from wengert.convergence.proof import obstacle, proof_lines
 from wengert.convergence.quadratic_bounds import curvatures
-from wengert.errors import ShapeError, TracingError, WengertError
+from wengert.errors import ShapeError, TracingError
 from wengert.expr import Expr, rebuild
 from wengert.formulas import Formula
 from wengert.operations import variable
@@ -26,6 +26,7 @@ from wengert.operations.rebuild import with_operands
 from wengert.optimize import Problem, problem_of
 from wengert.optimize.space import Space, Tree, Vector
 from wengert.rewrite import recognise
+from wengert.taylor.subject import function_of
 from wengert.transforms.recording import Recorded, record
 
 _MOST_ENCLOSED = 2 * 10**6  # entries of data with which values are enclosed
@@ -80,7 +81,7 @@ def convexity(
     >>> data = {"X": np.array([[1.0, 2.0]]), "y": np.ones(1)}
     >>> print(convexity("norm2(X*w - y)^2", np.zeros(2), data))
     convex
-      z = Xw − y: affine in w
+      z = y − Xw: affine in w
       ‖z‖²: convex, a sum of squares of affine functions
     L = 10 (exact: the Hessian's largest eigenvalue)
     >>> found = convexity(lambda x: x[0] * x[1], np.zeros(2))
@@ -88,10 +89,22 @@ def convexity(
     ('nonconvex', -1.0)
     """
     problem = problem_of(f, theta, given, seed)
-    return convexity_of(problem, problem.space.vector(theta), box=box)
+
+    def vector(tree: Tree) -> Vector:
+        named = tree if hasattr(f, "problem") else function_of(f, tree, given)[1]
+        return problem.space.vector(named)
+
+    corners = None if box is None else (vector(box[0]), vector(box[1]))
+    return convexity_of(problem, vector(theta), box=corners, given=given)
 
 
-def convexity_of(problem: Problem, x: Vector, *, box: tuple[Tree, Tree] | None = None) -> Convexity:
+def convexity_of(
+    problem: Problem,
+    x: Vector,
+    *,
+    box: tuple[Vector, Vector] | None = None,
+    given: Mapping[str, Any] | None = None,
+) -> Convexity:
     """What :func:`convexity` says of a problem, with refutations looked for around x.
 
     Parameters
@@ -100,22 +113,32 @@ def convexity_of(problem: Problem, x: Vector, *, box: tuple[Tree, Tree] | None =
         The function and its data; of data in chunks it is proven for each chunk.
     x : ndarray
         Parameters, as a vector.
-    box : tuple of pytrees, optional
-        The lowest and the highest parameters that count.
+    box : tuple of ndarray, optional
+        The lowest and the highest parameters that count, as vectors.
+    given : mapping of str to array_like, optional
+        Values of a formula's other variables, for the names that they have in the proof.
+
+    Raises
+    ------
+    ShapeError
+        Unless the value is one number.
+    ValueError
+        For a box whose lowest point is not below its highest.
     """
-    corners = None if box is None else _corners(problem.space, box)
-    found = [_proven(s, w, corners) for w, s in _subjects(problem, x)]
+    if box is not None and np.any(box[0] > box[1]):
+        raise ValueError("a box is its lowest and its highest point, in that order")
+    found = [_proven(s, w, box) for w, s in _subjects(problem, x, given)]
     where = "" if box is None else "on the box"
     if all(part.convex for _, part in found):
         return replace(_together(found), where=where)
     weakest = next(part for _, part in found if not part.convex)
-    subject = next(s for _, s in _subjects(problem, x))
+    subject = next(s for _, s in _subjects(problem, x, given))
     certificate = negative_curvature(
         problem,
         x,
         seed=problem.seed,
         confirm=subject.confirm if len(found) == 1 else None,
-        box=corners,
+        box=box,
     )
     if certificate is not None:
         return Convexity("nonconvex", weakest.proof, certificate=certificate, where=where)
@@ -159,7 +182,9 @@ def _leaves(space: Space, x: Vector) -> list[Any]:
     ]
 
 
-def _subjects(problem: Problem, x: Vector) -> Iterator[tuple[float, _Subject]]:
+def _subjects(
+    problem: Problem, x: Vector, given: Mapping[str, Any] | None
+) -> Iterator[tuple[float, _Subject]]:
     """One for each chunk of data, with its share of the rows."""
     theta = problem.space.views(x)
     function = problem.derivatives.function
@@ -169,16 +194,19 @@ def _subjects(problem: Problem, x: Vector) -> Iterator[tuple[float, _Subject]]:
         def of_rows(t: Tree, rows: Any = rows) -> Any:
             return function(t, *rows)
 
+        names = {**{id(v): k for k, v in (given or {}).items()}, **_names_of_rows(rows)}
         everywhere = True
         try:
             recorded = record(of_rows, (theta,), {}, 0, name="convexity", valued=False)
         except TracingError:
             recorded = record(of_rows, (theta,), {}, 0, name="convexity")
             everywhere = False
-        yield size / total, _subject(problem, recorded, everywhere, rows)
+        yield size / total, _subject(problem, recorded, everywhere, names)
 
 
-def _subject(problem: Problem, recorded: Recorded, everywhere: bool, rows: Any) -> _Subject:
+def _subject(
+    problem: Problem, recorded: Recorded, everywhere: bool, names: Mapping[int, str]
+) -> _Subject:
     if len(recorded.roots) != 1 or recorded.roots[0].shape != ():
         shapes = ", ".join(str(r.shape) for r in recorded.roots)
         raise ShapeError(
@@ -192,7 +220,6 @@ def _subject(problem: Problem, recorded: Recorded, everywhere: bool, rows: Any) 
         memo[leaf] = variable(name, leaf.shape, assumed.get(name, frozenset()))
     leaves = tuple(memo[leaf] for leaf in recorded.leaves)
     values: dict[Expr, Any] = {}
-    names = _names_of_rows(rows)
     for array, leaf in recorded.trace.root.captured.values():
         name = _free(names.get(id(array), "c"), taken)
         memo[leaf] = variable(name, leaf.shape, dtype=leaf.dtype)
@@ -296,10 +323,3 @@ def _mean(parts: Sequence[tuple[float, Constant | None]]) -> Constant | None:
     if len(known) < len(parts):
         return None
     return replace(known[0][1], value=float(sum(w * c.value for w, c in known)))
-
-
-def _corners(space: Space, box: tuple[Tree, Tree]) -> tuple[Vector, Vector]:
-    low, high = (space.vector(optree.tree_map(np.asarray, corner)) for corner in box)
-    if np.any(low > high):
-        raise WengertError("a box is its lowest and its highest point, in that order")
-    return low, high

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from wengert.assumptions import Assumption
 from wengert.backends.intervals import enclose
 from wengert.convergence.hessians import constant_hessians, signs_of
 from wengert.convergence.one_argument import one_argument
 from wengert.derive import derivative
 from wengert.expr import Expr, make, rebuild, topological
 from wengert.operations import contract, variable
-from wengert.operations.algebra import is_symmetric
 from wengert.operations.intervals import Interval, whole
 from wengert.operations.rebuild import with_operands
 from wengert.operations.structure import (
@@ -34,7 +34,9 @@ from wengert.operations.structure import (
     is_contraction,
     is_positive,
     is_power,
+    is_sum,
     is_variable,
+    strip_coefficient,
 )
 from wengert.primitive import Curved, Kind, Linear, Multilinear, Ordered, PartlyLinear
 from wengert.shapes import concrete
@@ -110,8 +112,6 @@ class Calculus:
     ----------
     known : dict
         What was found, by node.
-    notes : list of str
-        What the proof takes for granted.
     """
 
     root: Expr
@@ -119,7 +119,6 @@ class Calculus:
     values: Mapping[Expr, Any]
     ranges: Mapping[Expr, Interval] = field(default_factory=dict[Expr, Interval])
     known: dict[Expr, Known] = field(default_factory=dict[Expr, Known])
-    notes: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
         for node in topological(self.root):
@@ -439,13 +438,18 @@ class Calculus:
         return True
 
     def _is_definite(self, matrix: Expr) -> bool:
-        """An affine, symmetric matrix: the statement is about where it is positive definite."""
-        if self.known[matrix].bend not in _FLAT or not is_symmetric(matrix):
-            return False
-        note = "where the matrix whose determinant is taken is positive definite"
-        if note not in self.notes:
-            self.notes.append(note)
-        return True
+        """Is it an affine matrix that is positive definite wherever it is defined?"""
+        known = self.known[matrix]
+        if not known.moves:
+            value = known.interval.lower
+            return bool(np.allclose(value, value.T) and np.min(np.linalg.eigvalsh(value)) >= 0)
+        if matrix in self.leaves:
+            return Assumption.POSITIVE_DEFINITE in matrix.param("assumptions")
+        if is_sum(matrix):
+            rising = all(c > 0 for c in coefficients_of(matrix))
+            return rising and all(map(self._is_definite, matrix.operands))
+        factor, core = strip_coefficient(matrix)
+        return core is not matrix and factor > 0 and self._is_definite(core)
 
     def _obstacle(self, node: Expr, moving: Sequence[int]) -> str:
         bends = [self.known[node.operands[k]].bend for k in moving]

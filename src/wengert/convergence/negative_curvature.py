@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal
+import scipy.linalg
 
 from wengert.errors import WengertError
 from wengert.optimize.problem import Problem
@@ -172,7 +172,7 @@ def _directions(problem: Problem, point: Vector, rng: np.random.Generator) -> It
     if vector is not None and least < -1e-9 * max(largest, -least):
         yield vector
     for _ in range(_DIRECTIONS):
-        drawn = rng.normal(size=point.size)
+        drawn = rng.standard_normal(point.size)
         yield drawn / np.linalg.norm(drawn)
 
 
@@ -180,8 +180,10 @@ def lowest(
     product: Callable[[Vector], Vector], size: int, rng: np.random.Generator
 ) -> tuple[float, float, Vector | None]:
     """The least and the largest Ritz value of Lanczos' method, and the vector of the least."""
-    v = rng.normal(size=size)
-    basis, diagonal, beside = [v / np.linalg.norm(v)], [], []
+    v: Any = rng.normal(size=size)
+    basis: list[Any] = [v / np.linalg.norm(v)]
+    diagonal: list[float] = []
+    beside: list[float] = []
     for _ in range(min(_PRODUCTS, size)):
         w = np.asarray(product(basis[-1]), float)
         if not np.all(np.isfinite(w)):
@@ -191,12 +193,15 @@ def lowest(
         for _ in range(2):
             w = w - Q.T @ (Q @ w)
         length = float(np.linalg.norm(w))
+        if not np.isfinite(length + sum(map(abs, diagonal))):
+            return 0.0, 0.0, None
         if length <= 1e-12 * max(map(abs, diagonal)) or len(diagonal) == min(_PRODUCTS, size):
             break
         beside.append(length)
         basis.append(w / length)
-    values, vectors = eigh_tridiagonal(diagonal, beside[: len(diagonal) - 1])
-    found = np.array(basis[: len(diagonal)]).T @ vectors[:, 0]
+    tridiagonal = cast(Any, scipy.linalg).eigh_tridiagonal
+    values, vectors = tridiagonal(diagonal, beside[: len(diagonal) - 1])
+    found: Any = np.array(basis[: len(diagonal)]).T @ vectors[:, 0]
     return float(values[0]), float(values[-1]), found / np.linalg.norm(found)
 
 

@@ -26,7 +26,7 @@ def proof_lines(calculus: Calculus) -> tuple[str, ...]:
         lines.append(f"{writer.text(node)}: {known.bend}, {known.why}")
     if calculus.known[calculus.root].bend in (CONSTANT, AFFINE):
         lines.append(f"{writer.text(calculus.root)}: {calculus.known[calculus.root].bend}")
-    return (*dict.fromkeys(lines), *calculus.notes)
+    return tuple(dict.fromkeys(lines))
 
 
 def _told_with_others(calculus: Calculus) -> set[Expr]:
