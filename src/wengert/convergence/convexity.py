@@ -11,9 +11,10 @@ import optree
 
 from wengert.assumptions import Assumption
 from wengert.backends.intervals import enclose
-from wengert.convergence.curvature import AFFINE, CONSTANT, CONVEX, Calculus
+from wengert.convergence.curvature import Calculus
 from wengert.convergence.facts import Constant, Convexity
-from wengert.convergence.negative_curvature import negative_curvature
+from wengert.convergence.known import AFFINE, CONSTANT, CONVEX
+from wengert.convergence.negative_curvature import EVERYTHING, Domain, negative_curvature
 from wengert.convergence.on_box import OnBox, convex_on_box
 from wengert.convergence.proof import obstacle, proof_lines
 from wengert.convergence.quadratic_bounds import curvatures
@@ -139,6 +140,7 @@ def convexity_of(
         seed=problem.seed,
         confirm=subject.confirm if len(found) == 1 else None,
         box=box,
+        domain=subject.domain,
     )
     if certificate is not None:
         return Convexity("nonconvex", weakest.proof, certificate=certificate, where=where)
@@ -168,11 +170,39 @@ class _Subject:
             return None
         return bool(low_m.lower > low_a.upper / 2 + low_b.upper / 2)
 
+    @property
+    def domain(self) -> Domain:
+        """Where parameters are, by what is assumed of them."""
+        assumed = [leaf.param("assumptions") for leaf in self.leaves]
+        if not any(assumed):
+            return EVERYTHING
+
+        def project(x: Vector) -> Vector:
+            parts = zip(_leaves(self.space, x), assumed, strict=True)
+            return np.concatenate([
+                np.ravel((a + a.T) / 2 if Assumption.SYMMETRIC in promised else a)
+                for a, promised in parts
+            ])  # fmt: skip
+
+        def contains(x: Vector) -> bool:
+            parts = zip(_leaves(self.space, x), assumed, strict=True)
+            return all(_keeps(a, promised) for a, promised in parts)
+
+        return Domain(project, contains)
+
     def _enclosed(self, x: Vector) -> Interval:
         at = dict(zip(self.leaves, _leaves(self.space, x), strict=True))
         known = {leaf: point(np.asarray(v)) for leaf, v in {**self.values, **at}.items()}
         with np.errstate(all="ignore"):
             return enclose([self.root], known).intervals[0]
+
+
+def _keeps(array: Any, promised: Any) -> bool:
+    if Assumption.POSITIVE in promised and not np.all(array > 0):
+        return False
+    if Assumption.POSITIVE_DEFINITE in promised:
+        return bool(np.linalg.eigvalsh(array)[0] > 0)
+    return True
 
 
 def _leaves(space: Space, x: Vector) -> list[Any]:

@@ -20,6 +20,34 @@ import numpy as np
 from wengert.assumptions import Assumption
 from wengert.backends.intervals import enclose
 from wengert.convergence.hessians import constant_hessians, signs_of
+from wengert.convergence.known import (
+    AFFINE,
+    CONCAVE,
+    CONSTANT,
+    CONVEX,
+    FLAT,
+    NEGATED,
+    UNKNOWN,
+    Known,
+    all_squares,
+    base_of,
+    is_inside,
+    is_nonnegative,
+    is_unbounded,
+    joined,
+    largest_degree,
+    scaled_bend,
+    sign_of,
+    sign_of_weights,
+    suits_order,
+    the_one_source,
+    total_degree,
+    with_article,
+    within,
+    words_of_rule,
+    words_of_scaling,
+    words_of_sum,
+)
 from wengert.convergence.one_argument import one_argument
 from wengert.derive import derivative
 from wengert.expr import Expr, make, rebuild, topological
@@ -38,59 +66,11 @@ from wengert.operations.structure import (
     is_variable,
     strip_coefficient,
 )
-from wengert.primitive import Curved, Kind, Linear, Multilinear, Ordered, PartlyLinear
+from wengert.primitive import Curved, Kind, Linear, Multilinear, PartlyLinear
 from wengert.shapes import concrete
 from wengert.structured import run
 
-CONSTANT, AFFINE, CONVEX, CONCAVE, UNKNOWN = "constant", "affine", "convex", "concave", "unknown"
-_FLAT = (CONSTANT, AFFINE)
 _MOST_WEIGHTS = 10**6  # of sums of entries in order
-_NEGATED = {CONVEX: CONCAVE, CONCAVE: CONVEX}
-
-
-@dataclass(frozen=True, eq=False)
-class Known:
-    """What is known of a part.
-
-    Attributes
-    ----------
-    bend : str
-        "constant", "affine", "convex", "concave" or "unknown", entry by entry.
-    interval : Interval
-        Around the value.
-    why : str
-        The rule, a clause.
-    degree : int or None
-        As a polynomial in the parameters: 0, 1 or 2; None if it is none, or a higher one.
-    squares : bool
-        Is it a sum of squares of affine functions, plus a number from 0 on?
-    logarithm : bool
-        Is it positive, with a convex logarithm?
-    log_concave : bool
-        Is it positive, with a concave logarithm?
-    ordered : Expr or None
-        Entries in order of which it is a linear map, plus what is affine.
-    second : tuple of float or None
-        Bounds of the second derivative in its argument, for curved operations.
-    argument : Expr or None
-        The affine argument; by default the one operand that moves.
-    """
-
-    bend: str
-    interval: Interval
-    why: str = ""
-    degree: int | None = None
-    squares: bool = False
-    logarithm: bool = False
-    log_concave: bool = False
-    ordered: Expr | None = None
-    second: tuple[float, float] | None = None
-    argument: Expr | None = None
-
-    @property
-    def moves(self) -> bool:
-        """Does it depend on the parameters?"""
-        return self.bend != CONSTANT
 
 
 @dataclass
@@ -156,12 +136,12 @@ class Calculus:
         if found.squares or found.logarithm or found.log_concave or is_positive(node):
             bounds = found.interval
             found = replace(found, interval=Interval(np.maximum(bounds.lower, 0.0), bounds.upper))
-        if found.bend in (AFFINE, CONCAVE) and _is_nonnegative(found.interval):
+        if found.bend in (AFFINE, CONCAVE) and is_nonnegative(found.interval):
             found = replace(found, log_concave=True)
         return found
 
     def _constant(self, interval: Interval) -> Known:
-        nonnegative = _is_nonnegative(interval)
+        nonnegative = is_nonnegative(interval)
         return Known(CONSTANT, interval, "a constant", 0, nonnegative, nonnegative, nonnegative)
 
     def _moving(self, node: Expr, moving: list[int], interval: Interval) -> Known:
@@ -176,7 +156,7 @@ class Calculus:
         if found.bend == UNKNOWN:
             found = self._linear(node, moving, found)
         if node.primitive.ordered is not None and node.primitive.ordered(node) is not None:
-            flat = all(self.known[node.operands[k]].bend in _FLAT for k in moving if k == 0)
+            flat = all(self.known[node.operands[k]].bend in FLAT for k in moving if k == 0)
             why = "entries in order"
             found = replace(found, bend=UNKNOWN, why=why, ordered=node if flat else None)
         return found if found.why else replace(found, why=f"there is no rule for {node.name}")
@@ -187,13 +167,13 @@ class Calculus:
         """Around the value, where operands are in the domain of the operation."""
         operands = [self.known[o].interval for o in node.operands]
         shape = concrete(node.shape)
-        if is_contraction(node) and any(_is_unbounded(operands[k]) for k in moving):
+        if is_contraction(node) and any(is_unbounded(operands[k]) for k in moving):
             return self._interval_of_product(node, shape)
         for region in node.primitive.curvature_of(node):
             if region.domain:
                 free = set(moving) & set(region.moving or moving)
                 operands = [
-                    _within(region, k, x) if k in free else x for k, x in enumerate(operands)
+                    within(region, k, x) if k in free else x for k, x in enumerate(operands)
                 ]
                 break
         leaves = [variable(f"·{k}", o.shape, dtype=o.dtype) for k, o in enumerate(node.operands)]
@@ -203,7 +183,7 @@ class Calculus:
 
     def _interval_of_product(self, node: Expr, shape: tuple[int, ...]) -> Interval:
         """Its sign, where the factors have signs."""
-        signs = [_sign(self.known[o].interval) for o in node.operands]
+        signs = [sign_of(self.known[o].interval) for o in node.operands]
         sign = int(np.prod(signs)) * (1 if contraction_params(node)[2] > 0 else -1)
         low = np.full(shape, 0.0 if sign > 0 else -np.inf)
         return Interval(low, np.full(shape, 0.0 if sign < 0 else np.inf))
@@ -216,10 +196,10 @@ class Calculus:
             return opposite
         terms = [self.known[o] for o in node.operands]
         coefficients = coefficients_of(node)
-        degree = _largest([t.degree for t in terms])
+        degree = largest_degree([t.degree for t in terms])
         rising = all(c > 0 for c in coefficients)
-        bend = joined(_times(t.bend, c) for t, c in zip(terms, coefficients, strict=True))
-        why = "a sum" if bend in _FLAT else _words_of_sum(bend, terms)
+        bend = joined(scaled_bend(t.bend, c) for t, c in zip(terms, coefficients, strict=True))
+        why = "a sum" if bend in FLAT else words_of_sum(bend, terms)
         if bend == UNKNOWN:
             bend, why = self._with_quadratics(node)
         return replace(
@@ -227,9 +207,9 @@ class Calculus:
             bend=bend,
             why=why,
             degree=degree,
-            squares=_all_squares(terms, coefficients),
+            squares=all_squares(terms, coefficients),
             logarithm=rising and all(t.logarithm for t in terms),
-            ordered=_the_one([t for t in terms if t.bend not in _FLAT]),
+            ordered=the_one_source([t for t in terms if t.bend not in FLAT]),
         )
 
     def _complement(self, node: Expr) -> Known | None:
@@ -249,7 +229,7 @@ class Calculus:
         rest = [(o, c) for o, c in pairs if self.known[o].degree != 2]
         if len(quadratic) < 2 or not rest:
             return UNKNOWN, self._clash(node)
-        whole_bend = joined(_times(self.known[o].bend, c) for o, c in rest)
+        whole_bend = joined(scaled_bend(self.known[o].bend, c) for o, c in rest)
         if whole_bend == UNKNOWN:
             return UNKNOWN, self._clash(node)
         terms = make(
@@ -266,7 +246,7 @@ class Calculus:
 
     def _clash(self, node: Expr) -> str:
         bends = {
-            _times(self.known[o].bend, c)
+            scaled_bend(self.known[o].bend, c)
             for o, c in zip(node.operands, coefficients_of(node), strict=True)
         }
         if UNKNOWN in bends:
@@ -278,7 +258,7 @@ class Calculus:
     def _product(self, node: Expr, moving: list[int], unknown: Known) -> Known:
         factors = [self.known[o] for o in node.operands]
         weight = self.weight(node, moving)
-        degree = _total([factors[k].degree for k in moving])
+        degree = total_degree([factors[k].degree for k in moving])
         if len(moving) == 1:
             found = self._scaled(
                 factors[moving[0]], weight, unknown, degree, self._is_one_term(node)
@@ -307,7 +287,7 @@ class Calculus:
         """The sign of what a contraction multiplies the factors that move with; 0 for both."""
         sign = 1 if contraction_params(node)[2] > 0 else -1
         for k, o in enumerate(node.operands):
-            sign *= 1 if k in moving else _sign(self.known[o].interval)
+            sign *= 1 if k in moving else sign_of(self.known[o].interval)
         return sign
 
     def _scaled(
@@ -318,24 +298,26 @@ class Calculus:
         degree: int | None,
         one_term: bool = False,
     ) -> Known:
-        if factor.bend in _FLAT:
+        if factor.bend in FLAT:
             why = "a linear map of an affine function"
             return replace(unknown, bend=AFFINE, why=why, degree=degree)
         found = replace(unknown, degree=degree)
         if not weight:
-            return replace(found, why=f"weights of both signs on {_a(factor.bend)} function")
-        bend = factor.bend if weight > 0 else _NEGATED.get(factor.bend, UNKNOWN)
+            return replace(
+                found, why=f"weights of both signs on {with_article(factor.bend)} function"
+            )
+        bend = factor.bend if weight > 0 else NEGATED.get(factor.bend, UNKNOWN)
         return replace(
             found,
             bend=bend,
-            why=_words_of_scaling(factor, weight),
+            why=words_of_scaling(factor, weight),
             squares=weight > 0 and factor.squares,
             logarithm=weight > 0 and factor.logarithm,
             log_concave=weight > 0 and factor.log_concave and one_term,
         )
 
     def _over(self, node: Expr, moving: Sequence[int]) -> str:
-        """A square of an affine part, or such a square over an affine part that is positive."""
+        """Squares of affine functions, alone or over an affine function that is positive."""
         labels = contraction_params(node)[0]
         count: dict[Any, int] = {}
         for k in moving:
@@ -343,22 +325,23 @@ class Calculus:
             count[key] = count.get(key, 0) + 1
         squares, divisors = 0, 0
         for (factor, _), times in count.items():
-            base, exponent = _base(factor)
+            if times == 1 and self.known[factor].squares:
+                squares += 1
+                continue
+            base, exponent = base_of(factor)
             exponent *= times
             known = self.known[base]
-            if known.bend not in _FLAT:
+            if known.bend not in FLAT:
                 return ""
             if exponent == 2:
                 squares += 1
-            elif exponent == -1 and _is_nonnegative(known.interval):
+            elif exponent == -1 and is_nonnegative(known.interval):
                 divisors += 1
             else:
                 return ""
         if squares != 1 or divisors > 1:
             return ""
-        return "the square of an affine function" + (
-            " over a positive affine one" if divisors else ""
-        )
+        return "squares of affine functions" + (" over a positive affine one" if divisors else "")
 
     def _is_one_term(self, node: Expr) -> bool:
         """Is every entry one product, and no sum of them?"""
@@ -399,7 +382,7 @@ class Calculus:
             elif region.sign not in found and self._holds(region, node, moving):
                 found[region.sign] = region
         degree = self._degree(node, moving)
-        flat = all(operands[k].bend in _FLAT for k in moving)
+        flat = all(operands[k].bend in FLAT for k in moving)
         if len(found) == 2:
             return replace(unknown, bend=AFFINE, why="of affine functions", degree=degree)
         if not found:
@@ -408,7 +391,7 @@ class Calculus:
         return replace(
             unknown,
             bend=CONVEX if region.sign > 0 else CONCAVE,
-            why=_words(node, region, [operands[k] for k in moving]),
+            why=words_of_rule(node, region, [operands[k] for k in moving]),
             degree=degree,
             squares=flat and degree == 2,
             logarithm=region.sign > 0 and region.logarithm,
@@ -422,9 +405,9 @@ class Calculus:
             return self._is_definite(node.operands[0])
         for k, operand in enumerate(node.operands):
             known = self.known[operand]
-            if not _is_inside(region, k, known):
+            if not is_inside(region, k, known):
                 return False
-            if known.ordered is operand and _suits_order(region, node, operand):
+            if known.ordered is operand and suits_order(region, node, operand):
                 continue
             slope = region.sign * (region.slopes[k] if k < len(region.slopes) else 0)
             convex_enough = known.bend == CONVEX and slope == 1
@@ -432,7 +415,7 @@ class Calculus:
                 if not (known.logarithm if region.sign > 0 else known.log_concave):
                     return False
             elif not (
-                known.bend in _FLAT or convex_enough or (known.bend == CONCAVE and slope == -1)
+                known.bend in FLAT or convex_enough or (known.bend == CONCAVE and slope == -1)
             ):
                 return False
         return True
@@ -459,7 +442,7 @@ class Calculus:
         regions = node.primitive.curvature_of(node)
         if not regions:
             return ""
-        return f"no rule for {node.name} of {_a(inner)} function there"
+        return f"no rule for {node.name} of {with_article(inner)} function there"
 
     def _degree(self, node: Expr, moving: Sequence[int]) -> int | None:
         if is_power(node):
@@ -470,7 +453,7 @@ class Calculus:
         if node.primitive.curvature_of(node)[:1] and all(
             r.second == (0.0, 0.0) for r in node.primitive.curvature_of(node)
         ):
-            return _largest([self.known[node.operands[k]].degree for k in moving])
+            return largest_degree([self.known[node.operands[k]].degree for k in moving])
         return None
 
     def _linear(self, node: Expr, moving: list[int], found: Known) -> Known:
@@ -512,7 +495,7 @@ class Calculus:
         below = set(topological(linear))
         at = {n: self.values.get(n, np.zeros(concrete(n.shape))) for n in below if is_variable(n)}
         (weights,) = run((derivative(linear, [place]),), at)
-        sign = _sign_of_weights(np.asarray(weights), order)
+        sign = sign_of_weights(np.asarray(weights), order)
         if not sign:
             return replace(found, why="entries in order, with weights that are not")
         bend = CONVEX if sign > 0 else CONCAVE
@@ -538,138 +521,3 @@ class Calculus:
             return found
         bend = CONVEX if one.sign > 0 else CONCAVE
         return replace(found, bend=bend, why=one.why, second=one.second, argument=one.argument)
-
-
-# ---------------------------------------------------------------- parts of the rules
-
-
-def joined(bends: Any) -> str:
-    """What a sum of such terms is."""
-    kinds = set(bends)
-    if UNKNOWN in kinds or {CONVEX, CONCAVE} <= kinds:
-        return UNKNOWN
-    for bend in (CONVEX, CONCAVE, AFFINE):
-        if bend in kinds:
-            return bend
-    return CONSTANT
-
-
-def _the_one(terms: Sequence[Known]) -> Expr | None:
-    """The entries in order of which all these are linear maps."""
-    sources = {t.ordered for t in terms}
-    return sources.pop() if len(sources) == 1 else None
-
-
-def _suits_order(region: Curved, node: Expr, operand: Expr) -> bool:
-    """Is it a reduction of entries that are in order, for which order does not matter?"""
-    order = operand.primitive.ordered and operand.primitive.ordered(operand)
-    if node.primitive.elementwise or not order or node.ndim != operand.ndim - 1:
-        return False
-    return not order.sizes or (region.sign > 0 and region.slopes == (1,))
-
-
-def _sign_of_weights(weights: Any, order: Ordered) -> int:
-    """1 if the sum with these weights is convex, −1 if it is concave, 0 if it may be neither."""
-    steps = order.sign * np.diff(weights, axis=-1)
-    for sign in (1, -1):
-        if np.all(sign * steps >= 0) and (not order.sizes or np.all(sign * weights >= 0)):
-            return sign
-    return 0
-
-
-def _times(bend: str, coefficient: Fraction) -> str:
-    return bend if coefficient > 0 else _NEGATED.get(bend, bend)
-
-
-def _is_nonnegative(x: Interval) -> bool:
-    return bool(np.all(x.lower >= 0))
-
-
-def _is_unbounded(x: Interval) -> bool:
-    return not (np.any(np.isfinite(x.lower)) or np.any(np.isfinite(x.upper)))
-
-
-def _sign(x: Interval) -> int:
-    """1 if no entry is negative, −1 if none is positive, 0 if neither is known."""
-    if _is_nonnegative(x):
-        return 1
-    return -1 if np.all(x.upper <= 0) else 0
-
-
-def _largest(degrees: Sequence[int | None]) -> int | None:
-    found = [d for d in degrees if d is not None]
-    return max(found) if len(found) == len(degrees) else None
-
-
-def _total(degrees: Sequence[int | None]) -> int | None:
-    found = [d for d in degrees if d is not None]
-    total = sum(found)
-    return total if len(found) == len(degrees) and total <= 2 else None
-
-
-def _all_squares(terms: Sequence[Known], coefficients: Sequence[Fraction]) -> bool:
-    """Squares with positive coefficients; of constants the sign counts."""
-    for term, c in zip(terms, coefficients, strict=True):
-        if term.moves:
-            if c < 0 or not term.squares:
-                return False
-        elif not np.all((term.interval.lower if c > 0 else -term.interval.upper) >= 0):
-            return False
-    return True
-
-
-def _base(factor: Expr) -> tuple[Expr, Fraction]:
-    return (factor.operands[0], exponent_of(factor)) if is_power(factor) else (factor, Fraction(1))
-
-
-def _within(region: Curved, k: int, x: Interval) -> Interval:
-    """The part of an operand's interval in the domain."""
-    low, high = _ends(region, k)
-    lower, upper = np.clip(x.lower, low, high), np.clip(x.upper, low, high)
-    return Interval(lower, upper) if np.asarray(x.lower).dtype.kind == "f" else x
-
-
-def _ends(region: Curved, k: int) -> tuple[float, float]:
-    low = region.low[k] if k < len(region.low) else -np.inf
-    return low, region.high[k] if k < len(region.high) else np.inf
-
-
-def _is_inside(region: Curved, k: int, known: Known) -> bool:
-    """In the region; or moving so that where it is in there is a convex set."""
-    low, high = _ends(region, k)
-    free = region.domain and known.moves
-    below = np.all(known.interval.lower >= low) or (free and known.bend in (AFFINE, CONCAVE))
-    above = np.all(known.interval.upper <= high) or (free and known.bend in (AFFINE, CONVEX))
-    return bool(below and above)
-
-
-def _words(node: Expr, region: Curved, operands: Sequence[Known]) -> str:
-    """The rule of composition that was used."""
-    bends = list(dict.fromkeys(o.bend for o in operands))
-    kind = "convex" if region.sign > 0 else "concave"
-    if region.of_logarithm:
-        return "the logarithm of a function whose logarithm is convex"
-    if bends in ([AFFINE], []):
-        return "of an affine function"
-    slope = next((s for s in region.slopes if s), 0)
-    goes = {1: "rising", -1: "falling"}.get(slope, "monotone")
-    inner = " and ".join(bends)
-    return f"{node.name} is {kind} and {goes} there, of {_a(inner)} function"
-
-
-def _words_of_sum(bend: str, terms: Sequence[Known]) -> str:
-    rest = " and affine ones" if any(t.bend == AFFINE for t in terms) else ""
-    return f"a sum of {bend} terms{rest}"
-
-
-def _words_of_scaling(factor: Known, weight: int) -> str:
-    if factor.squares and weight > 0:
-        return "a sum of squares of affine functions"
-    return f"weights {'≥' if weight > 0 else '≤'} 0 on {_a(factor.bend)} function"
-
-
-def _a(word: str) -> str:
-    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
-
-
-__all__ = ["AFFINE", "CONCAVE", "CONSTANT", "CONVEX", "UNKNOWN", "Calculus", "Known", "joined"]

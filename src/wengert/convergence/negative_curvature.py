@@ -24,6 +24,25 @@ _MARGIN = 1e-9  # of the size of the values: what rounding may have made
 _SHOWN = 6  # entries that are printed
 
 
+@dataclass(frozen=True)
+class Domain:
+    """A convex set of parameters, within a linear space.
+
+    Attributes
+    ----------
+    project : callable
+        The nearest vector of the linear space.
+    contains : callable
+        Is such a vector in the set?
+    """
+
+    project: Callable[[Vector], Vector] = lambda x: x
+    contains: Callable[[Vector], bool] = lambda x: True
+
+
+EVERYTHING = Domain()
+
+
 @dataclass(frozen=True, eq=False)
 class NegativeCurvature:
     """Three points on a line, of which the middle one has more than the mean of the others' values.
@@ -84,6 +103,7 @@ def negative_curvature(
     seed: int = 0,
     confirm: Confirm | None = None,
     box: tuple[Vector, Vector] | None = None,
+    domain: Domain = EVERYTHING,
 ) -> NegativeCurvature | None:
     """Look for a refutation of convexity, at x and around it; None if none was found.
 
@@ -100,17 +120,19 @@ def negative_curvature(
         cannot be told.
     box : tuple of ndarray, optional
         The lowest and the highest point that count.
+    domain : Domain
+        Where points have to be.
     """
     rng = np.random.default_rng([seed, 7])
-    value = _guarded(problem)
-    for point in _points(problem, x, rng, box):
+    value = _guarded(problem, domain)
+    for point in map(domain.project, _points(problem, x, rng, box)):
         if not np.isfinite(value(point)):
             continue
-        for direction in _directions(problem, point, rng):
-            found = _along(value, point, direction, box)
+        for drawn in map(domain.project, _directions(problem, point, rng)):
+            found = _along(value, point, drawn / np.linalg.norm(drawn), box)
             if found is None:
                 continue
-            a, b = (point + s * found.step * direction for s in (-1, 1))
+            a, b = (point + s * found.step * found.direction for s in (-1, 1))
             sure = None if confirm is None else confirm(a, point, b)
             if sure is not False:
                 return NegativeCurvature(
@@ -120,10 +142,12 @@ def negative_curvature(
     return None
 
 
-def _guarded(problem: Problem) -> Value:
+def _guarded(problem: Problem, domain: Domain) -> Value:
     """The value, NaN where there is none."""
 
     def value(x: Vector) -> float:
+        if not domain.contains(x):
+            return float("nan")
         try:
             with np.errstate(all="ignore"):
                 return problem.value(x)
@@ -172,8 +196,7 @@ def _directions(problem: Problem, point: Vector, rng: np.random.Generator) -> It
     if vector is not None and least < -1e-9 * max(largest, -least):
         yield vector
     for _ in range(_DIRECTIONS):
-        drawn = rng.standard_normal(point.size)
-        yield drawn / np.linalg.norm(drawn)
+        yield rng.standard_normal(point.size)
 
 
 def lowest(

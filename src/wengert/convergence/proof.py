@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from wengert.convergence.curvature import AFFINE, CONSTANT, UNKNOWN, Calculus
+from wengert.convergence.curvature import Calculus
+from wengert.convergence.known import AFFINE, CONSTANT, UNKNOWN
 from wengert.errors import WengertError
 from wengert.expr import Expr, rebuild, topological
 from wengert.operations import variable

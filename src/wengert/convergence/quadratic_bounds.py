@@ -13,9 +13,10 @@ from math import isfinite
 
 import numpy as np
 
-from wengert.convergence.curvature import AFFINE, CONCAVE, CONSTANT, CONVEX, Calculus, joined
+from wengert.convergence.curvature import Calculus
 from wengert.convergence.facts import Constant
 from wengert.convergence.hessians import constant_hessians, eigenvalue_ends
+from wengert.convergence.known import AFFINE, CONCAVE, CONSTANT, CONVEX, joined
 from wengert.expr import Expr
 from wengert.operations import add, power, scale, sum_, zeros
 from wengert.operations.rebuild import with_operands
