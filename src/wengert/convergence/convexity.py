@@ -323,7 +323,8 @@ def _with_range(calculus: Calculus) -> Convexity:
 
 
 def _on_box(found: OnBox) -> Convexity:
-    how = f"the Hessian's eigenvalues, enclosed on {found.boxes} boxes"
+    boxes = "the box" if found.boxes == 1 else f"{found.boxes} boxes"
+    how = f"the Hessian's eigenvalues, enclosed on {boxes}"
     modulus = None
     if found.least > 0:
         modulus = Constant("mu", "strong convexity", found.least, "bound", how)

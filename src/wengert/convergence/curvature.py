@@ -279,7 +279,8 @@ class Calculus:
             entries = self[inner]
             found = self._scaled(entries, weight, unknown, degree)
             if found.bend != UNKNOWN:
-                return replace(found, why=f"{entries.why}, summed")
+                why = f"{entries.why}, summed"
+                return replace(found, why=why, argument=entries.argument)
         product = "a product of functions of the parameters"
         return replace(unknown, degree=degree, why=product)
 
@@ -510,7 +511,7 @@ class Calculus:
         if sign:
             bend = CONVEX if sign > 0 else CONCAVE
             why = f"of degree 2, eigenvalues of the Hessian in [{least:.4g}, {largest:.4g}]"
-            return replace(found, bend=bend, why=why)
+            return replace(found, bend=bend, why=why, alone=True)
         why = f"of degree 2, eigenvalues of the Hessian from {least:.4g} to {largest:.4g}"
         return replace(found, why=why)
 

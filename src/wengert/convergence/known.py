@@ -44,7 +44,9 @@ class Known:
     second : tuple of float or None
         Bounds of the second derivative in its argument, for curved operations.
     argument : Expr or None
-        The affine argument; by default the one operand that moves.
+        What it was judged as a function of; by default its operands.
+    alone : bool
+        Was it judged without what is known of its operands?
     """
 
     bend: str
@@ -57,6 +59,7 @@ class Known:
     ordered: Expr | None = None
     second: tuple[float, float] | None = None
     argument: Expr | None = None
+    alone: bool = False
 
     @property
     def moves(self) -> bool:

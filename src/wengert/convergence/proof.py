@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wengert.convergence.curvature import Calculus
-from wengert.convergence.known import AFFINE, CONSTANT, UNKNOWN
+from wengert.convergence.known import AFFINE, CONCAVE, CONSTANT, CONVEX, UNKNOWN
 from wengert.errors import WengertError
 from wengert.expr import Expr, rebuild, topological
 from wengert.operations import variable
@@ -12,22 +12,40 @@ from wengert.operations.structure import is_contraction, is_sum, is_variable
 from wengert.printing import index_notation, matrix_notation
 
 _LONG = 76  # characters of an expression that are shown
+_SHORT = 5  # characters of an affine part that needs no name
 _NAMES = ("z", "u", "v", "q", "r", "s")
 
 
 def proof_lines(calculus: Calculus) -> tuple[str, ...]:
     """Each part of a function that is convex, concave or affine, and by which rule."""
     writer = _Writer(calculus)
-    lines = [*writer.definitions()]
-    hidden = _told_with_others(calculus)
+    hidden, used = _told_with_others(calculus), _used(calculus)
+    lines: list[str] = []
     for node in topological(calculus.root):
         known = calculus.known[node]
-        if known.bend in (CONSTANT, AFFINE, UNKNOWN) or node in hidden:
+        if known.bend in (CONVEX, CONCAVE) and node in used and node not in hidden:
+            lines.append(f"{writer.text(node)}: {known.bend}, {known.why}")
+    root = calculus.known[calculus.root]
+    if root.bend in (CONSTANT, AFFINE):
+        lines.append(f"{writer.text(calculus.root)}: {root.bend}")
+    return (*writer.definitions(), *dict.fromkeys(lines))
+
+
+def _used(calculus: Calculus) -> set[Expr]:
+    """The parts that the proof of the whole rests on."""
+    found: set[Expr] = set()
+    stack = [calculus.root]
+    while stack:
+        node = stack.pop()
+        if node in found:
             continue
-        lines.append(f"{writer.text(node)}: {known.bend}, {known.why}")
-    if calculus.known[calculus.root].bend in (CONSTANT, AFFINE):
-        lines.append(f"{writer.text(calculus.root)}: {calculus.known[calculus.root].bend}")
-    return tuple(dict.fromkeys(lines))
+        found.add(node)
+        known = calculus[node]
+        if known.argument is not None:
+            stack.append(known.argument)
+        elif not known.alone:
+            stack.extend(node.operands)
+    return found
 
 
 def _told_with_others(calculus: Calculus) -> set[Expr]:
@@ -60,39 +78,45 @@ def obstacle(calculus: Calculus) -> tuple[str, ...]:
     root = calculus.known[calculus.root]
     if root.bend != UNKNOWN:
         lines.append(f"{writer.text(calculus.root)}: {root.bend}, {root.why}")
-    return tuple(dict.fromkeys(lines))
+    return (*writer.definitions(), *dict.fromkeys(lines))
 
 
 class _Writer:
-    """Expressions in words, with names for affine parts that curved operations are of."""
+    """Expressions in words, with names for long affine parts that curved operations are of."""
 
     def __init__(self, calculus: Calculus) -> None:
         self.calculus = calculus
         self.names: dict[Expr, Expr] = {}
+        self._said: dict[Expr, str] = {}
+        self._used: set[Expr] = set()
         taken = {str(n.params[0]) for n in topological(calculus.root) if is_variable(n)}
         free = [n for n in _NAMES if n not in taken]
         for node in topological(calculus.root):
-            if self.calculus.known[node].bend in (CONSTANT, AFFINE) or is_sum(node):
+            known = calculus.known[node]
+            if known.bend in (CONSTANT, AFFINE) or is_sum(node) or is_contraction(node):
                 continue
             for operand in node.operands:
-                known = calculus.known[operand]
-                named = known.bend == AFFINE and operand.operands and operand not in self.names
-                if named and not is_contraction(node) and free:
+                if operand in self.names or calculus.known[operand].bend != AFFINE:
+                    continue
+                written = self._written(operand, {})
+                if free and len(written) > _SHORT:
                     self.names[operand] = variable(free.pop(0), operand.shape)
+                    self._said[operand] = written
 
     def definitions(self) -> list[str]:
-        """Of the names."""
+        """Of the names that texts so far have."""
         parameters = set(self.calculus.leaves)
         lines: list[str] = []
         for node, name in self.names.items():
-            below = [str(n.params[0]) for n in topological(node) if n in parameters]
-            others = {k: v for k, v in self.names.items() if k is not node}
-            inner = " and ".join(sorted(below))
-            lines.append(f"{name.params[0]} = {self._written(node, others)}: affine in {inner}")
+            if node in self._used:
+                below = sorted(str(n.params[0]) for n in topological(node) if n in parameters)
+                inner = " and ".join(below)
+                lines.append(f"{name.params[0]} = {self._said[node]}: affine in {inner}")
         return lines
 
     def text(self, node: Expr) -> str:
         """The expression, shortened in its middle if it is long."""
+        self._used.update(n for n in topological(node) if n in self.names)
         return self._written(node, self.names)
 
     def _written(self, node: Expr, names: dict[Expr, Expr]) -> str:
