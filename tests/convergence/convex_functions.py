@@ -80,6 +80,7 @@ CONVEX = _of("convex", x3, {
     "total variation": lambda x: np.sum(np.abs(np.diff(x))),
     "group lasso": lambda x: np.linalg.norm(x[:2]) + np.linalg.norm(x[2:]),
     "elastic net in part": lambda x: 0.5 * (X[0] @ x) ** 2 + np.sum(np.abs(x)),
+    "root of a quadratic form": lambda x: np.sqrt(x @ (SQUARE + 1) @ x + 2 * x[0] + 30),
     "hypot": lambda x: np.hypot(x[0], x[1] - 1),
     # ---- maxima
     "largest entry": np.max,
@@ -203,6 +204,7 @@ NONCONVEX = [
         "minus squares": lambda x: -np.sum((X @ x) ** 2),
         "sine": lambda x: np.sum(np.sin(x)),
         "cube": lambda x: np.sum(x**3),
+        "root of a form that is negative somewhere": lambda x: np.sqrt(x @ x - 0.5),
         "double well": lambda x: np.sum(x**4 - x**2),
         "Rosenbrock": lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2,
         "least entry": np.min,

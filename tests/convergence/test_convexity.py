@@ -160,6 +160,21 @@ def test_what_a_formula_assumes_counts() -> None:
     assert wg.convexity(positive, {"x": x3}).verdict == "convex"
     over = wg.formula("norm2(x)^2/b", {"b": ()}, {"b": "positive"})
     assert wg.convexity(over, {"x": x3, "b": 2.0}).verdict == "convex"
+    for text, verdict in {
+        "-(a*b)^(1/2)": "convex",
+        "-(a*b*c)^(1/3)": "convex",
+        "a^2/b^(1/2)": "convex",
+        "a^(3/2)/b^(1/2)": "convex",
+        "a^(5/4)/b^(1/2)": "nonconvex",
+        "1/(a*b)": "convex",
+        "a*b": "nonconvex",
+        "a^(1/2)*b": "nonconvex",
+        "-a^(1/3)*b^(1/2)": "convex",
+        "-a^(2/3)*b^(1/2)": "nonconvex",
+    }.items():
+        f = wg.formula(text, assume={name: "positive" for name in "abc" if name in text})
+        at = {v.name: 0.5 + k for k, v in enumerate(f.variables)}
+        assert wg.convexity(f, at).verdict == verdict, text
     definite = wg.formula("trace(S*A) - logdet(A)", assume={"A": "positive definite"})
     assert wg.convexity(definite, {"A": np.eye(3)}, {"S": SQUARE}).verdict == "convex"
 

@@ -246,12 +246,12 @@ def _subject(
     assumed = _assumptions(problem.origin)
     memo: dict[Expr, Expr] = {}
     for path, leaf in zip(recorded.structure.paths(), recorded.leaves, strict=True):
-        name = _free("_".join(map(str, path)) or _only(assumed), taken)
-        memo[leaf] = variable(name, leaf.shape, assumed.get(name, frozenset()))
+        own = "_".join(map(str, path)) or "θ"
+        memo[leaf] = variable(_free(own, taken), leaf.shape, assumed.get(own, frozenset()))
     leaves = tuple(memo[leaf] for leaf in recorded.leaves)
     values: dict[Expr, Any] = {}
     for array, leaf in recorded.trace.root.captured.values():
-        name = _free(names.get(id(array), "c"), taken)
+        name = _free(names.get(id(array), f"c{len(values)}"), taken)
         memo[leaf] = variable(name, leaf.shape, dtype=leaf.dtype)
         values[memo[leaf]] = recorded.trace.values[leaf]
     root = recognise(rebuild(recorded.roots[0], with_operands, memo))
@@ -264,10 +264,6 @@ def _assumptions(origin: Any) -> dict[str, frozenset[Assumption]]:
         return {}
     left = frozenset({Assumption.DIAGONAL, Assumption.ORTHOGONAL})
     return {v.name: v.assumptions - left for v in origin.variables}
-
-
-def _only(assumed: Mapping[str, Any]) -> str:
-    return next(iter(assumed), "θ")
 
 
 def _names_of_rows(rows: Any) -> dict[int, str]:
@@ -283,7 +279,7 @@ def _names_of_rows(rows: Any) -> dict[int, str]:
 
 def _free(stem: str, taken: set[str]) -> str:
     name, number = stem, 0
-    while name in taken or name == "c":
+    while name in taken:
         name, number = f"{stem}{number}", number + 1
     taken.add(name)
     return name

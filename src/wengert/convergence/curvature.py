@@ -19,7 +19,7 @@ import numpy as np
 
 from wengert.assumptions import Assumption
 from wengert.backends.intervals import enclose
-from wengert.convergence.hessians import constant_hessians, signs_of
+from wengert.convergence.hessians import constant_hessians, is_never_negative, signs_of
 from wengert.convergence.known import (
     AFFINE,
     CONCAVE,
@@ -70,6 +70,10 @@ from wengert.primitive import Curved, Kind, Linear, Multilinear, PartlyLinear
 from wengert.shapes import concrete
 from wengert.structured import run
 
+_MONOMIAL = {
+    1: "a product of powers of positive functions, one of them rising, of degree 1 or more",
+    -1: "a geometric mean of positive functions, or a power of one",
+}
 _MOST_WEIGHTS = 10**6  # of sums of entries in order
 
 
@@ -274,6 +278,10 @@ class Calculus:
             bend = CONVEX if weight > 0 else CONCAVE
             squares = degree == 2 and weight > 0
             return replace(unknown, bend=bend, why=over, degree=degree, squares=squares)
+        sign = weight and self._monomial(node, moving, Fraction(1))
+        if sign:
+            bend = CONVEX if sign * weight > 0 else CONCAVE
+            return replace(unknown, bend=bend, why=_MONOMIAL[sign], degree=degree)
         inner = self._entries(node, moving)
         if inner is not None:
             entries = self[inner]
@@ -316,6 +324,26 @@ class Calculus:
             logarithm=weight > 0 and factor.logarithm,
             log_concave=weight > 0 and factor.log_concave and one_term,
         )
+
+    def _monomial(self, node: Expr, moving: Sequence[int], power: Fraction) -> int:
+        """1 if the power of a product of powers of positive parts is convex, −1 if concave.
+
+        Π xᵢ^aᵢ is convex if one exponent is positive and they add up to 1 or more, and concave
+        if none is negative and they add up to 1 at most (Boyd and Vandenberghe 2004, section 3.1).
+        """
+        exponents: dict[Any, Fraction] = {}
+        for k in moving:
+            base, exponent = base_of(node.operands[k])
+            known = self.known[base]
+            if known.bend not in (AFFINE, CONCAVE) or not is_nonnegative(known.interval):
+                return 0
+            key = base, contraction_params(node)[0][k]
+            exponents[key] = exponents.get(key, Fraction(0)) + exponent * power
+        total = sum(exponents.values())
+        if total <= 1 and all(e >= 0 for e in exponents.values()):
+            return -1
+        flat = all(self.known[base].bend == AFFINE for base, _ in exponents)
+        return int(flat and total >= 1 and sum(e > 0 for e in exponents.values()) == 1)
 
     def _over(self, node: Expr, moving: Sequence[int]) -> str:
         """Squares of affine functions, alone or over an affine function that is positive."""
@@ -363,7 +391,8 @@ class Calculus:
     def _declared(self, node: Expr, moving: list[int], unknown: Known) -> Known:
         """By the regions that an operation declares."""
         operands = [self.known[o] for o in node.operands]
-        if is_power(node) and operands[0].squares and exponent_of(node) >= Fraction(1, 2):
+        from_norm = is_power(node) and exponent_of(node) >= Fraction(1, 2)
+        if from_norm and self._is_squares(node.operands[0]):
             why = "a norm of an affine function, or a power of one"
             degree = 2 if exponent_of(node) == 1 else None
             return replace(unknown, bend=CONVEX, why=why, degree=degree)
@@ -375,6 +404,8 @@ class Calculus:
                 why = "a negative power of a function whose logarithm is concave"
                 return replace(unknown, bend=CONVEX, why=why, logarithm=True)
             unknown = replace(unknown, log_concave=True)
+        if is_power(node) and self._is_geometric(node):
+            return replace(unknown, bend=CONCAVE, why=_MONOMIAL[-1], log_concave=True)
         found: dict[int, Curved] = {}
         for region in node.primitive.curvature_of(node):
             if region.sign < 0 and region.logarithm:
@@ -398,6 +429,26 @@ class Calculus:
             logarithm=region.sign > 0 and region.logarithm,
             second=region.second if flat else None,
         )
+
+    def _is_squares(self, node: Expr) -> bool:
+        """Is it a sum of squares of affine functions, by its form or by its coefficients?"""
+        known = self.known[node]
+        if known.squares or known.bend != CONVEX or known.degree != 2 or node.shape:
+            return known.squares
+        hessians = constant_hessians(node, self.leaves, self.values)
+        if hessians is None:
+            return False
+        return is_never_negative(node, hessians[0], self.leaves, self.values)
+
+    def _is_geometric(self, node: Expr) -> bool:
+        """Is it a root of a product of positive parts, as a geometric mean is?"""
+        product = node.operands[0]
+        if not is_contraction(product) or not self._is_one_term(product):
+            return False
+        moving = [k for k, o in enumerate(product.operands) if self.known[o].moves]
+        if self.weight(product, moving) <= 0 or exponent_of(node) <= 0:
+            return False
+        return self._monomial(product, moving, exponent_of(node)) < 0
 
     def _holds(self, region: Curved, node: Expr, moving: Sequence[int]) -> bool:
         if region.moving is not None and not set(moving) <= set(region.moving):

@@ -54,6 +54,26 @@ def constant_hessians(node: Expr, leaves: Sequence[Expr], values: Mapping[Expr, 
     return found
 
 
+def is_never_negative(
+    node: Expr, hessian: Any, leaves: Sequence[Expr], values: Mapping[Expr, Any]
+) -> bool:
+    """Is a polynomial of degree 2, one number, a sum of squares of affine functions?
+
+    It is where the matrix of its coefficients, with a row and a column for the constant 1, is
+    positive semidefinite.
+    """
+    below = set(topological(node))
+    used = [leaf for leaf in leaves if leaf in below]
+    at = {leaf: np.zeros(concrete(leaf.shape)) for leaf in leaves}
+    slopes = tuple(derivative(node, [leaf]) for leaf in used)
+    value, *found = run((node, *slopes), {**values, **at})
+    by_leaf = dict(zip(used, found, strict=True))
+    gradient = np.concatenate([np.ravel(by_leaf.get(leaf, at[leaf])) for leaf in leaves])
+    corner = np.array([[2 * float(value)]])
+    whole = np.block([[hessian, gradient[:, None]], [gradient[None, :], corner]])
+    return signs_of(whole[None])[0] > 0
+
+
 def eigenvalue_ends(hessians: Any) -> tuple[Any, Any, Any]:
     """The least and the largest eigenvalue of each matrix, and how wrong they may be."""
     found = np.linalg.eigvalsh(hessians)
