@@ -245,6 +245,16 @@ def test_poles_between_convex_branches() -> None:
         assert wg.convexity(f, x3).convex is not True
 
 
+def test_what_hides_that_there_is_no_number_is_not_trusted() -> None:
+    """Outside of the domain of the logarithm these are numbers again."""
+    for f in (
+        lambda x: np.sum(np.where(x * np.log(x) > -0.3, x * np.log(x), -0.3)),
+        lambda x: np.sum(np.fmax(-np.log(x), 0.0)),
+        lambda x: np.sum(special.expit(special.entr(x))),
+    ):
+        assert wg.convexity(f, x3).convex is not True
+
+
 def test_functions_of_arrays_are_refused() -> None:
     with pytest.raises(ShapeError, match="one number"):
         wg.convexity(lambda x: x**2, x3)

@@ -52,6 +52,7 @@ from wengert.convergence.one_argument import one_argument
 from wengert.derive import derivative
 from wengert.expr import Expr, make, rebuild, topological
 from wengert.operations import contract, variable
+from wengert.operations.enclosing import ends_of
 from wengert.operations.intervals import Interval, whole
 from wengert.operations.rebuild import with_operands
 from wengert.operations.structure import (
@@ -137,12 +138,21 @@ class Calculus:
             found = self._by_hessian(node, found)
         if found.bend == UNKNOWN and node.dtype == "real":
             found = self._by_argument(node, found)
+        found = replace(found, partial=self._is_partial(node))
         if found.squares or found.logarithm or found.log_concave or is_positive(node):
             bounds = found.interval
             found = replace(found, interval=Interval(np.maximum(bounds.lower, 0.0), bounds.upper))
         if found.bend in (AFFINE, CONCAVE) and is_nonnegative(found.interval):
             found = replace(found, log_concave=True)
         return found
+
+    def _is_partial(self, node: Expr) -> bool:
+        """May an operand be outside of the domain?"""
+        if any(self.known[o].partial for o in node.operands):
+            return True
+        regions = [r for r in node.primitive.curvature_of(node) if r.domain]
+        places = [*ends_of(node), *((k, e) for r in regions for k, e in enumerate(r.low + r.high))]
+        return any(self.known[o].moves for o in node.operands) and bool(places)
 
     def _constant(self, interval: Interval) -> Known:
         nonnegative = is_nonnegative(interval)

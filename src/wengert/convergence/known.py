@@ -45,6 +45,8 @@ class Known:
         Bounds of the second derivative in its argument, for curved operations.
     argument : Expr or None
         What it was judged as a function of; by default its operands.
+    partial : bool
+        May there be parameters for which it is no number? Comparisons would hide that.
     alone : bool
         Was it judged without what is known of its operands?
     """
@@ -59,6 +61,7 @@ class Known:
     ordered: Expr | None = None
     second: tuple[float, float] | None = None
     argument: Expr | None = None
+    partial: bool = False
     alone: bool = False
 
     @property

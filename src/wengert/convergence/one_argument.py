@@ -56,6 +56,11 @@ class Part(Protocol):
         ...
 
     @property
+    def partial(self) -> bool:
+        """May it be no number somewhere?"""
+        ...
+
+    @property
     def moves(self) -> bool:
         """Does it depend on the parameters?"""
         ...
@@ -112,7 +117,7 @@ def _arguments(node: Expr, known: Mapping[Expr, Part]) -> list[Expr]:
     found: list[Expr] = []
     for candidate in topological(node):
         part = known.get(candidate)
-        if candidate is node or part is None or candidate.shape != node.shape:
+        if candidate is node or part is None or candidate.shape != node.shape or part.partial:
             continue
         if part.bend in ("affine", "convex", "concave") and _is_all(node, candidate, known):
             found.append(candidate)

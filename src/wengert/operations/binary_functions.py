@@ -110,7 +110,6 @@ FMAX = declare(
     source="a NaN is passed over and gets nothing; at ties each operand gets half",
     enclosure=EXACT,
     kinks=between_operands,
-    curvature=both(1, RISING),
 )  # fmt: skip
 FMIN = declare(
     "fmin", np.fmin, lambda y, x, z: apply(FMAXSHARE, neg(x), neg(z)),
@@ -118,7 +117,6 @@ FMIN = declare(
     source="a NaN is passed over and gets nothing; at ties each operand gets half",
     enclosure=EXACT,
     kinks=between_operands,
-    curvature=both(-1, RISING),
 )  # fmt: skip
 
 
