@@ -1,7 +1,6 @@
 """Multivariate calculus for machine learning: formulas or functions in, derivatives out."""
 
 from wengert.convergence import constants, convexity, measured_rate
-from wengert.convergence import constants, convexity
 from wengert.errors import (
     AssumptionError,
     ConvergenceError,
