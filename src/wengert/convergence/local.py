@@ -1,0 +1,191 @@
+"""A function near its minimum: its Hessian there, as far as a start's way to it can see.
+
+On the quadratic model alone a method's path is known in closed form. The function's own gradients
+at a few points of that path tell what the model leaves out; the path is then taken again with them
+as a given force, and again, until it no longer moves (waveform relaxation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from wengert.convergence.facts import first_below
+from wengert.convergence.lanczos import lanczos
+from wengert.convergence.pilot import Minimum
+from wengert.convergence.recursions import Linear, mean_path
+from wengert.optimize.methods import State
+from wengert.optimize.problem import Problem
+from wengert.optimize.space import Vector
+
+_DENSE = 64  # parameters up to which the whole Hessian is taken apart
+_PRODUCTS = 60
+_KNOTS = 14
+_SWEEPS = 6
+_CLOSE = 0.02  # relative change of steps at which sweeps end
+
+
+@dataclass(frozen=True, eq=False)
+class Local:
+    """The quadratic model of a function at its minimum.
+
+    Attributes
+    ----------
+    minimum : Minimum
+        The point.
+    values : ndarray of shape (k,)
+        Eigenvalues, or Ritz values of a displacement, ascending.
+    vectors : ndarray of shape (d, k)
+        Their vectors.
+    whole : bool
+        Whether these are all there are.
+    """
+
+    minimum: Minimum
+    values: Any
+    vectors: Any
+    whole: bool
+
+    def coordinates(self, x: Vector) -> Any:
+        """A point's displacement from the minimum, in the basis of the vectors."""
+        return self.vectors.T @ (x - self.minimum.x)
+
+    def project(self, state: State) -> State:
+        """A state in these coordinates: points relative to the minimum, directions as they are."""
+        size = self.minimum.x.shape
+        points = {"theta", "mean", "next"}
+        own = {
+            name: (self.coordinates(v) if name in points else self.vectors.T @ v)
+            if isinstance(v, np.ndarray) and v.shape == size
+            else v
+            for name, v in state.own.items()
+        }
+        x, gradient = self.coordinates(state.x), self.vectors.T @ state.gradient
+        return replace(state, x=x, gradient=gradient, own=own)
+
+
+def local_model(problem: Problem, minimum: Minimum, x: Vector) -> Local:
+    """The quadratic model at a minimum, as a path from x to it sees it.
+
+    Parameters
+    ----------
+    problem : Problem
+        The function.
+    minimum : Minimum
+        Where.
+    x : ndarray
+        Where the path comes from.
+    """
+    if problem.space.size <= _DENSE or not np.any(x - minimum.x):
+        values, vectors = np.linalg.eigh(np.asarray(problem.hessian(minimum.x), float))
+        return Local(minimum, values, vectors, True)
+    found = lanczos(problem.product(minimum.x), x - minimum.x, _PRODUCTS)
+    return Local(minimum, found.values, found.vectors, found.complete)
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Where a method goes, by the model with its corrections.
+
+    Attributes
+    ----------
+    at : ndarray of shape (m,)
+        Steps.
+    points : ndarray of shape (m, k)
+        The answers, in coordinates.
+    gap : ndarray of shape (m,)
+        f − f*.
+    knots : ndarray of int
+        Of which steps the function itself was asked.
+    change : float
+        By how much the last correction moved the number of steps to a gap, relatively.
+    sweeps : int
+        Corrections.
+    """
+
+    at: Any
+    points: Any
+    gap: Any
+    knots: Any
+    change: float
+    sweeps: int
+
+
+def followed(problem: Problem, local: Local, method: Linear, z: Any, at: Any, eps: float) -> Path:
+    """The path of a linear method from z, corrected by gradients of the function on it.
+
+    Parameters
+    ----------
+    problem : Problem
+        The function.
+    local : Local
+        Its model.
+    method : Linear
+        The recursion.
+    z : ndarray of shape (k, p)
+        At the first step.
+    at : ndarray of shape (m,)
+        Steps: ends of blocks.
+    eps : float
+        The smallest gap of interest.
+    """
+    time = np.log1p(at - at[0])
+    knots = np.unique(np.searchsorted(time, np.linspace(0, time[-1], _KNOTS)))
+    middles = np.log1p((at[:-1] + at[1:] - 1) / 2 - at[0])
+    forcing: Any = None
+    extra = np.zeros((len(knots), len(local.values)))
+    last: Any = None
+    change, sweep = np.inf, 0
+    points, gap = np.zeros(0), np.zeros(0)
+    for sweep in range(_SWEEPS):
+        states = mean_path(method, local.values, z, at, forcing)
+        points = states @ method.out
+        ratios, new = _asked(problem, local, points[knots])
+        model = 0.5 * points**2 @ local.values
+        ratio = np.exp(np.interp(time, time[knots], np.log(ratios)))
+        gap = np.maximum(model * ratio, 0.0)
+        change = np.inf if last is None else _moved(at, last, gap, eps)
+        scale = np.linalg.norm(local.values * points[knots], axis=1)
+        small = np.max(np.linalg.norm(new, axis=1) / np.where(scale > 0, scale, 1.0))
+        if small < 1e-6:
+            change = 0.0
+        if change < _CLOSE or not np.all(np.isfinite(gap)):
+            break
+        extra = new if sweep == 0 else (extra + new) / 2
+        forcing = np.array([np.interp(middles, time[knots], e) for e in extra.T]).T
+        last = gap
+    return Path(at, points, gap, knots, change, sweep)
+
+
+def _asked(problem: Problem, local: Local, points: Any) -> tuple[Any, Any]:
+    """By what the model's gap is to be multiplied, and added to its gradient, at points."""
+    ratios = np.ones(len(points))
+    extra = np.zeros(points.shape)
+    for j, z in enumerate(points):
+        value, gradient = problem.value_and_gradient(local.minimum.x + local.vectors @ z)
+        model = 0.5 * float(z * local.values @ z)
+        gap = value - local.minimum.value
+        rounding = 1e3 * np.finfo(float).eps * abs(local.minimum.value)
+        if not np.isfinite(gap):
+            extra[j] = np.nan
+        elif gap > max(rounding, 10 * local.minimum.error) and model > 0:
+            ratios[j] = gap / model
+            extra[j] = local.vectors.T @ gradient - local.values * z
+    return ratios, extra
+
+
+def _moved(at: Any, before: Any, after: Any, eps: float) -> float:
+    """The largest relative change of the steps to a gap, over gaps down to eps."""
+    high = min(float(before[0]), float(after[0]))
+    if not high > eps:
+        return 0.0
+    changes = [0.0]
+    for level in np.geomspace(eps, high, 8)[:-1]:
+        a, b = first_below(at, before, level), first_below(at, after, level)
+        if np.isfinite(a) and np.isfinite(b):
+            changes.append(abs(a - b) / max(a, b, 1.0))
+        elif np.isfinite(a) != np.isfinite(b):
+            changes.append(1.0)
+    return max(changes)
