@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.convergence.expected import companion, expected
 from wengert.convergence.facts import Curve, StepsTo, first_below
 from wengert.convergence.local import Local, followed, local_model
 from wengert.convergence.pilot import Metered, Minimum, Pilot, find_minimum, run_pilot
@@ -16,6 +17,7 @@ from wengert.convergence.recursions import Linear, blocks, linear, mean_path
 from wengert.optimize.minimize import problem_of
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Tree, Vector
+from wengert.optimize.stochastic import SGD
 
 _PILOT = 20
 _BUDGET = 400.0
@@ -154,11 +156,13 @@ def forecast_of(
 ) -> Forecast:
     """The same for a problem and a vector."""
     begun = run_pilot(problem, method, x, pilot)
+    if isinstance(method, SGD):
+        return _stochastic(problem, x, method, eps, begun, pilot, budget)
     minimum = find_minimum(problem, begun.state.x, 1e-4 * eps, budget)
     local = local_model(problem, minimum, begun.state.x)
     recursion = linear(method, begun.state.length)
     assert recursion is not None
-    z = recursion.start(local.project(begun.state))
+    z = local.start(recursion, begun.state)
     first = begun.state.step
     at = _horizon(recursion, local, z, first, eps)
     path = followed(problem, local, recursion, z, at, eps)
@@ -172,12 +176,25 @@ def forecast_of(
     )
 
 
+def _stochastic(problem, x, method, eps, begun, pilot, budget):
+    lead = companion(problem, method, x, pilot)
+    minimum = find_minimum(problem, lead.state.x, 1e-4 * eps, budget)
+    local = local_model(problem, minimum, x)
+    recursion = linear(method, 0.0)
+    found = expected(problem, local, method, recursion, lead, eps)
+    curve = banded(found.at, found.mean + found.scatter, 0, 0.3 + found.change)
+    return Forecast(
+        method, eps, curve, float(found.mean[0]), minimum.value, minimum.error, begun.state.step, problem.cost,
+        begun.seconds_per_step, "moderate", (f"change {found.change:.2g}",), found.floor
+    )
+
+
 def _horizon(method: Linear, local: Local, z: Any, first: int, eps: float) -> Any:
     """Ends of blocks until the model's gap is well below eps."""
     last = 64
     while True:
-        at = blocks(first, first + last)
-        gap = 0.5 * (mean_path(method, local.values, z, at) @ method.out) ** 2 @ local.values
+        at = blocks(method, first, first + last)
+        gap = local.gap(mean_path(method, local.values, z, at) @ method.last)
         after = first_below(at, gap, 0.1 * eps)
         if np.isfinite(after):
             return at[: int(np.searchsorted(at, after)) + 2]

@@ -24,6 +24,8 @@ _DENSE = 64  # parameters up to which the whole Hessian is taken apart
 _PRODUCTS = 60
 _KNOTS = 14
 _SWEEPS = 6
+_POINTS = {"theta", "mean", "next"}  # of a state's own vectors, those that are not directions
+_EXACT = 1e-5  # of a gradient: what the model leaves out that does not count
 _CLOSE = 0.02  # relative change of steps at which sweeps end
 
 
@@ -55,15 +57,24 @@ class Local:
     def project(self, state: State) -> State:
         """A state in these coordinates: points relative to the minimum, directions as they are."""
         size = self.minimum.x.shape
-        points = {"theta", "mean", "next"}
         own = {
-            name: (self.coordinates(v) if name in points else self.vectors.T @ v)
+            name: (self.coordinates(v) if name in _POINTS else self.vectors.T @ v)
             if isinstance(v, np.ndarray) and v.shape == size
             else v
             for name, v in state.own.items()
         }
         x, gradient = self.coordinates(state.x), self.vectors.T @ state.gradient
         return replace(state, x=x, gradient=gradient, own=own)
+
+    def start(self, method: Linear, state: State) -> Any:
+        """What a recursion keeps of a state, of shape (k, p), without sums."""
+        own = self.project(state)
+        kept = [own.x if name == "x" else own.own[name] for name in method.keeps]
+        return np.stack(kept, 1)
+
+    def gap(self, points: Any) -> Any:
+        """½ Σ λᵢ zᵢ² of points in coordinates."""
+        return 0.5 * np.asarray(points) ** 2 @ self.values
 
 
 def local_model(problem: Problem, minimum: Minimum, x: Vector) -> Local:
@@ -93,12 +104,10 @@ class Path:
     ----------
     at : ndarray of shape (m,)
         Steps.
-    points : ndarray of shape (m, k)
-        The answers, in coordinates.
+    states : ndarray of shape (m, k, p)
+        What the method keeps.
     gap : ndarray of shape (m,)
-        f − f*.
-    knots : ndarray of int
-        Of which steps the function itself was asked.
+        f − f* of the answers.
     change : float
         By how much the last correction moved the number of steps to a gap, relatively.
     sweeps : int
@@ -106,9 +115,8 @@ class Path:
     """
 
     at: Any
-    points: Any
+    states: Any
     gap: Any
-    knots: Any
     change: float
     sweeps: int
 
@@ -134,45 +142,54 @@ def followed(problem: Problem, local: Local, method: Linear, z: Any, at: Any, ep
     time = np.log1p(at - at[0])
     knots = np.unique(np.searchsorted(time, np.linspace(0, time[-1], _KNOTS)))
     middles = np.log1p((at[:-1] + at[1:] - 1) / 2 - at[0])
+    extra: Any = 0.0
     forcing: Any = None
-    extra = np.zeros((len(knots), len(local.values)))
     last: Any = None
     change, sweep = np.inf, 0
-    points, gap = np.zeros(0), np.zeros(0)
+    states, gap = np.zeros(0), np.zeros(0)
     for sweep in range(_SWEEPS):
         states = mean_path(method, local.values, z, at, forcing)
-        points = states @ method.out
-        ratios, new = _asked(problem, local, points[knots])
-        model = 0.5 * points**2 @ local.values
-        ratio = np.exp(np.interp(time, time[knots], np.log(ratios)))
-        gap = np.maximum(model * ratio, 0.0)
+        points = states @ method.last
+        ratios, new = _asked(problem, local, points[knots], eps)
+        answers = points
+        if method.average is not None:
+            answers = method.answers(states, at)
+            ratios, _ = _asked(problem, local, answers[knots], eps)
+        gap = local.gap(answers) * np.exp(np.interp(time, time[knots], np.log(ratios)))
         change = np.inf if last is None else _moved(at, last, gap, eps)
-        scale = np.linalg.norm(local.values * points[knots], axis=1)
-        small = np.max(np.linalg.norm(new, axis=1) / np.where(scale > 0, scale, 1.0))
-        if small < 1e-6:
+        if not np.any(new):
             change = 0.0
         if change < _CLOSE or not np.all(np.isfinite(gap)):
             break
         extra = new if sweep == 0 else (extra + new) / 2
         forcing = np.array([np.interp(middles, time[knots], e) for e in extra.T]).T
         last = gap
-    return Path(at, points, gap, knots, change, sweep)
+    return Path(at, states, gap, change, sweep)
 
 
-def _asked(problem: Problem, local: Local, points: Any) -> tuple[Any, Any]:
+def _asked(problem: Problem, local: Local, points: Any, eps: float) -> tuple[Any, Any]:
     """By what the model's gap is to be multiplied, and added to its gradient, at points."""
     ratios = np.ones(len(points))
     extra = np.zeros(points.shape)
+    rounding = max(
+        1e3 * float(np.finfo(problem.space.dtype).eps) * abs(local.minimum.value),
+        10 * local.minimum.error,
+        1e-3 * eps,
+    )
     for j, z in enumerate(points):
+        model = float(local.gap(z))
+        if model <= rounding:
+            continue
         value, gradient = problem.value_and_gradient(local.minimum.x + local.vectors @ z)
-        model = 0.5 * float(z * local.values @ z)
         gap = value - local.minimum.value
-        rounding = 1e3 * np.finfo(float).eps * abs(local.minimum.value)
         if not np.isfinite(gap):
             extra[j] = np.nan
-        elif gap > max(rounding, 10 * local.minimum.error) and model > 0:
+        elif gap > rounding:
             ratios[j] = gap / model
-            extra[j] = local.vectors.T @ gradient - local.values * z
+            own = local.vectors.T @ gradient
+            rest = own - local.values * z
+            if np.linalg.norm(rest) > _EXACT * np.linalg.norm(own):
+                extra[j] = rest
     return ratios, extra
 
 

@@ -1,33 +1,30 @@
 """Methods that are linear on a quadratic, one eigenvalue at a time.
 
 At an eigenvalue λ a method keeps a vector z of p numbers, of which ``read`` tells where it takes
-the gradient and ``out`` what it answers with. A step is z ← F z − b (λ read·z + r), where r is what
-the gradient has beside λ times the displacement: its curvature's change, or noise. Many steps of
-constant F and b are a power of a matrix; coefficients that change with the step are constant over
-blocks whose lengths grow with the step.
+the gradient. A step is z ← F z − b (λ read·z + r), where r is what the gradient has beside λ times
+the displacement: its curvature's change, or noise. Many steps of constant F and b are a power of a
+matrix; coefficients that change with the step are constant over blocks whose lengths grow with it.
+Averages of iterates are sums that z keeps besides.
 
-Sources: Polyak (1964); Flammarion and Bach, From averaging to acceleration (2015), for averages as
-part of the state; Bach and Moulines (2013) for the second moments of SGD.
+Sources: Polyak, Some methods of speeding up the convergence of iteration methods (1964);
+Flammarion and Bach, From averaging to acceleration (2015).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import sqrt
+from dataclasses import dataclass, replace
+from math import log1p, sqrt
 from typing import Any
 
 import numpy as np
 
 from wengert.optimize.descent import GradientDescent, Momentum, Nesterov
-from wengert.optimize.methods import State
-from wengert.optimize.steps import factor
+from wengert.optimize.steps import Fixed, factor
 from wengert.optimize.stochastic import SGD
 
-Coefficients = Callable[[float], tuple[Any, Any]]
-"""Of a step, counted from 0: F of shape (p, p) and b of shape (p,)."""
-
 SINGLE = 32  # steps at the start that are taken one by one
+OSCILLATING = 2000  # the same for methods whose gap may rise and fall
 GROWTH = 0.03  # of the blocks after them
 
 
@@ -38,21 +35,71 @@ class Linear:
     Attributes
     ----------
     coefficients : callable
-        F and b of a step.
-    read, out : ndarray of shape (p,)
-        Where the gradient is taken, and the answer, as functions of z.
-    start : callable
-        z, of shape (k, p), from a state whose vectors are in coordinates of the eigenvectors, and
-        the minimum there.
+        F of shape (p, p) and b of shape (p,) of a step, counted from 0.
+    read : ndarray of shape (p,)
+        Where the gradient is taken, as a function of z.
+    last : ndarray of shape (p,)
+        The last iterate, as a function of z.
+    keeps : tuple of str
+        What z consists of: "x", and entries of a state's ``own``.
     constant : bool
         Whether F and b are the same at all steps.
+    average : None, "all" or "tail"
+        What it answers with; the last entries of z are then sums of iterates.
     """
 
-    coefficients: Coefficients
+    coefficients: Callable[[float], tuple[Any, Any]]
     read: Any
-    out: Any
-    start: Callable[[State], Any]
+    last: Any
+    keeps: tuple[str, ...]
     constant: bool
+    average: str | None = None
+
+    @property
+    def single(self) -> int:
+        """Steps at the start that are to be taken one by one."""
+        return SINGLE if len(self.keeps) == 1 else OSCILLATING
+
+    def out(self, step: int) -> Any:
+        """The answer after a step, as a function of z."""
+        if self.average is None or step == 0:
+            return self.last
+        found = np.zeros(len(self.last))
+        found[len(self.keeps)] = 1 / (step if self.average == "all" else step - _opened(step) + 1)
+        return found
+
+    def answers(self, states: Any, at: Any) -> Any:
+        """The answers of shape (m, k), of states of shape (m, k, p)."""
+        return np.einsum("mkp,mp->mk", states, np.array([self.out(int(t)) for t in at]))
+
+    def reset(self, step: int) -> Any | None:
+        """What is done to z before a step, if anything: a matrix."""
+        if self.average != "tail" or (step + 1) & step:
+            return None
+        k = len(self.keeps)
+        found = np.eye(k + 2)
+        found[k:, k:] = [[0.0, 1.0], [0.0, 0.0]]
+        return found
+
+    def edges(self, first: int, last: int) -> list[int]:
+        """Steps at which a block must begin."""
+        if self.average != "tail":
+            return []
+        return [t for k in range(last.bit_length() + 1) if first < (t := 2**k - 1) < last]
+
+    def summed(self, trail: Any, z: Any) -> Any:
+        """z with its sums, after the iterates of shape (t, k) that ``trail`` has."""
+        if self.average is None:
+            return z
+        t = len(trail)
+        starts = [1] if self.average == "all" else [_opened(t), _opened(2 * t)]
+        sums = [np.sum(trail[s - 1 :], 0) if t else np.zeros(len(z)) for s in starts]
+        return np.concatenate([z, np.array(sums).T], 1)
+
+
+def _opened(step: int) -> int:
+    """The first step of the mean of the last ones: a power of 2."""
+    return max(1, 2 ** (step.bit_length() - 2)) if step > 1 else 1
 
 
 def linear(method: Any, length: float) -> Linear | None:
@@ -68,38 +115,35 @@ def linear(method: Any, length: float) -> Linear | None:
     Examples
     --------
     >>> found = linear(GradientDescent(0.5), 0.5)
-    >>> F, b = found.coefficients(0)
-    >>> F, b
+    >>> found.coefficients(0)
     (array([[1.]]), array([0.5]))
     """
-    one = np.ones(1)
     if isinstance(method, GradientDescent) and isinstance(method.step, int | float | str):
-        fixed = np.eye(1), np.array([length])
-        return Linear(lambda t: fixed, one, one, lambda s: s.x[:, None], True)
+        return _plain(lambda t: length, 0.0, True)
     if isinstance(method, Momentum):
-        pair = _heavy_ball(method.momentum, length)
-        read = np.array([1.0, 0.0])
-        return Linear(lambda t: pair, read, read, _with_velocity, True)
+        return _plain(lambda t: length, float(method.momentum), True)
     if isinstance(method, Nesterov):
         return _nesterov(method, length)
     if isinstance(method, SGD):
-        return _sgd(method)
+        rule = method.step
+        constant = isinstance(rule, int | float | Fixed)
+        found = _plain(lambda t: _between(rule, t), float(method.momentum), constant)
+        return _averaged(found, method.average) if method.average else found
     return None
 
 
-def _heavy_ball(beta: float, length: float) -> tuple[Any, Any]:
-    return np.array([[1.0, beta], [0.0, beta]]), np.array([length, length])
-
-
-def _with_velocity(state: State) -> Any:
-    return np.stack([state.x, state.own["velocity"]], 1)
+def _plain(length: Callable[[float], float], beta: float, constant: bool) -> Linear:
+    """Gradient descent, or the heavy ball."""
+    if not beta:
+        one = np.ones(1)
+        eye = np.eye(1)
+        return Linear(lambda t: (eye, np.array([length(t)])), one, one, ("x",), constant)
+    F = np.array([[1.0, beta], [0.0, beta]])
+    x = np.array([1.0, 0.0])
+    return Linear(lambda t: (F, np.full(2, length(t))), x, x, ("x", "velocity"), constant)
 
 
 def _nesterov(method: Nesterov, length: float) -> Linear:
-    def coefficients(t: float) -> tuple[Any, Any]:
-        beta = momentum(t)
-        return np.array([[1 + beta, -beta], [1.0, 0.0]]), length * np.array([1 + beta, 1.0])
-
     def momentum(t: float) -> float:
         if method.momentum is not None:
             return float(method.momentum)
@@ -109,14 +153,13 @@ def _nesterov(method: Nesterov, length: float) -> Linear:
         tk = _growing(t)
         return (tk - 1) / ((1 + sqrt(1 + 4 * tk * tk)) / 2)
 
+    def coefficients(t: float) -> tuple[Any, Any]:
+        beta = momentum(t)
+        return np.array([[1 + beta, -beta], [1.0, 0.0]]), length * np.array([1 + beta, 1.0])
+
     constant = method.momentum is not None or method.strong_convexity is not None
-    return Linear(
-        coefficients,
-        np.array([1.0, 0.0]),
-        np.array([0.0, 1.0]),
-        lambda s: np.stack([s.x, s.own["theta"]], 1),
-        constant,
-    )
+    y, theta = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    return Linear(coefficients, y, theta, ("x", "theta"), constant)
 
 
 def _growing(step: float) -> float:
@@ -125,46 +168,68 @@ def _growing(step: float) -> float:
     for _ in range(min(int(step), 100)):
         t = (1 + sqrt(1 + 4 * t * t)) / 2
     rest = max(0.0, step - 100) / 2
-    return t + rest + np.log1p(rest / t) / 4
+    return t + rest + log1p(rest / t) / 4
 
 
-def _sgd(method: SGD) -> Linear:
-    beta = float(method.momentum)
-
-    def coefficients(t: float) -> tuple[Any, Any]:
-        length = _between(method.step, t)
-        if beta:
-            return _heavy_ball(beta, length)
-        return np.eye(1), np.array([length])
-
-    read = np.array([1.0, 0.0]) if beta else np.ones(1)
-    start = _with_velocity if beta else (lambda s: s.x[:, None])
-    fixed = isinstance(method.step, int | float) or factor(method.step, 9) == factor(method.step, 0)
-    return Linear(coefficients, read, read, start, fixed)
-
-
-def _between(step: Any, t: float) -> float:
+def _between(rule: Any, t: float) -> float:
     """The factor of a step that need not be a whole number."""
     low = int(t)
-    here = factor(step, low)
-    return here if t == low else here + (t - low) * (factor(step, low + 1) - here)
+    here = factor(rule, low)
+    return here if t == low else here + (t - low) * (factor(rule, low + 1) - here)
+
+
+def _averaged(method: Linear, average: str) -> Linear:
+    """The same with sums of the iterates."""
+    k = len(method.keeps)
+    sums = 1 if average == "all" else 2
+
+    def coefficients(t: float) -> tuple[Any, Any]:
+        F, b = method.coefficients(t)
+        whole = np.zeros((k + sums, k + sums))
+        whole[:k, :k] = F
+        whole[k:, :k] = method.last @ F
+        whole[k:, k:] = np.eye(sums)
+        return whole, np.concatenate([b, np.full(sums, method.last @ b)])
+
+    none = np.zeros(sums)
+    return replace(
+        method,
+        coefficients=coefficients,
+        read=np.concatenate([method.read, none]),
+        last=np.concatenate([method.last, none]),
+        average=average,
+    )
 
 
 # ---------------------------------------------------------------- many steps
 
 
-def blocks(first: int, last: int, growth: float = GROWTH) -> Any:
+def blocks(method: Linear, first: int, last: int, unit: int = 1, growth: float = GROWTH) -> Any:
     """Steps at which blocks begin and end: one by one at first, then longer and longer.
 
-    >>> blocks(0, 40, 0.5)[-4:]
+    Parameters
+    ----------
+    method : Linear
+        Tells where blocks must begin.
+    first, last : int
+        The ends.
+    unit : int
+        Steps that are not divided: an epoch.
+    growth : float
+        The length of a block, relative to the steps before it.
+
+    Examples
+    --------
+    >>> blocks(linear(GradientDescent(0.5), 0.5), 0, 40, growth=0.2)[-4:]
     array([31, 32, 38, 40])
     """
     at = [first]
     while at[-1] < last:
-        done = at[-1] - first
-        size = 1 if done < SINGLE else max(1, int(growth * done))
-        at.append(min(last, at[-1] + size))
-    return np.array(at)
+        done = (at[-1] - first) // unit
+        size = 1 if done < method.single else max(1, int(growth * done))
+        at.append(min(last, at[-1] + size * unit))
+    edges = [first + round((t - first) / unit) * unit for t in method.edges(first, last)]
+    return np.unique([*at, *edges])
 
 
 def middle(begin: int, end: int) -> float:
@@ -172,9 +237,10 @@ def middle(begin: int, end: int) -> float:
     return (begin + end - 1) / 2
 
 
-def step_matrices(values: Any, F: Any, b: Any, read: Any) -> Any:
-    """F − λ b readᵀ for each eigenvalue, of shape (k, p, p)."""
-    return F - np.asarray(values)[:, None, None] * np.outer(b, read)
+def step_matrices(method: Linear, values: Any, step: float) -> tuple[Any, Any]:
+    """F − λ b readᵀ for each eigenvalue, of shape (k, p, p), and b."""
+    F, b = method.coefficients(step)
+    return F - np.asarray(values)[:, None, None] * np.outer(b, method.read), b
 
 
 def mean_path(method: Linear, values: Any, z: Any, at: Any, forcing: Any | None = None) -> Any:
@@ -199,10 +265,19 @@ def mean_path(method: Linear, values: Any, z: Any, at: Any, forcing: Any | None 
     one[:, p, p] = 1.0
     whole = np.concatenate([z, np.ones((k, 1))], 1)
     for j, (begin, end) in enumerate(zip(at[:-1], at[1:], strict=True)):
-        F, b = method.coefficients(middle(begin, end))
-        one[:, :p, :p] = step_matrices(values, F, b, method.read)
+        turn = method.reset(int(begin))
+        if turn is not None:
+            whole[:, :p] = whole[:, :p] @ turn.T
+        one[:, :p, :p], b = step_matrices(method, values, middle(begin, end))
         if forcing is not None:
             one[:, :p, p] = -forcing[j][:, None] * b
         whole = np.einsum("kij,kj->ki", np.linalg.matrix_power(one, int(end - begin)), whole)
         found.append(whole[:, :p])
     return np.array(found)
+
+
+def radius(method: Linear, values: Any, step: float) -> float:
+    """The largest factor by which a step multiplies what is left of an eigenvector's part."""
+    k = len(method.keeps)
+    matrices, _ = step_matrices(method, values, step)
+    return float(np.max(np.abs(np.linalg.eigvals(matrices[:, :k, :k]))))
