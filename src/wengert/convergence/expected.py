@@ -16,7 +16,8 @@ from wengert.optimize.space import Vector
 from wengert.optimize.stochastic import SGD
 
 _KNOTS = 6  # points of the mean's path where the noise is estimated
-_LONGEST = 4_000_000
+_LONGEST = 2_000_000  # steps that are looked ahead
+_COARSE = 0.1  # growth of blocks, for the look ahead
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,21 +132,20 @@ class _Course:
         """The step at which the gap is well below eps, or does not fall any more."""
         unit = self.epoch or 1
         first = len(self.trail) - 1
-        last = -(-max(128, first + 1) // unit) * unit
-        before = np.inf
-        while True:
-            at = blocks(self.recursion, 0, last, unit)
-            after = np.unique([*blocks(self.recursion, first, last), last])
-            states = mean_path(self.recursion, self.local.values, self.z, after)
-            mean = float(self.local.gap(self.recursion.answers(states[-1:], [last]))[0])
-            scatter = float(self.scatter(at, lambda step: self.noise.least)[-1])
-            settled = mean < 0.01 * scatter and abs(scatter - before) < 0.01 * scatter
-            if mean + scatter < 0.3 * eps or last >= _LONGEST:
-                return last
-            if (settled and self.recursion.constant) or not np.isfinite(scatter):
-                return last
-            before = scatter
-            last = 2 * last
+        last = _LONGEST // unit * unit
+        at = blocks(self.recursion, 0, last, unit, _COARSE)
+        after = np.unique([first, *at[at > first]])
+        states = mean_path(self.recursion, self.local.values, self.z, after)
+        means = self.local.gap(self.recursion.answers(states, after))[after > first]
+        at = at[at > first]
+        scatter = self.scatter(np.array([0, *at]), lambda step: self.noise.least)[1:]
+        low = np.flatnonzero(means + scatter >= 0.3 * eps)
+        end = int(at[min(low[-1] + 1, len(at) - 1)]) if len(low) else int(at[0])
+        if self.recursion.constant and self.recursion.average is None:
+            settled = (means < 0.01 * scatter) & (np.abs(scatter - scatter[-1]) < 0.01 * scatter)
+            if np.any(settled):
+                end = min(end, int(at[np.argmax(settled)]))
+        return max(end, -(-(first + 1) // unit) * unit)
 
     def scatter(self, at: Any, variances: Any) -> Any:
         """What the scatter adds to the gap, by step."""

@@ -64,6 +64,8 @@ def second_moments(
 def _epoch(method: Linear, values: Any, start: int, batches: int) -> tuple[Any, Any]:
     """What an epoch multiplies z by, and the covariance that unit noise of its batches adds."""
     k, p = len(values), len(method.read)
+    if p == 1:
+        return _plain_epoch(method, values, start, batches)
     whole = np.broadcast_to(np.eye(p), (k, p, p))
     squares, total = np.zeros((k, p, p)), np.zeros((k, p))
     for step in range(start + batches - 1, start - 1, -1):
@@ -72,10 +74,24 @@ def _epoch(method: Linear, values: Any, start: int, batches: int) -> tuple[Any, 
         squares = squares + w[:, :, None] * w[:, None, :]
         total = total + w
         whole = whole @ matrices
+    return whole, _cancelled(squares, total[:, :, None] * total[:, None, :], batches)
+
+
+def _plain_epoch(method: Linear, values: Any, start: int, batches: int) -> tuple[Any, Any]:
+    """The same for a method without memory, at once for all steps."""
+    lengths = np.array([method.coefficients(start + j)[1][0] for j in range(batches)])
+    factors = 1 - lengths[:, None] * values
+    after = np.cumprod(np.vstack([np.ones(len(values)), factors[:0:-1]]), axis=0)[::-1]
+    w = after * lengths[:, None]
+    added = _cancelled(np.sum(w**2, 0), np.sum(w, 0) ** 2, batches)
+    return (after[0] * factors[0])[:, None, None], added[:, None, None]
+
+
+def _cancelled(squares: Any, other: Any, batches: int) -> Any:
+    """The variance of a weighted sum of noises that add up to nothing."""
     if batches == 1:
-        return whole, np.zeros((k, p, p))
-    other = total[:, :, None] * total[:, None, :]
-    return whole, squares + (squares - other) / (batches - 1)
+        return np.zeros_like(squares)
+    return squares + (squares - other) / (batches - 1)
 
 
 def _repeated(matrices: Any, added: Any, moments: Any, times: int) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.optimize.matrices import Matrix
-from wengert.optimize.methods import State
+from wengert.optimize.methods import Method, State
 from wengert.optimize.minimize import is_finite
 from wengert.optimize.newton import NewtonCG
 from wengert.optimize.problem import Problem
@@ -101,43 +101,79 @@ class Pilot:
     ended: str = ""
 
 
-def run_pilot(problem: Problem, method: Any, x: Vector, steps: int) -> Pilot:
-    """The first steps of a method; one that draws batches records the first and the last loss.
+def run_pilot(problem: Problem, method: Any, x: Vector, steps: int, record: bool = False) -> Pilot:
+    """The first steps of a method.
 
     Parameters
     ----------
     problem : Problem
         What is minimised.
     method : Method
-        With init and advance.
+        Any.
     x : ndarray
         The start.
     steps : int
         How many at most.
+    record : bool
+        Whether a method that draws batches records the loss at all steps; otherwise at the first
+        and the last.
     """
+    diary = _Diary(problem, method, steps, record)
     state = method.init(problem, x)
-    first = problem.value(method.output(problem, state)) if not method.exact else state.value
-    at, loss, times, ended = [0], [first], [], ""
-    for k in range(steps):
-        stop = method.terminate(problem, state)
+    diary.note(state)
+    if not isinstance(method, Method):
+        try:
+            ended = method.run(problem, state, diary.note).message
+        except _EnoughError:
+            ended = ""
+        return diary.pilot(ended)
+    for _ in range(steps):
+        stop = method.terminate(problem, diary.state)
         if stop is not None:
-            ended = stop.message
-            break
-        begun = time.perf_counter()
-        after = method.advance(problem, state)
-        times.append(time.perf_counter() - begun)
+            return diary.pilot(stop.message)
+        after = method.advance(problem, diary.state)
         if not is_finite(after):
-            ended = "the loss is not finite"
-            break
-        state = after
-        if method.stochastic and k < steps - 1:
-            continue
-        value = state.value if method.exact else problem.value(method.output(problem, state))
-        at.append(state.step)
-        loss.append(value)
-    later = times[1:] or times
-    pace = float(np.median(later)) if later else float("nan")
-    return Pilot(state, np.array(at), np.array(loss), pace, ended)
+            return diary.pilot("the loss is not finite")
+        diary.note(after, enough=False)
+    return diary.pilot("")
+
+
+class _EnoughError(Exception):
+    """Leaves SciPy's loop."""
+
+
+class _Diary:
+    """What a pilot writes down."""
+
+    def __init__(self, problem: Problem, method: Any, most: int, record: bool) -> None:
+        self.problem, self.method, self.most = problem, method, most
+        self.exact = getattr(method, "exact", True)
+        self.every = record or not getattr(method, "stochastic", False)
+        self.state: Any = None
+        self.at: list[int] = []
+        self.loss: list[float] = []
+        self.times: list[float] = []
+
+    def note(self, state: State, enough: bool = True) -> None:
+        """A state; ``enough``: an exception after the last one."""
+        if self.at and state.step == self.state.step:
+            return
+        self.times.append(time.perf_counter())
+        self.state = state
+        if self.every or state.step in (0, self.most):
+            value = state.value
+            if not self.exact:
+                value = self.problem.value(self.method.output(self.problem, state))
+            self.at.append(state.step)
+            self.loss.append(float(value))
+        if enough and state.step >= self.most:
+            raise _EnoughError
+
+    def pilot(self, ended: str) -> Pilot:
+        """All of it."""
+        pauses = np.diff(self.times)
+        pace = float(np.median(pauses[1:] if len(pauses) > 1 else pauses)) if len(pauses) else 0.0
+        return Pilot(self.state, np.array(self.at), np.array(self.loss), pace, ended)
 
 
 @dataclass(frozen=True, eq=False)

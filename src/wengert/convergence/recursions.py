@@ -25,6 +25,7 @@ from wengert.optimize.stochastic import SGD
 
 SINGLE = 32  # steps at the start that are taken one by one
 OSCILLATING = 2000  # the same for methods whose gap may rise and fall
+RAISED = 1.01  # what "1/L" multiplies an eigenvalue by
 GROWTH = 0.03  # of the blocks after them
 
 
