@@ -1,6 +1,9 @@
 """Multivariate calculus for machine learning: formulas or functions in, derivatives out."""
 
 from wengert.convergence import constants, convexity, measured_rate
+from wengert.convergence import constants, measured_rate
+from wengert.convergence import constants
+from wengert.convergence import forecast, spectral_density
 from wengert.errors import (
     AssumptionError,
     ConvergenceError,
@@ -182,6 +185,7 @@ __all__ = [
     "divergence",
     "expectation",
     "fisher",
+    "forecast",
     "fori_loop",
     "formula",
     "gauss_newton",
@@ -207,6 +211,7 @@ __all__ = [
     "scan",
     "series",
     "sparsity",
+    "spectral_density",
     "stop_gradient",
     "taylor",
     "trace",

@@ -1,4 +1,4 @@
-"""The expected gap of stochastic gradient descent: where the mean goes, and the scatter around it."""
+"""The expected gap of stochastic gradient descent: the mean's path, and the scatter around it."""
 
 from __future__ import annotations
 
@@ -100,6 +100,7 @@ def expected(
     noise = batch_noise(problem, local)
     epoch = None if method.replacement else problem.batches(size, False).per_epoch
     factor = 1 / size if method.replacement else (n - size) / max(1, n - 1) / size
+    recursion = replace(recursion, unit=epoch or 1)
     first = len(begun.trail) - 1
     trail = np.array([local.coordinates(x) for x in begun.trail])
     z = recursion.summed(trail[1:], local.start(recursion, begun.state))
@@ -163,7 +164,9 @@ class _Course:
         local = self.local
         first = len(self.trail) - 1
         points = path.states @ self.recursion.last
-        steps = np.array([0, *path.at[np.unique(np.linspace(0, len(path.at) - 1, _KNOTS, dtype=int))]])
+        steps = np.array(
+            [0, *path.at[np.unique(np.linspace(0, len(path.at) - 1, _KNOTS, dtype=int))]]
+        )
         steps = np.unique(steps)
         found = []
         for step in steps:

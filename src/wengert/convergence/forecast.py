@@ -15,6 +15,7 @@ import numpy as np
 from wengert.convergence.expected import companion, expected
 from wengert.convergence.extrapolation import trends
 from wengert.convergence.facts import Curve, StepsTo, first_below
+from wengert.convergence.forecaster import Forecaster
 from wengert.convergence.local import Local, followed, local_model
 from wengert.convergence.pilot import Metered, Minimum, Pilot, find_minimum, run_pilot
 from wengert.convergence.recursions import RAISED, Linear, blocks, linear, mean_path, radius
@@ -104,6 +105,33 @@ class Forecast:
         found, pace = self.steps_to(eps), self.seconds_per_step
         return StepsTo(found.eps, found.value * pace, found.low * pace, found.high * pace)
 
+    def forecaster(self) -> Forecaster:
+        """What follows a run: ``wg.minimize(..., progress=found.forecaster())``."""
+        noisy = getattr(self.method, "stochastic", False)
+        pace = self.seconds_per_step
+        return Forecaster(self.curve, self.minimum, self.steps_to, pace, noisy)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Numbers and text, as JSON takes them; infinities as None."""
+        found, c = self.steps_to(), self.curve
+        return {
+            "method": repr(self.method),
+            "eps": self.eps,
+            "steps": [_finite(v) for v in (found.value, found.low, found.high)],
+            "seconds_per_step": _finite(self.seconds_per_step),
+            "gap0": _finite(self.gap0),
+            "minimum": _finite(self.minimum),
+            "floor": _finite(self.floor),
+            "pilot": self.pilot,
+            "cost": self.cost,
+            "confidence": self.confidence,
+            "how": list(self.how),
+            "curve": {
+                name: [_finite(v) for v in values]
+                for name, values in (("steps", c.steps), ("gap", c.value))
+            },
+        }
+
     def __str__(self) -> str:
         found = self.steps_to()
         if np.isfinite(found.value):
@@ -122,6 +150,10 @@ class Forecast:
             f"cost        {self.cost:.0f} gradients, {self.pilot} steps of the method included",
         ]
         return "\n".join([*lines, *(f"            {line}" for line in self.how)])
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _count(steps: float) -> str:
@@ -260,7 +292,8 @@ class _Task:
         state, minimum = self.begun.state, local.minimum
         length = state.length
         if isinstance(self.method, GradientDescent) and self.method.step == "1/L":
-            length = min(length, 1 / (RAISED * float(local.values[-1])))
+            largest = float(local.values[-1])
+            length = length if length * largest < 2 else 1 / (RAISED * largest)  # as the run will
         recursion = linear(self.method, length)
         assert recursion is not None
         if radius(recursion, local.values, state.step) > 1 + 1e-9:
@@ -343,6 +376,9 @@ class _Task:
         known = minimum.value if minimum.found else None
         fits = trends(begun.steps, begun.loss, known)
         why = minimum.why if not minimum.found else "the method is not linear on a quadratic"
+        if minimum.found and begun.loss[-1] - minimum.value <= self.eps:
+            gap = np.maximum(begun.loss - minimum.value, 0.0)
+            return task.made(begun.steps, gap, minimum, "high: the pilot got there", (), _LEAST)
         if not fits:
             limit = minimum if minimum.found else replace(minimum, value=float(min(begun.loss)))
             gap = np.maximum(begun.loss - limit.value, 0.0)

@@ -4,13 +4,15 @@ With replacement the noise of every batch is independent. Without, the batches o
 all rows: their noises have correlation −1/(m − 1), so that at the end of an epoch most of it has
 cancelled.
 
-Sources: Bach and Moulines, Non-strongly-convex smooth stochastic approximation (2013); Gürbüzbalaban,
-Ozdaglar and Parrilo, Why random reshuffling beats stochastic gradient descent (2021).
+Sources: Bach and Moulines, Non-strongly-convex smooth stochastic approximation (2013);
+Gürbüzbalaban, Ozdaglar and Parrilo, Why random reshuffling beats stochastic gradient descent
+(2021).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,8 +45,8 @@ def second_moments(
     moments = np.zeros((k, p, p))
     found = [moments]
     kept: tuple[Any, Any] | None = None
-    for begin, end in zip(at[:-1], at[1:], strict=True):
-        turn = method.reset(int(begin))
+    for begin, end in pairwise(map(int, at)):
+        turn = method.reset(begin)
         if turn is not None:
             moments = turn @ moments @ turn.T
         variance = noise(middle(begin, end), np.einsum("kij,i,j->k", moments, *[method.read] * 2))
@@ -54,9 +56,9 @@ def second_moments(
         else:
             if kept is None or not method.constant:
                 start = begin + ((end - begin) // epoch - 1) // 2 * epoch
-                kept = _epoch(method, values, int(start), epoch)
+                kept = _epoch(method, values, start, epoch)
             (matrices, added), times = kept, (end - begin) // epoch
-        moments = _repeated(matrices, variance[:, None, None] * added, moments, int(times))
+        moments = _repeated(matrices, variance[:, None, None] * added, moments, times)
         found.append(moments)
     return np.array(found)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import log1p, sqrt
 from typing import Any
 
@@ -47,6 +48,8 @@ class Linear:
         Whether F and b are the same at all steps.
     average : None, "all" or "tail"
         What it answers with; the last entries of z are then sums of iterates.
+    unit : int
+        Steps of which a whole number goes by before a new sum begins: an epoch, or 1.
     """
 
     coefficients: Callable[[float], tuple[Any, Any]]
@@ -55,6 +58,7 @@ class Linear:
     keeps: tuple[str, ...]
     constant: bool
     average: str | None = None
+    unit: int = 1
 
     @property
     def single(self) -> int:
@@ -66,41 +70,43 @@ class Linear:
         if self.average is None or step == 0:
             return self.last
         found = np.zeros(len(self.last))
-        found[len(self.keeps)] = 1 / (step if self.average == "all" else step - _opened(step) + 1)
+        terms = step if self.average == "all" else step - self._opened(step)[0] + 1
+        found[len(self.keeps)] = 1 / terms
         return found
 
     def answers(self, states: Any, at: Any) -> Any:
         """The answers of shape (m, k), of states of shape (m, k, p)."""
         return np.einsum("mkp,mp->mk", states, np.array([self.out(int(t)) for t in at]))
 
-    def reset(self, step: int) -> Any | None:
-        """What is done to z before a step, if anything: a matrix."""
-        if self.average != "tail" or (step + 1) & step:
-            return None
-        k = len(self.keeps)
-        found = np.eye(k + 2)
-        found[k:, k:] = [[0.0, 1.0], [0.0, 0.0]]
-        return found
-
-    def edges(self, first: int, last: int) -> list[int]:
-        """Steps at which a block must begin."""
+    def edges(self, last: int) -> list[int]:
+        """Steps up to a last one at which a new sum begins: before powers of 2."""
         if self.average != "tail":
             return []
-        return [t for k in range(last.bit_length() + 1) if first < (t := 2**k - 1) < last]
+        powers = range(last.bit_length() + 1)
+        return [e for k in powers if (e := round((2**k - 1) / self.unit) * self.unit) < last]
+
+    def reset(self, step: int) -> Any | None:
+        """What is done to z before a step, if anything: a matrix."""
+        times = self.edges(step + 1).count(step)
+        if not times:
+            return None
+        k = len(self.keeps)
+        turn = np.eye(k + 2)
+        turn[k:, k:] = [[0.0, 1.0], [0.0, 0.0]]
+        return np.linalg.matrix_power(turn, times)
+
+    def _opened(self, step: int) -> tuple[int, int]:
+        """The first steps of the two sums of tail averages."""
+        edges = [0, 0, *self.edges(step)]
+        return edges[-2] + 1, edges[-1] + 1
 
     def summed(self, trail: Any, z: Any) -> Any:
         """z with its sums, after the iterates of shape (t, k) that ``trail`` has."""
         if self.average is None:
             return z
-        t = len(trail)
-        starts = [1] if self.average == "all" else [_opened(t), _opened(2 * t)]
-        sums = [np.sum(trail[s - 1 :], 0) if t else np.zeros(len(z)) for s in starts]
+        starts = (1,) if self.average == "all" else self._opened(len(trail))
+        sums = [np.sum(trail[s - 1 :], axis=0) for s in starts]
         return np.concatenate([z, np.array(sums).T], 1)
-
-
-def _opened(step: int) -> int:
-    """The first step of the mean of the last ones: a power of 2."""
-    return max(1, 2 ** (step.bit_length() - 2)) if step > 1 else 1
 
 
 def linear(method: Any, length: float) -> Linear | None:
@@ -229,8 +235,7 @@ def blocks(method: Linear, first: int, last: int, unit: int = 1, growth: float =
         done = (at[-1] - first) // unit
         size = 1 if done < method.single else max(1, int(growth * done))
         at.append(min(last, at[-1] + size * unit))
-    edges = [first + round((t - first) / unit) * unit for t in method.edges(first, last)]
-    return np.unique([*at, *edges])
+    return np.unique([*at, *(e for e in method.edges(last) if e > first)])
 
 
 def middle(begin: int, end: int) -> float:
@@ -261,18 +266,18 @@ def mean_path(method: Linear, values: Any, z: Any, at: Any, forcing: Any | None 
         r in each block.
     """
     k, p = z.shape
-    found = [z]
-    one = np.zeros((k, p + 1, p + 1))
+    found: list[Any] = [z]
+    one: Any = np.zeros((k, p + 1, p + 1))
     one[:, p, p] = 1.0
-    whole = np.concatenate([z, np.ones((k, 1))], 1)
-    for j, (begin, end) in enumerate(zip(at[:-1], at[1:], strict=True)):
-        turn = method.reset(int(begin))
+    whole: Any = np.concatenate([z, np.ones((k, 1))], 1)
+    for j, (begin, end) in enumerate(pairwise(map(int, at))):
+        turn = method.reset(begin)
         if turn is not None:
-            whole[:, :p] = whole[:, :p] @ turn.T
+            whole = np.concatenate([whole[:, :p] @ turn.T, whole[:, p:]], 1)
         one[:, :p, :p], b = step_matrices(method, values, middle(begin, end))
         if forcing is not None:
             one[:, :p, p] = -forcing[j][:, None] * b
-        whole = np.einsum("kij,kj->ki", np.linalg.matrix_power(one, int(end - begin)), whole)
+        whole = np.einsum("kij,kj->ki", np.linalg.matrix_power(one, end - begin), whole)
         found.append(whole[:, :p])
     return np.array(found)
 
@@ -280,5 +285,6 @@ def mean_path(method: Linear, values: Any, z: Any, at: Any, forcing: Any | None 
 def radius(method: Linear, values: Any, step: float) -> float:
     """The largest factor by which a step multiplies what is left of an eigenvector's part."""
     k = len(method.keeps)
+    matrices: Any
     matrices, _ = step_matrices(method, values, step)
     return float(np.max(np.abs(np.linalg.eigvals(matrices[:, :k, :k]))))

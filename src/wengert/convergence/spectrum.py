@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,7 @@ def _bins(low: float, high: float) -> list[tuple[float, float]]:
         edges = np.linspace(low, high, _BARS + 1)
     edges[0] = np.nextafter(low, -np.inf)
     edges[-1] = high
-    return [(float(a), float(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [(float(a), float(b)) for a, b in pairwise(edges)]
 
 
 def spectral_density(

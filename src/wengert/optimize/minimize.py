@@ -18,7 +18,7 @@ from wengert.optimize.krylov import gap_estimate
 from wengert.optimize.methods import NO_DESCENT, Ending, Method, State
 from wengert.optimize.newton import modified
 from wengert.optimize.problem import Derivatives, Problem
-from wengert.optimize.progress import Bar
+from wengert.optimize.progress import Bar, Clock
 from wengert.optimize.result import Result
 from wengert.optimize.separation import SEPARATED, is_separated
 from wengert.optimize.sources import Stream
@@ -72,7 +72,7 @@ def minimize(
     callback: Callback | None = None,
     seed: int = 0,
     record: int | None = None,
-    progress: bool | None = None,
+    progress: bool | Clock | None = None,
     checkpoint: str | Path | Checkpoint | None = None,
     resume: str | Path | None = None,
 ) -> Result:
@@ -97,8 +97,9 @@ def minimize(
     record : int, optional
         After how many steps the loss and the gradient of all data are recorded, and goals tested:
         every step, by default; every epoch, for methods that draw batches.
-    progress : bool, optional
-        Whether a line on the terminal shows how it goes; by default if there is a terminal.
+    progress : bool or Forecaster, optional
+        Whether a line on the terminal shows how it goes; by default if there is a terminal. A
+        forecast's forecaster tells the time left until ``stop.gap``.
     checkpoint : path or Checkpoint, optional
         Where to save the run, every 30 seconds and at its end.
     resume : path, optional

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,11 +13,25 @@ _SECONDS = 0.1  # between two looks at the terminal
 _RECENT = 200  # records that the extrapolation looks at
 
 
-def time_left(rows: list[tuple[float, ...]], stop: Stop) -> float | None:
-    """Seconds until the first criterion is met, by extrapolation; None if nothing is known.
+class Clock(Protocol):
+    """What knows better than an extrapolation when a gap will be reached: a forecast."""
 
-    The logarithm of the gradient's norm goes on as in the later half of the records; the gap goes
-    like its square.
+    def observe(self, step: int, loss: float, gradient_norm: float, seconds: float) -> None:
+        """A record of the run."""
+        ...
+
+    def seconds_left(self, eps: float) -> float | None:
+        """Until the gap is eps; None if it is not known."""
+        ...
+
+
+def time_left(
+    rows: list[tuple[float, ...]], stop: Stop, clock: Clock | None = None
+) -> float | None:
+    """Seconds until the first criterion is met; None if nothing is known.
+
+    Until a gap as the clock says, if there is one; until a gradient by extrapolation: the logarithm
+    of its norm goes on as in the later half of the records.
 
     Parameters
     ----------
@@ -25,6 +39,8 @@ def time_left(rows: list[tuple[float, ...]], stop: Stop) -> float | None:
         Of a history so far.
     stop : Stop
         The criteria.
+    clock : Clock, optional
+        That has seen these records.
     """
     if len(rows) < 3:
         return None
@@ -37,6 +53,9 @@ def time_left(rows: list[tuple[float, ...]], stop: Stop) -> float | None:
         found.append(stop.seconds - seconds[-1])
     if stop.steps is not None:
         found.append((stop.steps - step[-1]) * pace)
+    if stop.gap is not None and clock is not None:
+        left = clock.seconds_left(stop.gap)
+        found += [] if left is None else [left]
     goals = [stop.gradient, stop.relative and stop.relative * rows[0][2]]
     goal = max((g for g in goals if g), default=0.0)
     if goal and len(later) > 2 and np.all(norm > 0) and np.all(np.isfinite(norm)):
@@ -51,14 +70,15 @@ class Bar:
 
     Parameters
     ----------
-    wanted : bool or None
-        None: only if the standard error stream is a terminal.
+    wanted : bool, Clock or None
+        None, or a clock: only if the standard error stream is a terminal.
     stop : Stop
         The criteria.
     """
 
-    def __init__(self, wanted: bool | None, stop: Stop) -> None:
-        self.on = sys.stderr.isatty() if wanted is None else wanted
+    def __init__(self, wanted: bool | Clock | None, stop: Stop) -> None:
+        self.on = wanted if isinstance(wanted, bool) else sys.stderr.isatty()
+        self.clock = None if isinstance(wanted, bool) else wanted
         self.stop = stop
         self._progress: Any = None
         self._next = 0.0
@@ -76,13 +96,15 @@ class Bar:
 
     def show(self, rows: list[tuple[float, ...]], gap: float) -> None:
         """The last record."""
+        step, loss, norm, _, seconds, _ = rows[-1]
+        if self.clock is not None:
+            self.clock.observe(int(step), loss, norm, seconds)
         if self._progress is None:
             return
-        step, loss, norm, _, seconds, _ = rows[-1]
         if seconds < self._next:
             return
         self._next = seconds + _SECONDS
-        left = time_left(rows, self.stop)
+        left = time_left(rows, self.stop, self.clock)
         text = f"step {step:.0f}  loss {loss:.6g}  ‖∇f‖ {norm:.2g}"
         if np.isfinite(gap):
             text += f"  gap {gap:.2g}"
