@@ -39,7 +39,7 @@ class Forecaster:
     >>> for step in range(0, 11, 2):  # half as fast as it was forecast
     ...     found.observe(step, 0.9 ** (step / 2), 1.0, 0.2 * step)
     >>> round(found.steps_left(0.01)), round(found.seconds_left(0.01), 1)
-    (77, 15.5)
+    (78, 15.6)
     """
 
     def __init__(
