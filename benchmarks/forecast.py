@@ -1,6 +1,7 @@
 """Forecasts of the steps to a gap, made before the run, against the run.
 
-Run ``python benchmarks/forecast.py [--only BEGINNING] [--seeds N]``: a table for each method. Problems
+Run ``python benchmarks/forecast.py [--only BEGINNING] [--seeds N]``: a table for each method.
+Problems
 are of data that scikit-learn ships, standardised; losses are convex, with an ℓ₂ penalty. A ratio is
 forecast over measured steps; a star marks a measured value outside of the forecast's interval. The
 gap is held against f* of Newton's method, which the forecast does not know. Of methods that draw
