@@ -5,6 +5,7 @@ from wengert.convergence import constants, measured_rate
 from wengert.convergence import constants
 from wengert.convergence import forecast, spectral_density
 from wengert.convergence import constants, forecast, spectral_density
+from wengert.convergence import constants, forecast, measured_rate, spectral_density
 from wengert.errors import (
     AssumptionError,
     ConvergenceError,
