@@ -1,11 +1,12 @@
 """Multivariate calculus for machine learning: formulas or functions in, derivatives out."""
 
-from wengert.convergence import constants, convexity, measured_rate
-from wengert.convergence import constants, measured_rate
-from wengert.convergence import constants
-from wengert.convergence import forecast, spectral_density
-from wengert.convergence import constants, forecast, spectral_density
-from wengert.convergence import constants, forecast, measured_rate, spectral_density
+from wengert.convergence import (
+    constants,
+    convexity,
+    forecast,
+    measured_rate,
+    spectral_density,
+)
 from wengert.errors import (
     AssumptionError,
     ConvergenceError,
