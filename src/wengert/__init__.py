@@ -2,6 +2,7 @@
 
 from wengert.convergence import (
     constants,
+    convergence,
     convexity,
     forecast,
     measured_rate,
@@ -180,6 +181,7 @@ __all__ = [
     "cond",
     "constants",
     "contract_derivative",
+    "convergence",
     "convexity",
     "covariance",
     "custom_derivative",

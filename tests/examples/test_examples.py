@@ -50,6 +50,15 @@ def test_neural_net(capsys: Any) -> None:
     assert wg.check_derivatives(lambda p: example.loss(p, inputs, targets), (params,))
 
 
+def test_why_and_how_long() -> None:
+    example = load("why_and_how_long")
+    found = example.report(eps=3e-3, seconds=10.0)
+    assert all(outlook.measured.reached for outlook in found.outlooks)
+    X, y = example.patients()
+    best = np.linalg.solve(X.T @ X / len(y) + 0.01 * np.eye(10), X.T @ y / len(y))
+    np.testing.assert_allclose(found.reference.x, best, atol=1e-10)
+
+
 def test_gaussian_process(capsys: Any) -> None:
     example = load("gaussian_process")
     x, y = example.load(12, 2)

@@ -11,6 +11,7 @@ import typer
 
 from wengert import __version__
 from wengert.assumptions import Assumption
+from wengert.cli.converge import converge
 from wengert.cli.expect import expect
 from wengert.cli.options import Assume, FormulaText, Shapes, Steps, Values
 from wengert.cli.report import Notation, Report
@@ -141,6 +142,7 @@ def explain(
 app.command()(taylor)
 app.command()(series)
 app.command()(expect)
+app.command()(converge)
 
 
 @app.command()

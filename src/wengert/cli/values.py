@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from unicodedata import normalize
 
@@ -61,7 +62,11 @@ class Given:
         return ", ".join(parts)
 
 
-def read_values(specs: Mapping[str, str], variables: Sequence[Variable]) -> Given:
+def read_values(
+    specs: Mapping[str, str],
+    variables: Sequence[Variable],
+    known: Mapping[str, Any] = MappingProxyType({}),
+) -> Given:
     """Read the values of a formula's variables.
 
     Parameters
@@ -70,6 +75,8 @@ def read_values(specs: Mapping[str, str], variables: Sequence[Variable]) -> Give
         By name.
     variables : sequence of Variable
         All variables of the formula.
+    known : mapping of str to ndarray
+        Values that were read already.
 
     Returns
     -------
@@ -86,25 +93,26 @@ def read_values(specs: Mapping[str, str], variables: Sequence[Variable]) -> Give
         if name not in declared:
             near = get_close_matches(name, declared, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            known = ", ".join(declared) or "none"
+            there = ", ".join(declared) or "none"
             raise NameClashError(
-                f"--value {name}: there is no such variable{hint} (variables: {known})"
+                f"--value {name}: there is no such variable{hint} (variables: {there})"
             )
-    missing = [name for name in declared if name not in specs]
+    missing = [name for name in declared if name not in specs and name not in known]
     if missing:
         options = " ".join(f"--value {name}=..." for name in missing)
         raise NameClashError(f"no value for {', '.join(missing)}; add {options} ({KINDS})")
     arrays = {
         name: _fitted(declared[name], _read(name, specs[name]), specs[name])
         for name in declared
-        if specs[name] not in MADE
+        if name in specs and specs[name] not in MADE
     }
+    arrays |= {name: _fitted(declared[name], known[name], "the data") for name in known}
     sizes = _sizes(arrays, declared)
     for name, variable in declared.items():
-        if specs[name] == "eye" and len(variable.shape) == 2:
+        if specs.get(name) == "eye" and len(variable.shape) == 2:
             _make_square(variable.shape, sizes)
     for name, variable in declared.items():
-        if specs[name] in MADE:
+        if specs.get(name) in MADE:
             arrays[name] = _make(variable, specs[name], sizes, declared)
     return Given({name: arrays[name] for name in declared}, dict(specs))
 

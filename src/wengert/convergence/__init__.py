@@ -8,7 +8,9 @@ from wengert.convergence.forecast import Forecast, forecast
 from wengert.convergence.forecaster import Forecaster
 from wengert.convergence.negative_curvature import NegativeCurvature
 from wengert.convergence.rates import Rate, measured_rate
+from wengert.convergence.report import Report
 from wengert.convergence.spectrum import Spectrum, spectral_density
+from wengert.convergence.study import convergence
 from wengert.convergence.theorem import Applied, Assumption, Facts, Judged, Theorem
 
 __all__ = [
@@ -24,10 +26,12 @@ __all__ = [
     "Judged",
     "NegativeCurvature",
     "Rate",
+    "Report",
     "Spectrum",
     "StepsTo",
     "Theorem",
     "constants",
+    "convergence",
     "convexity",
     "convexity_of",
     "first_step",
