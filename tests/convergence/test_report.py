@@ -174,6 +174,13 @@ def test_without_a_run_there_is_a_forecast():
     assert report["gd"].steps == pytest.approx(run["gd"].steps, rel=0.3)
 
 
+def test_a_forecast_that_grows_is_not_spoken_of():
+    report = wg.convergence(lambda x: np.sum(x**2), np.ones(2), wg.GradientDescent(1.5))
+    assert report["gd"].foreseen is None
+    assert "grows" in report["gd"].unforeseen
+    assert "forecast  none" in str(report)
+
+
 def test_plots_are_written(tmp_path: Path):
     pytest.importorskip("matplotlib")
     path = tmp_path / "curve.png"

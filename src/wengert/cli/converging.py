@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.cli.datasets import Dataset, as_variables
 from wengert.cli.screen import Screen
+from wengert.cli.tables import is_number
 from wengert.cli.values import read_values
 from wengert.convergence import Report
 from wengert.errors import NameClashError, ShapeError, WengertError
@@ -221,7 +222,7 @@ def _parts(
         )
     kinds = ("scalar", "vector")
     shapes: dict[str, Any] = {n: kinds[np.ndim(v)] for n, v in known.items() if np.ndim(v) < 2}
-    shapes |= {n: "scalar" for n, t in {**values.given, **values.start}.items() if _is_number(t)}
+    shapes |= {n: "scalar" for n, t in {**values.given, **values.start}.items() if is_number(t)}
     read = formula(text, {**shapes, **values.shapes}, dict(values.assumptions))
     free = [v.name for v in read.variables if v.name in free]
     if not free:
@@ -243,14 +244,6 @@ def _check_y(data: Dataset, values: _Values) -> None:
             f"y is the target: name its column, --target NAME (columns: {', '.join(data.names)}), "
             "or say where it begins if it is a parameter: --start y=zeros"
         )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _itself(value: Any) -> Any:

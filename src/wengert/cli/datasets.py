@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.cli.tables import is_number
 from wengert.errors import DomainError, NameClashError, ShapeError, WengertError
 from wengert.optimize.files import reader
 
@@ -179,7 +180,7 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
     mark = max(",;\t", key=lines[0].count)
     rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=mark)]
     names, rows = rows[0], rows[1:]
-    if all(map(_is_number, names)):
+    if all(map(is_number, names)):
         rows.insert(0, names)
         names = [str(k + 1) for k in range(len(names))]
     if not rows:
@@ -195,7 +196,7 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
 
 def _labels(cells: Sequence[str], name: str, path: Path) -> tuple[Any, list[str]]:
     """Numbers, or words as class numbers in their order."""
-    words = sorted({cell for cell in cells if not _is_number(cell)})
+    words = sorted({cell for cell in cells if not is_number(cell)})
     if not words:
         return np.array([float(cell) for cell in cells]), []
     if "" in words:
@@ -203,7 +204,7 @@ def _labels(cells: Sequence[str], name: str, path: Path) -> tuple[Any, list[str]
         raise DomainError(f"--data {path}: row {row} has nothing in the column {name!r}")
     kinds = sorted(set(cells))
     if len(kinds) > max(20, len(cells) // 10):
-        row = next(k for k, cell in enumerate(cells) if not _is_number(cell))
+        row = next(k for k, cell in enumerate(cells) if not is_number(cell))
         raise DomainError(
             f"--data {path}: row {row + 1} has {cells[row]!r} in the column {name!r}, which is no "
             "number"
@@ -213,21 +214,13 @@ def _labels(cells: Sequence[str], name: str, path: Path) -> tuple[Any, list[str]
 
 
 def _number(cell: str, row: int, name: str, path: Path) -> float:
-    if not _is_number(cell):
+    if not is_number(cell):
         what = f"has {cell!r}, which is no number," if cell else "has nothing"
         raise DomainError(
             f"--data {path}: row {row + 1} {what} in the column {name!r}; encode it, fill it in, "
             f"or leave the column out with --drop {name}"
         )
     return float(cell)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _target(target: str | None, names: Sequence[str], path: Path) -> str | None:

@@ -12,7 +12,7 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 
 from wengert.cli.screen import Screen
-from wengert.cli.tables import read_table
+from wengert.cli.tables import is_number, read_table
 from wengert.cli.values import read_values
 from wengert.errors import WengertError
 from wengert.expectation import (
@@ -64,7 +64,7 @@ class Expecting:
         if not self.random:
             raise WengertError(f"no distribution: add --dist NAME=... ({_KINDS})")
         shapes: dict[str, Any] = {name: np.shape(_mean(d)) for name, d in self.random.items()}
-        shapes |= {name: () for name, spec in values.items() if _is_number(spec)}
+        shapes |= {name: () for name, spec in values.items() if is_number(spec)}
         self.function: Formula = formula(text, shapes)
         others = [v for v in self.function.variables if v.name not in self.random]
         given = read_values(values, others) if others or values else None
@@ -231,7 +231,7 @@ def read_correlations(texts: Sequence[str]) -> dict[tuple[str, str], float]:
     for text in texts:
         names, _, number = text.rpartition("=")
         pair = tuple(name.strip() for name in names.split(","))
-        if len(pair) != 2 or not _is_number(number):
+        if len(pair) != 2 or not is_number(number):
             raise WengertError(f"--corr {text}: write NAME,NAME=NUMBER, as in --corr V,I=-0.36")
         found[pair] = float(number)
     return found
@@ -246,17 +246,9 @@ def read_degrees(specs: Mapping[str, str]) -> dict[str, float]:
         For what is no number.
     """
     for name, spec in specs.items():
-        if not _is_number(spec):
+        if not is_number(spec):
             raise WengertError(f"--dof {name}={spec}: write a number, as in --dof {name}=18")
     return {name: float(spec) for name, spec in specs.items()}
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _mean(distribution: Any) -> Any:

@@ -42,7 +42,7 @@ def read_table(path: Path) -> Any:
         raise WengertError(f"{path} has no numbers in it")
     separator = next((s for s in _SEPARATORS if s in lines[0][1]), None)
     first = _cells(lines[0][1], separator)
-    if not any(_is_number(cell) for cell in first) and any(first):
+    if not any(is_number(cell) for cell in first) and any(first):
         lines = lines[1:]
         if not lines:
             raise WengertError(f"{path} has a header and no numbers")
@@ -62,7 +62,7 @@ def _numbers(path: Path, lines: list[tuple[int, str]], separator: str | None, wi
                 f"{path}, line {number}: {len(row)} values, but line {first} has {width}"
             )
         for column, cell in enumerate(row, start=1):
-            if not _is_number(cell):
+            if not is_number(cell):
                 what = f"{cell[:_SHOWN]!r} is not a number" if cell else "the cell is empty"
                 raise WengertError(f"{path}, line {number}, column {column}: {what}")
     raise WengertError(f"{path} is not a table of numbers")
@@ -72,7 +72,8 @@ def _cells(line: str, separator: str | None) -> list[str]:
     return [cell.strip().strip('"').strip() for cell in line.strip().split(separator)]
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Is this text a number?"""
     try:
         float(cell)
     except ValueError:

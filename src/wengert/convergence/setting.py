@@ -12,6 +12,7 @@ from wengert.convergence.bends import Composite, composite_of
 from wengert.convergence.degrees import is_polynomial
 from wengert.convergence.ends import DENSE, Ends, ends_of
 from wengert.convergence.facts import Constant, Convexity
+from wengert.convergence.reference import Shared
 from wengert.convergence.rows import AffineModel, affine_model
 from wengert.errors import WengertError
 from wengert.optimize.minimize import minimize
@@ -283,7 +284,7 @@ class Setting:
         if risk is not None and risk.named is not None and risk.named.kinked:
             return f"a {risk.named.name} loss mostly has its minimum at a kink: none was sought"
         small = self.size <= _NEWTON
-        held: Any = _Held(self.problem)
+        held = Shared(self.problem)
         theta = self.problem.space.tree(self.x0)
         methods = (Newton(), LBFGS()) if small else (LBFGS(), NewtonCG())
         finest = 1e-13 if self.convex else 1e-9
@@ -308,18 +309,6 @@ class Setting:
     def separated(self) -> bool:
         """Is there an infimum, 0, that no θ attains?"""
         return self.minimum == SEPARATED
-
-
-class _Held:
-    """A problem as an objective, so that what was compiled for it is used again."""
-
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-
-    def problem(self, theta: Any, seed: int = 0) -> Problem:
-        """The same function."""
-        p = self._problem
-        return Problem(p.derivatives, theta, p.source, seed, p.origin)
 
 
 def constant(

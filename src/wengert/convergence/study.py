@@ -251,6 +251,13 @@ class Study:
             except WengertError as error:
                 self.outlooks[k] = replace(outlook, unforeseen=str(error))
                 continue
+            if not _falls(found.curve):
+                why = (
+                    "the gap of the model that it rests on grows: the step is too large, or the "
+                    "model of the minimum does not hold on the way"
+                )
+                self.outlooks[k] = replace(outlook, unforeseen=why)
+                continue
             if found.curve.quantity != self.quantity:
                 why = f"forecasts are of the {found.curve.quantity}, and f is not convex"
                 self.outlooks[k] = replace(outlook, unforeseen=why)
@@ -408,6 +415,12 @@ def above_bound(outlook: Outlook) -> str:
             "runs, their mean is not the expectation)"
         )
     return ""
+
+
+def _falls(curve: Any) -> bool:
+    """Whether a forecast ends below its start."""
+    value = np.asarray(curve.value, float)
+    return bool(value[-1] <= value[0])
 
 
 def _without_minimum(constants: Constants) -> Constants:
