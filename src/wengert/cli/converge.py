@@ -84,7 +84,7 @@ def converge(
     eps: Annotated[float, typer.Option(help="The gap f(θ) - f* that is asked for.")] = 1e-3,
     regularizer: Annotated[
         float | None,
-        typer.Option(metavar="λ", help="λ/2 ‖θ‖² beside a --loss.", show_default=False),
+        typer.Option(metavar="NUMBER", help="λ/2 ‖θ‖² beside a --loss.", show_default=False),
     ] = None,
     standardize: Annotated[
         bool, typer.Option("--standardize", help="Features of mean 0 and deviation 1.")

@@ -25,7 +25,7 @@ from wengert.optimize import SGD, GradientDescent, Momentum, Nesterov, Newton, P
 from wengert.optimize.sources import Nothing
 from wengert.optimize.steps import factor as step_at
 
-_DENSE = 500  # parameters up to which eigenvalues of the Hessian are computed
+_DENSE = 1000  # parameters up to which eigenvalues of the Hessian are computed
 _MILD = 10  # a condition number with which nothing is slow
 _WORTH = 1.5  # an advantage that is worth a change
 

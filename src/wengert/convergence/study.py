@@ -268,11 +268,13 @@ class Study:
         """Runs until eps, as far as the budget goes."""
         assert self.reference is not None
         left = budget.seconds
-        for k, outlook in enumerate(self.outlooks):
+        order = sorted(range(len(self.outlooks)), key=self._expected)  # the slow ones get the rest
+        for number, k in enumerate(order):
+            outlook = self.outlooks[k]
             foreseen = outlook.foreseen
             goal = foreseen.value if foreseen is not None else inf
             self.stages.stage(outlook.label, goal)
-            share = left / (len(self.outlooks) - k)
+            share = left / (len(order) - number)
             found = measure(
                 self.problem,
                 self.x0,
@@ -296,6 +298,11 @@ class Study:
             if found.status == "interrupted":
                 self.interrupted = True
                 raise KeyboardInterrupt
+
+    def _expected(self, number: int) -> float:
+        """Seconds that a method's run will take, by its forecast; infinite if none is known."""
+        seconds = self.outlooks[number].steps * self.outlooks[number].seconds_per_step
+        return seconds if isfinite(seconds) else inf
 
     def _stable(self, method: Any) -> str:
         """The remedy for a step that is too large."""
