@@ -80,7 +80,7 @@ class Facts:
         found = self.constant(symbol)
         if found is None or math.isnan(found.value):
             raise MissingError(f"{symbol} is not known")
-        return float(found.value)
+        return np.float64(found.value)  # whose quotient by zero is infinite, and no error
 
     def constant(self, symbol: str) -> Constant | None:
         """A constant, or what is known instead: L and μ by the proof of convexity, PL by μ."""
@@ -110,7 +110,7 @@ class Facts:
         """
         if self.step is None:
             raise MissingError("the first step is not known")
-        return float(self.step)
+        return np.float64(self.step)
 
     @property
     def batch(self) -> int:
@@ -238,7 +238,8 @@ class Theorem:
         if not eps > 0:
             return math.inf
         if self.closed is not None:
-            steps = self.closed(facts, eps) * (1 - 1e-12)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                steps = self.closed(facts, eps) * (1 - 1e-12)
             return float(max(0, math.ceil(steps))) if math.isfinite(steps) else math.inf
         return first_step_below(lambda t: float(self.at(t, facts)), eps)
 
