@@ -15,8 +15,8 @@ HERE = Path(__file__).parent
 PAGE = HERE / "theorems.md"
 sys.path[:0] = [str(HERE.parent / "src")]
 
-from wengert.convergence.theorem import Theorem
 from wengert.convergence.theorems import SILENCES, accelerated, gradient, newton, stochastic
+from wengert.convergence.theorems.theorem import Theorem
 
 INTRODUCTION = """# Convergence theorems
 
@@ -91,7 +91,7 @@ A step that is too long is not covered, and a model that is not convex has the t
 
 A bound is **exact** if some function of the class meets it, for every T and every step that is allowed: no smaller one holds.
 Tests hold each bound against measured runs, the exact ones against functions that meet them
-(`wengert.convergence.worst_cases`), and those of gradient descent and of Nesterov's method against the semidefinite programs
+(`wengert.convergence.theorems.worst_cases`), and those of gradient descent and of Nesterov's method against the semidefinite programs
 of PEPit.
 
 """
@@ -104,7 +104,7 @@ between neighbours count as n(1 − r)/(1 + r).
 
 ```python
 >>> from wengert.convergence import measured_rate
->>> from wengert.convergence.worst_cases import spread_quadratic
+>>> from wengert.convergence.theorems.worst_cases import spread_quadratic
 >>> hard = spread_quadratic()  # eigenvalues over six decades, evenly
 >>> run = wg.minimize(hard.function, hard.theta0, method=wg.GradientDescent(1.0), stop=wg.Stop(steps=1000))
 >>> rate = measured_rate(run.history.step, run.history.loss - hard.minimum)

@@ -10,7 +10,7 @@ import numpy as np
 
 import wengert as wg
 from wengert.convergence import Constant, Constants, Convexity, Facts, first_step
-from wengert.convergence.worst_cases import WorstCase
+from wengert.convergence.theorems.worst_cases import WorstCase
 from wengert.optimize import problem_of
 
 

@@ -13,12 +13,12 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
 import wengert as wg
 from wengert.convergence import Constants, Convexity
-from wengert.convergence.bends import composite_of
-from wengert.convergence.constants import constants_of
-from wengert.convergence.degrees import is_polynomial
-from wengert.convergence.ends import ends_of
-from wengert.convergence.lipschitz import largest_third, third_derivative
-from wengert.convergence.rows import row_grams
+from wengert.convergence.constants.bends import composite_of
+from wengert.convergence.constants.degrees import is_polynomial
+from wengert.convergence.constants.ends import ends_of
+from wengert.convergence.constants.finding import constants_of
+from wengert.convergence.constants.lipschitz import largest_third, third_derivative
+from wengert.convergence.constants.rows import row_grams
 from wengert.errors import DomainError
 from wengert.optimize import problem_of
 from wengert.optimize.losses import LOSSES

@@ -320,5 +320,5 @@ def _proof_only(problem: Any) -> Any:
     """The verdict of the rules, without a search for refutations."""
     from unittest.mock import patch
 
-    with patch("wengert.convergence.convexity.negative_curvature", return_value=None):
+    with patch("wengert.convergence.convexity.verdict.negative_curvature", return_value=None):
         return convexity_of(problem, x3)

@@ -12,11 +12,11 @@ import pytest
 import wengert as wg
 from optimize.support import linear, quadratic
 from wengert.convergence import facts
-from wengert.convergence.expected import companion
-from wengert.convergence.moments import second_moments
-from wengert.convergence.pilot import Metered
-from wengert.convergence.recursions import blocks, mean_path
-from wengert.convergence.recursions import linear as recursion_of
+from wengert.convergence.forecasts.expected import companion
+from wengert.convergence.forecasts.moments import second_moments
+from wengert.convergence.forecasts.pilot import Metered
+from wengert.convergence.forecasts.recursions import blocks, mean_path
+from wengert.convergence.forecasts.recursions import linear as recursion_of
 
 SPECTRUM = np.geomspace(0.02, 2.0, 12)
 

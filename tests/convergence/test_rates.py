@@ -10,8 +10,8 @@ import pytest
 
 import wengert as wg
 from wengert.convergence import measured_rate
-from wengert.convergence.rates import _Line
-from wengert.convergence.worst_cases import huber, spread_quadratic
+from wengert.convergence.report.rates import _Line
+from wengert.convergence.theorems.worst_cases import huber, spread_quadratic
 
 from .problems import logistic_ridge, measured, of_worst, random_quadratic
 

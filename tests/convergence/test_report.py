@@ -13,13 +13,13 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 
 import wengert as wg
 from wengert.convergence import Report
-from wengert.convergence.choices import choose, names
-from wengert.convergence.comparison import crossing_points
+from wengert.convergence.constants.reference import reference_of, rounded_hinge
 from wengert.convergence.facts import Constants, Curve
-from wengert.convergence.ladder import Ladder
-from wengert.convergence.measured import Budget, measure
-from wengert.convergence.reference import reference_of, rounded_hinge
-from wengert.convergence.study import above_bound
+from wengert.convergence.report.choices import choose, names
+from wengert.convergence.report.comparison import crossing_points
+from wengert.convergence.report.ladder import Ladder
+from wengert.convergence.report.measured import Budget, measure
+from wengert.convergence.report.study import above_bound
 from wengert.errors import DomainError, WengertError
 from wengert.optimize import problem_of
 
@@ -426,7 +426,7 @@ def test_the_keyboard_keeps_what_is_known(where: str, monkeypatch: pytest.Monkey
     def interrupt(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["wengert.convergence.study"], where, interrupt)
+    monkeypatch.setattr(sys.modules["wengert.convergence.report.study"], where, interrupt)
     X, y = noisy()
     risk = wg.EmpiricalRisk("logistic", linear, (X, y), 0.1)
     report = wg.convergence(risk, np.zeros(3), "gd", 1e-3)

@@ -7,7 +7,7 @@ import pytest
 
 import wengert as wg
 from optimize.support import quadratic
-from wengert.convergence.lanczos import lanczos
+from wengert.convergence.forecasts.lanczos import lanczos
 
 
 def test_a_small_spectrum_is_exact():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import runpy
@@ -22,11 +23,11 @@ from wengert.convergence import (
     silences_for,
     theorems_for,
 )
-from wengert.convergence.applying import applied as held_against
-from wengert.convergence.theorem import MissingError
 from wengert.convergence.theorems import SILENCES, THEOREMS
+from wengert.convergence.theorems.applying import applied as held_against
 from wengert.convergence.theorems.schedules import last_iterate_sum, step_at, total
-from wengert.convergence.worst_cases import chain, huber, huber_for_nesterov, quadratic
+from wengert.convergence.theorems.theorem import MissingError
+from wengert.convergence.theorems.worst_cases import chain, huber, huber_for_nesterov, quadratic
 
 from .problems import (
     Known,
@@ -578,3 +579,13 @@ def test_the_page_of_theorems_is_up_to_date() -> None:
     if "WENGERT_UPDATE_GOLDEN" in os.environ:
         made["PAGE"].write_text(text, encoding="utf-8")
     assert made["PAGE"].read_text(encoding="utf-8") == text
+
+
+def test_constants_that_are_zero_are_no_error() -> None:
+    """A constant function has L, R and the gap at 0; bounds are 0 there, or say nothing."""
+    for facts, one in CASES:
+        zeros = Constants(tuple(replace(c, value=0.0) for c in facts.constants.found))
+        still = replace(facts, constants=zeros)
+        with contextlib.suppress(MissingError):  # no μ > 0, no κ
+            assert one.theorem.at(np.arange(3), still).shape == (3,), one.theorem.name
+            assert one.theorem.steps_to(0.1, still) >= 0, one.theorem.name

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.convergence.judging import (
+from wengert.convergence.theorems.judging import (
     CONVEX,
     QUADRATIC,
     SMOOTH,
@@ -16,7 +16,7 @@ from wengert.convergence.judging import (
     step_below,
     sureness,
 )
-from wengert.convergence.theorem import Assumption, Facts, Judged, MissingError, Theorem
+from wengert.convergence.theorems.theorem import Assumption, Facts, Judged, MissingError, Theorem
 from wengert.optimize import Momentum, Nesterov
 
 _COUNTED = 1 << 16  # momenta tₖ that are computed one by one

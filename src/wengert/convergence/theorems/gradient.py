@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.convergence.judging import (
+from wengert.convergence.theorems.judging import (
     CONVEX,
     FIRST_STEP,
     GRADIENT_DOMINATED,
@@ -20,7 +20,7 @@ from wengert.convergence.judging import (
     step_below,
     sureness,
 )
-from wengert.convergence.theorem import Assumption, Facts, Judged, MissingError, Theorem
+from wengert.convergence.theorems.theorem import Assumption, Facts, Judged, MissingError, Theorem
 from wengert.optimize import Backtracking, Exact, GradientDescent
 
 _CLASSES = (GradientDescent,)

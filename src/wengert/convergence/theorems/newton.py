@@ -7,8 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from wengert.convergence.judging import LIPSCHITZ_HESSIAN, SMOOTH, STRONGLY_CONVEX, sureness
-from wengert.convergence.theorem import Assumption, Facts, Judged, MissingError, Theorem
+from wengert.convergence.theorems.judging import (
+    LIPSCHITZ_HESSIAN,
+    SMOOTH,
+    STRONGLY_CONVEX,
+    sureness,
+)
+from wengert.convergence.theorems.theorem import Assumption, Facts, Judged, MissingError, Theorem
 from wengert.optimize import Backtracking, Newton
 from wengert.optimize.newton import GaussNewton
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.convergence.judging import (
+from wengert.convergence.theorems.judging import (
     CONSTANT_STEP,
     CONVEX,
     EVEN,
@@ -30,8 +30,8 @@ from wengert.convergence.judging import (
     step_below,
     sureness,
 )
-from wengert.convergence.theorem import Assumption, Facts, Judged, MissingError, Theorem
 from wengert.convergence.theorems.schedules import last_iterate_sum, schedule_of, step_at, total
+from wengert.convergence.theorems.theorem import Assumption, Facts, Judged, MissingError, Theorem
 from wengert.optimize import SGD
 from wengert.optimize.steps import Inverse, Schedule
 

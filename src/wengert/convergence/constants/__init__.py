@@ -1,0 +1,1 @@
+"""The numbers that theorems ask for, found on the problem itself."""

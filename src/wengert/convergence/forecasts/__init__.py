@@ -1,0 +1,1 @@
+"""How many steps a run will take, from the spectrum at the minimum."""

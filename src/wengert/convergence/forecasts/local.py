@@ -1,0 +1,208 @@
+"""A function near its minimum: its Hessian there, as far as a start's way to it can see.
+
+On the quadratic model alone a method's path is known in closed form. The function's own gradients
+at a few points of that path tell what the model leaves out; the path is then taken again with them
+as a given force, and again, until it no longer moves (waveform relaxation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from wengert.convergence.facts import first_below
+from wengert.convergence.forecasts.lanczos import lanczos
+from wengert.convergence.forecasts.pilot import Minimum
+from wengert.convergence.forecasts.recursions import Linear, mean_path
+from wengert.optimize.methods import State
+from wengert.optimize.problem import Problem
+from wengert.optimize.space import Vector
+
+_DENSE = 64  # parameters up to which the whole Hessian is taken apart
+_PRODUCTS = 60
+_KNOTS = 14
+_SWEEPS = 6
+_POINTS = {"theta", "mean", "next"}  # of a state's own vectors, those that are not directions
+_EXACT = 1e-5  # of a gradient: what the model leaves out that does not count
+_CLOSE = 0.02  # relative change of steps at which sweeps end
+
+
+@dataclass(frozen=True, eq=False)
+class Local:
+    """The quadratic model of a function at its minimum.
+
+    Attributes
+    ----------
+    minimum : Minimum
+        The point.
+    values : ndarray of shape (k,)
+        Eigenvalues, or Ritz values of a displacement, ascending.
+    vectors : ndarray of shape (d, k)
+        Their vectors.
+    whole : bool
+        Whether these are all there are.
+    """
+
+    minimum: Minimum
+    values: Any
+    vectors: Any
+    whole: bool
+
+    def coordinates(self, x: Vector) -> Any:
+        """A point's displacement from the minimum, in the basis of the vectors."""
+        return self.vectors.T @ (x - self.minimum.x)
+
+    def project(self, state: State) -> State:
+        """A state in these coordinates: points relative to the minimum, directions as they are."""
+        size = self.minimum.x.shape
+        own = {
+            name: (self.coordinates(v) if name in _POINTS else self.vectors.T @ v)
+            if isinstance(v, np.ndarray) and v.shape == size
+            else v
+            for name, v in state.own.items()
+        }
+        x, gradient = self.coordinates(state.x), self.vectors.T @ state.gradient
+        return replace(state, x=x, gradient=gradient, own=own)
+
+    def start(self, method: Linear, state: State) -> Any:
+        """What a recursion keeps of a state, of shape (k, p), without sums."""
+        own = self.project(state)
+        kept = [own.x if name == "x" else own.own[name] for name in method.keeps]
+        return np.stack(kept, 1)
+
+    def gap(self, points: Any) -> Any:
+        """½ Σ λᵢ zᵢ² of points in coordinates."""
+        return 0.5 * np.asarray(points) ** 2 @ self.values
+
+
+def local_model(problem: Problem, minimum: Minimum, x: Vector) -> Local:
+    """The quadratic model at a minimum, as a path from x to it sees it.
+
+    Parameters
+    ----------
+    problem : Problem
+        The function.
+    minimum : Minimum
+        Where.
+    x : ndarray
+        Where the path comes from.
+    """
+    if problem.space.size <= _DENSE or not np.any(x - minimum.x):
+        values, vectors = np.linalg.eigh(np.asarray(problem.hessian(minimum.x), float))
+        return Local(minimum, values, vectors, True)
+    found = lanczos(problem.product(minimum.x), x - minimum.x, _PRODUCTS)
+    return Local(minimum, found.values, found.vectors, found.complete)
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Where a method goes, by the model with its corrections.
+
+    Attributes
+    ----------
+    at : ndarray of shape (m,)
+        Steps.
+    states : ndarray of shape (m, k, p)
+        What the method keeps.
+    gap : ndarray of shape (m,)
+        f − f* of the answers.
+    change : float
+        By how much the last correction moved the number of steps to a gap, relatively.
+    sweeps : int
+        Corrections.
+    """
+
+    at: Any
+    states: Any
+    gap: Any
+    change: float
+    sweeps: int
+
+
+def followed(problem: Problem, local: Local, method: Linear, z: Any, at: Any, eps: float) -> Path:
+    """The path of a linear method from z, corrected by gradients of the function on it.
+
+    Parameters
+    ----------
+    problem : Problem
+        The function.
+    local : Local
+        Its model.
+    method : Linear
+        The recursion.
+    z : ndarray of shape (k, p)
+        At the first step.
+    at : ndarray of shape (m,)
+        Steps: ends of blocks.
+    eps : float
+        The smallest gap of interest.
+    """
+    time = np.log1p(at - at[0])
+    knots = np.unique(np.searchsorted(time, np.linspace(0, time[-1], _KNOTS)))
+    middles = np.log1p((at[:-1] + at[1:] - 1) / 2 - at[0])
+    extra: Any = 0.0
+    forcing: Any = None
+    last: Any = None
+    change, sweep = np.inf, 0
+    states, gap = np.zeros(0), np.zeros(0)
+    for sweep in range(_SWEEPS):
+        states = mean_path(method, local.values, z, at, forcing)
+        points = states @ method.last
+        ratios, new = _asked(problem, local, points[knots], eps)
+        answers = points
+        if method.average is not None:
+            answers = method.answers(states, at)
+            ratios, _ = _asked(problem, local, answers[knots], eps)
+        gap = local.gap(answers) * np.exp(np.interp(time, time[knots], np.log(ratios)))
+        change = np.inf if last is None else _moved(at, last, gap, eps)
+        if not np.any(new):
+            change = 0.0
+        if change < _CLOSE or not np.all(np.isfinite(gap)):
+            break
+        extra = new if sweep == 0 else (extra + new) / 2
+        forcing = np.array([np.interp(middles, time[knots], e) for e in extra.T]).T
+        last = gap
+    return Path(at, states, gap, change, sweep)
+
+
+def _asked(problem: Problem, local: Local, points: Any, eps: float) -> tuple[Any, Any]:
+    """By what the model's gap is to be multiplied, and added to its gradient, at points."""
+    ratios = np.ones(len(points))
+    extra = np.zeros(points.shape)
+    rounding = max(
+        1e3 * float(np.finfo(problem.space.dtype).eps) * abs(local.minimum.value),
+        10 * local.minimum.error,
+        1e-3 * eps,
+    )
+    for j, z in enumerate(points):
+        model = float(local.gap(z))
+        if model <= rounding:
+            continue
+        value, gradient = problem.value_and_gradient(local.minimum.x + local.vectors @ z)
+        gap = value - local.minimum.value
+        if not np.isfinite(gap):
+            extra[j] = np.nan
+        elif gap > rounding:
+            ratios[j] = gap / model
+            own = local.vectors.T @ gradient
+            rest = own - local.values * z
+            if np.linalg.norm(rest) > _EXACT * np.linalg.norm(own):
+                extra[j] = rest
+    return ratios, extra
+
+
+def _moved(at: Any, before: Any, after: Any, eps: float) -> float:
+    """The largest relative change of the steps to a gap, over gaps down to eps."""
+    high = min(float(before[0]), float(after[0]))
+    if not high > eps:
+        return 0.0
+    changes = [0.0]
+    for level in np.geomspace(eps, high, 8)[:-1]:
+        a, b = first_below(at, before, level), first_below(at, after, level)
+        if np.isfinite(a) and np.isfinite(b):
+            changes.append(abs(a - b) / max(a, b, 1.0))
+        elif np.isfinite(a) != np.isfinite(b):
+            changes.append(1.0)
+    return max(changes)
