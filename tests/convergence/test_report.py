@@ -19,6 +19,7 @@ from wengert.convergence.report.choices import choose, names
 from wengert.convergence.report.comparison import crossing_points
 from wengert.convergence.report.ladder import Ladder
 from wengert.convergence.report.measured import Budget, measure
+from wengert.convergence.report.plans import Known
 from wengert.convergence.report.study import above_bound
 from wengert.errors import DomainError, WengertError
 from wengert.optimize import problem_of
@@ -261,13 +262,30 @@ def test_seeds_differ_and_their_band_holds_the_mean():
 @pytest.mark.parametrize("name", names())
 def test_every_name_is_a_method_that_runs(name: str):
     problem = problem_of(diabetes(), np.zeros(10))
-    choice = choose(name, problem, wg.constants(diabetes(), np.zeros(10)), 1e-2)
-    assert choice.why
-    assert choice.name == name
-    found = wg.minimize(
-        diabetes(), np.zeros(10), method=choice.method, stop=wg.Stop(steps=300, seconds=5)
-    )
-    assert found.loss < diabetes().value(np.zeros(10))
+    known = Known(problem, wg.constants(diabetes(), np.zeros(10)), 1e-2, True)
+    for choice in choose(name, known):
+        assert choice.why
+        assert choice.name == name
+        found = wg.minimize(
+            diabetes(), np.zeros(10), method=choice.method, stop=wg.Stop(steps=300, seconds=5)
+        )
+        assert found.loss < diabetes().value(np.zeros(10))
+
+
+def test_sgd_by_name_has_a_finite_guarantee_that_grows_like_the_lectures():
+    """Whatever the convex loss, with kinks or without: about 1/ε² once the noise counts."""
+    X, y = noisy()
+    for loss, regularizer in (("logistic", None), ("squared", 0.1), ("huber", None), ("hinge", 0.1)):
+        risk = wg.EmpiricalRisk(loss, linear, (X, y), regularizer)
+        far, near = (
+            wg.convergence(risk, np.zeros(3), "sgd", eps, run=False)["sgd"]
+            for eps in (1e-3, 1e-4)
+        )
+        assert np.isfinite(far.guaranteed), loss
+        assert np.isfinite(near.guaranteed), loss
+        growth = np.log10(near.guaranteed / far.guaranteed)
+        assert 1.7 < growth < 2.05, (loss, growth)
+        assert "guarantee" in near.choice.why
 
 
 def test_curves_cross_where_they_do():
@@ -414,7 +432,7 @@ def test_errors_say_what_is_wrong():
         with pytest.raises(ValueError, match="eps is a gap"):
             wg.convergence(risk, np.zeros(3), "gd", eps)
     with pytest.raises(WengertError, match="method must be"):
-        choose(wg.SGD, problem_of(risk, np.zeros(3)), Constants(), 1e-3)
+        choose(wg.SGD, Known(problem_of(risk, np.zeros(3)), Constants(), 1e-3))
     with pytest.raises(WengertError, match="name a method"):
         wg.convergence(risk, np.zeros(3), [])
 

@@ -8,16 +8,15 @@ from difflib import get_close_matches
 from math import sqrt
 from typing import Any
 
-from wengert.convergence.facts import Constant, Constants
+from wengert.convergence.facts import Constant
+from wengert.convergence.report.plans import Known, plans_for
 from wengert.errors import WengertError
 from wengert.optimize import (
     LBFGS,
     SGD,
     Adam,
-    EmpiricalRisk,
     GaussNewton,
     GradientDescent,
-    InverseSqrt,
     LevenbergMarquardt,
     Momentum,
     Nesterov,
@@ -26,10 +25,7 @@ from wengert.optimize import (
     Problem,
     TrustRegion,
 )
-from wengert.optimize.sources import Arrays, Nothing
-
-_BATCH = 32
-_SHARE = 1 / 3  # of eps that the noise of steps may leave
+from wengert.optimize.sources import Nothing
 
 
 @dataclass(frozen=True)
@@ -46,46 +42,31 @@ class Choice:
         The method.
     why : str
         Where its step size and batches come from; empty for a method that was given.
+    kind : str
+        Which of the ways to choose them it is, if there are several.
     """
 
     name: str
     label: str
     method: Any
     why: str = ""
+    kind: str = ""
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What a choice is made from."""
-
-    problem: Problem
-    constants: Constants
-    eps: float
-
-    def value(self, symbol: str) -> float | None:
-        """A constant's value, if it is a positive number."""
-        found = self.constants.get(symbol)
-        return found.value if found is not None and 0 < found.value < float("inf") else None
-
-    @property
-    def rows(self) -> int:
-        """The number of rows."""
-        return self.problem.source.length
-
-
-def choose(given: Any, problem: Problem, constants: Constants, eps: float) -> Choice:
-    """A method by its name, or the one that was given.
+def choose(given: Any, known: Known) -> tuple[Choice, ...]:
+    """A method by its name, or the one that was given; several where theorems have to choose.
 
     Parameters
     ----------
     given : str or Method
         A name as in ``names()``, or a method.
-    problem : Problem
-        What is minimised.
-    constants : Constants
-        Of it.
-    eps : float
-        The gap that is to be reached.
+    known : Known
+        The problem, its constants, and the gap that is to be reached.
+
+    Returns
+    -------
+    tuple of Choice
+        The last one is for problems that no theorem chooses for.
 
     Raises
     ------
@@ -98,22 +79,26 @@ def choose(given: Any, problem: Problem, constants: Constants, eps: float) -> Ch
                 f"method must be a name ({', '.join(names())}) or a method such as "
                 f"wg.GradientDescent(0.1); got {given!r}"
             )
-        _check_rows(given, problem, type(given).__name__)
+        _check_rows(given, known.problem, type(given).__name__)
         name, label = _named(given)
-        return Choice(name, label, given)
+        return (Choice(name, label, given),)
     key = given.strip().lower().replace("_", "-")
-    if key not in _CHOICES:
-        near = get_close_matches(key, _CHOICES, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+    if key not in names():
+        near = get_close_matches(key, names(), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         raise WengertError(f"there is no method {given!r}{hint} The names are {', '.join(names())}")
-    method, why = _CHOICES[key](_Known(problem, constants, eps))
-    _check_rows(method, problem, key)
-    return Choice(key, _named(method)[1], method, why)
+    if key == "sgd":
+        _check_rows(SGD(), known.problem, key)
+        plans = plans_for(known)
+        return tuple(Choice(key, _named(p.method)[1], p.method, p.why, p.kind) for p in plans)
+    method, why = _CHOICES[key](known)
+    _check_rows(method, known.problem, key)
+    return (Choice(key, _named(method)[1], method, why),)
 
 
 def names() -> tuple[str, ...]:
     """The names of methods."""
-    return tuple(_CHOICES)
+    return ("gd", "sgd", *(name for name in _CHOICES if name != "gd"))
 
 
 def _check_rows(method: Any, problem: Problem, name: str) -> None:
@@ -156,7 +141,7 @@ _LABELS = {
 _Made = tuple[Any, str]
 
 
-def _smoothness(known: _Known) -> tuple[float | None, str]:
+def _smoothness(known: Known) -> tuple[float | None, str]:
     found = known.constants.get("L")
     if found is None or not 0 < found.value < float("inf"):
         return None, ""
@@ -167,7 +152,7 @@ def _sure(found: Constant) -> str:
     return {"exact": "exact", "bound": "a proven bound", "estimate": "an estimate"}[found.kind]
 
 
-def _descent(known: _Known) -> _Made:
+def _descent(known: Known) -> _Made:
     found = known.constants.get("L")
     L, words = _smoothness(known)
     if L is None or found is None or not found.proven:
@@ -175,7 +160,7 @@ def _descent(known: _Known) -> _Made:
     return GradientDescent(1 / L), f"α = 1/L = {1 / L:.4g} ({words})"
 
 
-def _nesterov(known: _Known) -> _Made:
+def _nesterov(known: Known) -> _Made:
     L, words = _smoothness(known)
     mu = known.constants.get("mu")
     step: float | str = "1/L" if L is None else 1 / L
@@ -187,7 +172,7 @@ def _nesterov(known: _Known) -> _Made:
     return Nesterov(step), f"{why}, momentum for convex functions (no μ > 0 is proven)"
 
 
-def _momentum(known: _Known) -> _Made:
+def _momentum(known: Known) -> _Made:
     L, mu = known.value("L"), known.value("mu")
     M = known.constants.get("M")
     quadratic = M is not None and M.value == 0 and M.proven
@@ -201,51 +186,14 @@ def _momentum(known: _Known) -> _Made:
     return Momentum(step, 0.9), "α = 1/L and β = 0.9, the usual choice"
 
 
-def _sgd(known: _Known) -> _Made:
-    batch = min(_BATCH, known.rows)
-    replacement = isinstance(known.problem.source, Arrays)
-    L, most = known.value("L"), known.value("Lmax")
-    noise = known.constants.get("sigma2_star") or known.constants.get("sigma2")
-    if L is None or not _is_smooth(known):
-        return _lecture(known, batch, replacement)
-    expected = L if most is None else (1 - 1 / batch) * L + most / batch
-    step = 1 / (2 * expected)
-    why = f"α = {step:.3g}, which is 1/2𝓛 with the expected smoothness 𝓛 of batches of {batch}"
-    if noise is not None and noise.value > 0:
-        quiet = 4 * _SHARE * batch * known.eps / noise.value
-        if quiet < step:
-            step = quiet
-            why = (
-                f"α = {step:.3g}, whose noise leaves a gap of about ασ*²/4b = ε/{1 / _SHARE:.0f} "
-                f"with b = {batch}"
-            )
-    return SGD(batch, step, replacement=replacement), why
-
-
-def _is_smooth(known: _Known) -> bool:
-    risk = known.problem.origin
-    named = risk.named if isinstance(risk, EmpiricalRisk) else None
-    return named is None or named.name != "hinge"
-
-
-def _lecture(known: _Known, batch: int, replacement: bool) -> _Made:
-    """R/(G√T), for functions that are convex and no more."""
-    R, G = known.value("R"), known.value("G")
-    scale = R / G if R and G else 0.1
-    made = SGD(batch, InverseSqrt(scale), replacement=replacement, average="all")
-    named = f"R/G = {scale:.3g}" if R and G else "0.1, as R or G is not known"
-    return made, f"α/√(t + 1) with α = {named}, and the mean of all iterates, as in the lecture"
-
-
-def _adam(known: _Known) -> _Made:
+def _adam(known: Known) -> _Made:
     if isinstance(known.problem.source, Nothing):
         return Adam(0.01, None), "α = 0.01, of the whole function"
-    return Adam(0.01, min(_BATCH, known.rows)), "α = 0.01, the usual size; no theorem chooses it"
+    return Adam(0.01, known.batch), "α = 0.01, the usual size; no theorem chooses it"
 
 
-_CHOICES: dict[str, Callable[[_Known], _Made]] = {
+_CHOICES: dict[str, Callable[[Known], _Made]] = {
     "gd": _descent,
-    "sgd": _sgd,
     "newton": lambda known: (Newton(), "full steps, shortened by a line search where needed"),
     "nesterov": _nesterov,
     "momentum": _momentum,

@@ -23,9 +23,11 @@ from wengert.convergence.report.comparison import crossings_of
 from wengert.convergence.report.ladder import Ladder, ladder_of
 from wengert.convergence.report.measured import Budget, measure
 from wengert.convergence.report.outlook import Outlook
+from wengert.convergence.report.plans import Known
 from wengert.convergence.report.rates import measured_rate
 from wengert.convergence.report.report import Report
 from wengert.convergence.report.stages import Stages
+from wengert.convergence.report.words import count, joined
 from wengert.convergence.theorems.applying import first_step, silences_for, theorems_for
 from wengert.convergence.theorems.theorem import Facts
 from wengert.errors import DomainError, WengertError
@@ -162,6 +164,7 @@ class Study:
         self.reference: Reference | None = None
         self.outlooks: list[Outlook] = []
         self.ladder: Ladder | None = None
+        self._made: dict[int, Forecast] = {}
         self._deeper: dict[str, Forecast] = {}
         self.interrupted = False
 
@@ -209,7 +212,7 @@ class Study:
     def choose(self, methods: Sequence[Any]) -> None:
         """Methods, and the theorems about them."""
         for given in methods:
-            choice = choose(given, self.problem, self.constants, self.eps)
+            choice = self._settled(choose(given, self._known(self.eps)))
             rows = getattr(choice.method, "batch_size", None) or self.problem.source.length
             outlook = Outlook(
                 self._alone(choice), self.eps, quantity=self.quantity, samples_per_step=float(rows)
@@ -217,6 +220,47 @@ class Study:
             theorems = theorems_for(self._facts(choice.method), self.eps)
             silence = tuple(silences_for(choice.method))
             self.outlooks.append(replace(outlook, theorems=theorems, silences=silence))
+
+    def _known(self, eps: float) -> Known:
+        return Known(self.problem, self.constants, eps, self.convexity.convex)
+
+    def _settled(self, choices: tuple[Choice, ...]) -> Choice:
+        """Of several, the one that the forecast says is the fastest with a theorem that gets to ε.
+
+        Proven theorems come before those that rest on estimates.
+        """
+        if len(choices) == 1:
+            return choices[0]
+        self.stages.stage("steps for SGD")
+        for status in ("proven", "estimated"):
+            kept = [(self._promised(one, status), k) for k, one in enumerate(choices)]
+            kept = [pair for pair in kept if isfinite(pair[0])]
+            if not kept:
+                continue
+            least = min(kept)
+            if len(kept) == 1 or not self.worth_it:
+                return choices[least[1]]
+            foreseen = [(self._sooner(choices[k]), promised, k) for promised, k in kept]
+            return _reasoned(choices, foreseen)
+        return choices[-1]
+
+    def _promised(self, choice: Choice, status: str) -> float:
+        """Steps to ε by theorems of a status; infinite if there are none."""
+        found = theorems_for(self._facts(choice.method), self.eps)
+        fitting = [t for t in found if t.status == status and self._speaks(t.theorem.quantity)]
+        return min((t.steps_to(self.eps) for t in fitting), default=inf)
+
+    def _speaks(self, quantity: str) -> bool:
+        return (quantity == "squared gradient") == self.nonconvex
+
+    def _sooner(self, choice: Choice) -> float:
+        """Steps to ε by the forecast, kept; infinite if there is none that is worth a choice."""
+        try:
+            found = self._forecast(choice.method, self.eps)
+        except WengertError:
+            return inf
+        self._made[id(choice.method)] = found
+        return inf if found.confidence.startswith(("low", "none")) else found.steps_to().value
 
     def _facts(self, method: Any) -> Facts:
         risk = self.problem.origin
@@ -247,7 +291,8 @@ class Study:
         for k, outlook in enumerate(self.outlooks):
             self.stages.stage(f"{outlook.label}: pilot and forecast")
             try:
-                found = self._forecast(outlook.choice.method, self.eps)
+                found = self._made.get(id(outlook.choice.method))
+                found = found or self._forecast(outlook.choice.method, self.eps)
             except WengertError as error:
                 self.outlooks[k] = replace(outlook, unforeseen=str(error))
                 continue
@@ -326,7 +371,8 @@ class Study:
         """Of a method with the step for this gap, if it was chosen by name."""
         choice = outlook.choice
         if choice.why and getattr(choice.method, "stochastic", False) and gap != self.eps:
-            method = choose(choice.name, self.problem, self.constants, gap).method
+            same = choose(choice.name, self._known(gap))
+            method = next((one for one in same if one.kind == choice.kind), same[-1]).method
             return self._forecast(method, gap).steps_to(gap).value
         if gap >= self.eps and outlook.forecast is not None:
             return outlook.forecast.steps_to(gap).value
@@ -402,6 +448,19 @@ class Study:
             f"{outlook.label} came {below:.2g} below f*: the minimum that gaps are measured from "
             "is not the lowest one"
         )
+
+
+def _reasoned(choices: Sequence[Choice], foreseen: list[tuple[float, float, int]]) -> Choice:
+    """The fastest by its forecast (by its guarantee, where there is none), with the others' steps."""
+    best, promised, chosen = min(foreseen)
+    kept = [(steps, bound, k) for steps, bound, k in foreseen if k != chosen]
+    if isfinite(best):
+        others = joined([f"{choices[k].kind}: {count(steps)} steps" for steps, _, k in kept])
+        words = f"of what has a finite guarantee it is the fastest by the forecast ({others})"
+    else:
+        others = joined([f"{choices[k].kind}: {count(bound)}" for _, bound, k in kept])
+        words = f"it has the fewest guaranteed steps, {count(promised)} ({others})"
+    return replace(choices[chosen], why=f"{choices[chosen].why}; {words}")
 
 
 def above_bound(outlook: Outlook) -> str:
