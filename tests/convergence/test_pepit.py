@@ -95,9 +95,9 @@ CASES = [
     ("strongly convex: distance", "distance", "R", 0.2, 0.5, 2),
     ("strongly convex: distance", "distance", "R", 0.2, 2 / 2.2, 2),
     ("strongly convex: gap", "gap", "gap", 0.2, 0.4, 2),
-    ("smooth: smallest gradient, exact", "gradient", "gap", None, 0.5, 3),
-    ("smooth: smallest gradient, exact", "gradient", "gap", None, 0.2, 2),
-    ("smooth: smallest gradient, exact", "gradient", "gap", None, 0.8, 2),
+    ("smooth: smallest gradient, any step below 2/L", "gradient", "gap", None, 0.5, 3),
+    ("smooth: smallest gradient, any step below 2/L", "gradient", "gap", None, 0.2, 2),
+    ("smooth: smallest gradient, any step below 2/L", "gradient", "gap", None, 0.8, 2),
 ]
 
 

@@ -143,7 +143,7 @@ def test_polyak_lojasiewicz_without_convexity() -> None:
             assert not exceeds(curve.value, curves[curve.quantity]), one.theorem.name
     assert any("f is convex: violated (refuted)" in reason for reason in reasons)
     assert "gradient descent, Polyak-Łojasiewicz" in names
-    assert "gradient descent, smooth: smallest gradient, exact" in names
+    assert "gradient descent, smooth: smallest gradient, any step below 2/L" in names
 
 
 # ---------------------------------------------------------------- tight ones

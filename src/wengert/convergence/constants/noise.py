@@ -43,7 +43,7 @@ def gradient_bound(s: Setting, L: Constant | None, R: Constant | None) -> Found:
     lengths = [float(np.linalg.norm(s.gradient(x)[1])) for _, x in s.points]
     if not np.all(np.isfinite(lengths)):
         return "G: the gradient is not finite on the way"
-    how = f"the largest of {len(lengths)} points on the way"
+    how = _largest_of(len(lengths))
     return constant("G", _GRADIENT, max(lengths), "estimate", how)
 
 
@@ -94,7 +94,7 @@ def stochastic_bound(s: Setting, R: Constant | None, star: Constant | None) -> F
     found = [noise_at(s, x) + float(np.sum(s.gradient(x)[1] ** 2)) for _, x in s.points]
     if not np.all(np.isfinite(found)):
         return "Gstoch: a gradient is not finite on the way"
-    how = f"the largest of {len(found)} points on the way"
+    how = _largest_of(len(found))
     return constant("Gstoch", _STOCHASTIC, sqrt(max(found)), "estimate", how)
 
 
@@ -112,6 +112,10 @@ def _from_minimum(
     square = _mean_square(c, model.mean_power(2), model.mean_power(4), penalty.high)
     value = sqrt(star.value) + _reach(R) * sqrt(square)
     return [(value, "σ* + R·√(mean Lᵢ²)", _BALL)]
+
+
+def _largest_of(count: int) -> str:
+    return "at θ₀" if count == 1 else f"the largest of {count} points on the way"
 
 
 def _mean_square(factor: float, first: float, second: float, rest: float) -> float:

@@ -66,6 +66,8 @@ class Reference:
     run: Result | None = None
 
     def __str__(self) -> str:
+        if np.isinf(self.value):
+            return f"f* = −∞ ({self.how})"
         off = "" if np.isnan(self.error) else f" ± {self.error:.1g}"
         return f"f* = {self.value:.10g}{off} ({self.kind}: {self.how})"
 

@@ -236,4 +236,20 @@ def polyak_lojasiewicz(s: Setting, mu: Constant | None) -> Found:
         return "PL: all points that were looked at are minima but for rounding"
     low = min(ratios)
     how = f"the smallest ‖∇f‖²/2(f − f*) at {len(ratios)} points, from above"
+    limit = _least_near_minimum(s, s.minimum)
+    if limit < low:
+        low, how = limit, "the least curvature at θ* but for directions without any, from above"
     return constant("PL", _PL, low, "estimate", how, (0.0, low))
+
+
+def _least_near_minimum(s: Setting, minimum: Minimum) -> float:
+    """The limit of ‖∇f‖²/2(f − f*) towards θ*, along the direction where it is smallest.
+
+    Directions without curvature do not count: mostly f does not change along them. Where it does,
+    as x⁴ at 0, no constant holds.
+    """
+    ends = s.ends(minimum.x)
+    if not ends.finite:
+        return float("inf")
+    least = ends.smallest_positive if ends.dense else ends.low
+    return least if least > 0 else float("inf")

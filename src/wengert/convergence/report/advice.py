@@ -307,9 +307,19 @@ def _noise(s: Situation) -> Iterator[Advice]:
     if first != later:
         return
     batch = min(method.batch_size, s.problem.source.length)
+    left = first * noise.value / (4 * batch)
+    if method.average is not None:
+        yield Advice(
+            "noise",
+            f"with α = {first:.3g} and b = {batch} the last iterate would keep a gap of about "
+            f"ασ*²/4b = {left:.2g}; the mean of iterates has no such floor near the minimum, so "
+            "that larger steps than theorems allow may do (the forecast tells)",
+            left,
+        )
+        return
     floor = getattr(outlook.forecast, "floor", None)
     known = floor is not None and isfinite(floor) and floor > 0
-    left = float(floor) if known and floor is not None else first * noise.value / (4 * batch)
+    left = float(floor) if known and floor is not None else left
     how = "by the forecast" if known else "about ασ*²/4b"
     if left > s.eps:
         smaller = first * s.eps / (2 * left)
@@ -321,13 +331,13 @@ def _noise(s: Situation) -> Iterator[Advice]:
             'wg.Inverse), or average="tail"',
             left,
         )
-    elif method.average is None:
-        yield Advice(
-            "noise",
-            f'the steps\' noise leaves a gap of {left:.2g} ({how}), below ε; average="tail" would '
-            "lower it further at no cost",
-            left,
-        )
+        return
+    yield Advice(
+        "noise",
+        f'the steps\' noise leaves a gap of {left:.2g} ({how}), below ε; average="tail" would '
+        "lower it further at no cost",
+        left,
+    )
 
 
 def _interpolation(s: Situation) -> Iterator[Advice]:

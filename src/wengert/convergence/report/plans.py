@@ -66,10 +66,15 @@ class Known:
         found = self.constants.get(symbol)
         return found.value if found is not None and 0 < found.value < inf else None
 
-    def noise(self) -> float:
-        """σ*² of a row, or what is known instead; 0 where it is rounding, or nothing is known."""
-        start = self.constants.get("sigma2")
-        found = self.constants.get("sigma2_star") or start
+    def noise(self, largest: bool = False) -> float:
+        """σ*² of a row, or what is known instead; 0 where it is rounding, or nothing is known.
+
+        With ``largest``, σ² at θ₀ if that is more.
+        """
+        start, star = self.constants.get("sigma2"), self.constants.get("sigma2_star")
+        found = star or start
+        if largest and start is not None and star is not None and start.value > star.value:
+            found = start
         if found is None or not found.value < inf:
             return 0.0
         least = 0.0 if start is None else _NO_NOISE * start.value
@@ -126,11 +131,14 @@ def _smooth(known: Known, smooth: float) -> Iterator[Plan]:
             f"α = {step:.3g}, with which the theorem's noise ball is ε/2 at most, and the last "
             "iterate",
         )
-    if mu is not None:
+    largest = known.noise(largest=True) / known.batch
+    if L is not None and largest > 0:
+        step = min(1 / L, known.eps / largest)
         yield Plan(
-            "the weighted mean",
-            known.sgd(Inverse(2 / mu, 1.0), "weighted"),
-            f"α = 2/(μ(t + 1)) with μ = {mu:.3g}, and θₜ has the weight t in the mean",
+            "the mean of the last iterates by σ²",
+            known.sgd(step, "tail"),
+            f"α = min(1/L, bε/σ²) = {step:.3g}, with which noise leaves ε/2, and the mean of the "
+            "last iterates",
         )
 
 
@@ -164,6 +172,14 @@ def _by_gradients(known: Known) -> Iterator[Plan]:
         step = known.eps / G**2
         why = f"α = ε/G² = {step:.3g} and the mean of all iterates: (RG/ε)² steps"
         yield Plan("a fixed step", known.sgd(step, "all"), why)
+    mu = known.value("mu")
+    if mu is not None:
+        yield Plan(
+            "the weighted mean",
+            known.sgd(Inverse(2 / mu, 1.0), "weighted"),
+            f"α = 2/(μ(t + 1)) with μ = {mu:.3g}, and θₜ has the weight t in the mean: 2G²/με "
+            "steps",
+        )
     scale = R / G if R and G else 0.1
     named = f"R/G = {scale:.3g}" if R and G else "0.1, as R or G is not known"
     for average, words in (("tail", "the last"), ("all", "all")):

@@ -124,6 +124,8 @@ def _panel(axes: Any, report: Report, *, seconds: bool, linear: bool = False) ->
     axes.set_ylabel(_quantity(report))
     axes.yaxis.set_major_locator(LogLocator(numticks=12))
     axes.yaxis.set_minor_formatter(NullFormatter())
+    if not linear:
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(True, which="major", color="#e4e7eb", lw=0.6)
     axes.set_axisbelow(True)
 
@@ -139,7 +141,7 @@ def _method(
         if bound is not None and _falls(bound, end):
             axes.plot(bound.steps, bound.value, color=colour, lw=1.3, ls=_DOTTED, zorder=3)
     if outlook.forecast is not None:
-        _band(axes, outlook.forecast.curve, colour, scale, 0.14, end)
+        _band(axes, outlook.forecast.curve, colour, scale, 0.14, end, zero)
         x, y = _until(outlook.forecast.curve, end, zero)
         known = outlook.measured is not None
         axes.plot(
@@ -149,7 +151,7 @@ def _method(
         )  # fmt: skip
     if outlook.measured is not None:
         curve = outlook.measured.curve
-        _band(axes, curve, colour, scale, 0.28, inf)
+        _band(axes, curve, colour, scale, 0.28, inf, zero)
         x, y = _until(curve, inf, zero)
         x = x * scale
         axes.plot(
@@ -180,11 +182,13 @@ def _positive(value: Any) -> Any:
     return value
 
 
-def _band(axes: Any, curve: Curve, colour: str, scale: float, alpha: float, end: float) -> None:
+def _band(
+    axes: Any, curve: Curve, colour: str, scale: float, alpha: float, end: float, zero: bool
+) -> None:
     if curve.low is None or curve.high is None:
         return
     steps = np.asarray(curve.steps, float)
-    near = steps <= 1.02 * end
+    near = (steps <= 1.02 * end) & (zero | (steps > 0))
     low = np.maximum(np.asarray(curve.low, float), 1e-300)
     axes.fill_between(
         steps[near] * scale, low[near], np.asarray(curve.high, float)[near], color=colour,

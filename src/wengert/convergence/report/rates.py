@@ -11,6 +11,7 @@ import numpy as np
 Kind = Literal["power", "linear", "quadratic"]
 _POINTS = 200  # records that a line is fitted to at most, evenly spread
 _FEWEST = 5
+_STEADY = 0.5  # of the variance that a line explains: the gap falls
 _FASTER = 0.25  # of the gap before: steps that count for the order of convergence
 _SUPERLINEAR = 1.5  # an order above this, with an interval that excludes 1
 _APART = 1.5  # by what factor one model must predict better than the other to be told apart
@@ -33,6 +34,8 @@ class Rate:
         The share of the variance of the logarithm that the line explains.
     how : str
         From which records, and how the kind was chosen.
+    monotone : bool
+        Whether each of these records is below the one before.
     """
 
     kind: Kind
@@ -40,6 +43,14 @@ class Rate:
     interval: tuple[float, float]
     r2: float
     how: str
+    monotone: bool = False
+
+    @property
+    def trend(self) -> str:
+        """What can be said where the interval of the slope holds 0."""
+        if self.monotone or self.r2 > _STEADY:
+            return "the gap falls, but neither like a power of T nor by a constant factor yet"
+        return "it cannot be told whether the gap still falls"
 
     @property
     def words(self) -> str:
@@ -49,7 +60,7 @@ class Rate:
             what = f"each step multiplies the number of digits by {self.slope:.3g}"
             return f"{what} (95 %: {low:.3g} to {high:.3g})"
         if low <= 0 <= high:
-            return f"it cannot be told whether the gap still falls (slope {self.slope:.2g})"
+            return f"{self.trend} (slope {self.slope:.2g}, 95 %: {low:.2g} to {high:.2g})"
         if self.kind == "power":
             return f"the gap goes as T^{self.slope:.3g} (95 %: {low:.3g} to {high:.3g})"
         factors = (math.exp(v) for v in (self.slope, low, high))
@@ -133,7 +144,7 @@ def measured_rate(
     x = np.log(t) if kind == "power" else t
     line = _Line.through(x, np.log(e))
     how = f"{len(t)} records from step {t[0]:g} to {t[-1]:g}, {why}"
-    return Rate(kind, line.slope, line.interval(), line.r2, how)
+    return Rate(kind, line.slope, line.interval(), line.r2, how, bool(np.all(np.diff(e) < 0)))
 
 
 def _usable(steps: Any, gap: Any, floor: float) -> tuple[Any, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from math import isfinite
 from typing import Any
 
+from wengert.convergence.forecasts.forecaster import Forecaster
 from wengert.convergence.report.words import count, span
 
 _SECONDS = 0.1  # between two looks at the terminal
@@ -26,7 +26,8 @@ class Stages:
         self._status: Any = None
         self._next = 0.0
         self._stage = ""
-        self._goal = float("inf")
+        self._clock: Forecaster | None = None
+        self._eps = 0.0
         self._start = 0.0
 
     def __enter__(self) -> Stages:
@@ -41,20 +42,27 @@ class Stages:
         if self._status is not None:
             self._status.stop()
 
-    def stage(self, text: str, goal: float = float("inf")) -> None:
-        """What is begun now, and after about how many steps it ends."""
-        self._stage, self._goal, self._start = text, goal, time.perf_counter()
+    def stage(self, text: str, clock: Forecaster | None = None, eps: float = 0.0) -> None:
+        """What is begun now; of a run, the forecast that follows it until the gap is eps."""
+        self._stage, self._clock, self._eps = text, clock, eps
+        self._start = time.perf_counter()
         if self._status is not None:
             self._status.update(text)
 
     def watch(self, step: int, value: float) -> None:
         """A step of the run, and its gap."""
+        if self._status is None:
+            return
         now = time.perf_counter()
-        if self._status is None or now < self._next:
+        if self._clock is not None:
+            self._clock.observe(step, self._clock.minimum + value, 0.0, now - self._start)
+        if now < self._next:
             return
         self._next = now + _SECONDS
-        text = f"{self._stage}: step {count(step)}, gap {value:.2g}"
-        if isfinite(self._goal) and step:
-            left = max(self._goal - step, 0.0) * (now - self._start) / step
-            text += f", about {span(left)} left"
-        self._status.update(text)
+        self._status.update(self.words(step, value))
+
+    def words(self, step: int, value: float) -> str:
+        """The line."""
+        text = f"{self._stage}: step {count(step)}, {value:.2g}"
+        left = None if self._clock is None else self._clock.seconds_left(self._eps)
+        return text if left is None else f"{text}, about {span(left)} left"

@@ -316,9 +316,8 @@ class Study:
         order = sorted(range(len(self.outlooks)), key=self._expected)  # the slow ones get the rest
         for number, k in enumerate(order):
             outlook = self.outlooks[k]
-            foreseen = outlook.foreseen
-            goal = foreseen.value if foreseen is not None else inf
-            self.stages.stage(outlook.label, goal)
+            clock = None if outlook.forecast is None else outlook.forecast.forecaster()
+            self.stages.stage(f"{outlook.label}, {self.quantity} by step", clock, self.eps)
             share = left / (len(order) - number)
             found = measure(
                 self.problem,

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from wengert.convergence.report.comparison import fastest, table_of
 from wengert.convergence.report.ladder import Ladder
 from wengert.convergence.report.outlook import Outlook
-from wengert.convergence.report.rates import Rate
 from wengert.convergence.report.words import between, bullet, count, factor, paragraph, span, steps
-from wengert.convergence.theorems.theorem import Applied
+from wengert.convergence.theorems.theorem import Applied, Judged
 from wengert.expectation.report import Table
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 _WIDTH = 100
 _MOST_PROOF = 12  # lines of a proof
-_STEADY = 0.5  # of the variance that a line explains: the gap falls
 _MOST_ALSO, _MOST_BROKEN = 3, 3  # theorems besides the best one
 _SURE = {"exact": "exact", "bound": "proven bound", "estimate": "estimate"}
 
@@ -40,7 +38,8 @@ def text_of(report: Report) -> str:
         parts.append(_section("Which method at which gap (forecasts)", _ladder(report.ladder)))
     parts.append(_section("Constants", _constants(report)))
     parts.append(_section("Convexity", _convexity(report)))
-    parts += [_section(f"Theorems for {o.label}", _theorems(o)) for o in report.outlooks]
+    if not report.first <= report.eps:
+        parts += [_section(f"Theorems for {o.label}", _theorems(o)) for o in report.outlooks]
     if any(o.forecast is not None or o.measured is not None for o in report.outlooks):
         parts.append(_section("Forecast and measurement", _runs(report)))
     if report.advice:
@@ -229,11 +228,15 @@ def _no_theorem(outlook: Outlook) -> str:
     for applied in outlook.theorems:
         broken = [one for one in applied.judged if one.verdict in ("violated", "unknown")]
         if broken:
-            first = broken[0]
             return (
-                f"No theorem guarantees {outlook.label} here; “{applied.theorem.name}” would, but: "
-                f"{first.text} is {first.verdict} ({first.why})."
+                f"No theorem guarantees {outlook.label} here; “{applied.theorem.name}” would, but "
+                f"{_reason(broken[0])}."
             )
+    if outlook.bounds:
+        return (
+            f"No theorem guarantees {outlook.label} here: the bounds that would rest on estimates, "
+            "and the run is above them."
+        )
     return f"No theorem guarantees {outlook.label} here."
 
 
@@ -308,15 +311,22 @@ def _theorems(outlook: Outlook) -> str:
 def _broken(applied: Applied) -> str:
     worst = [one for one in applied.judged if one.verdict == "violated"]
     worst = worst or [one for one in applied.judged if one.verdict == "unknown"]
-    return "; ".join(
-        f"“{one.text}” is {one.verdict}: {shorten(one.why, _WIDTH, placeholder=' ...')}"
-        for one in worst[:1]
-    )
+    return "; ".join(map(_reason, worst[:1]))
+
+
+def _reason(judged: Judged) -> str:
+    """Why an assumption does not hold; of a number that is not known, only that."""
+    why = shorten(judged.why, _WIDTH, placeholder=" ...")
+    if judged.text.endswith("is known"):
+        return why
+    if judged.verdict == "unknown":
+        return f"“{judged.text}” is not certain: {why}"
+    return f"“{judged.text}” is {judged.verdict}: {why}"
 
 
 def _stated(applied: Applied, eps: float) -> Iterator[str]:
     theorem = applied.theorem
-    tight = "; some function meets it" if theorem.tight else ""
+    tight = "; some function meets it" if applied.tight else ""
     yield f"{theorem.name}, {theorem.rate}{tight}"
     yield paragraph(theorem.statement, _WIDTH, "  ")
     needed = applied.steps_to(eps)
@@ -367,13 +377,5 @@ def _run_of(outlook: Outlook) -> Iterator[str]:
         yield f"measured  {measured.status}: {measured.message}"
     yield f"          {span(measured.seconds_per_step)} a step, {span(measured.seconds)} in all"
     if outlook.rate is not None:
-        text = paragraph(f"rate: {_rate(outlook.rate)}", _WIDTH - 10, " " * 10)
+        text = paragraph(f"rate: {outlook.rate}", _WIDTH - 10, " " * 10)
         yield text.replace(" " * 10 + "rate: ", "rate      ", 1)
-
-
-def _rate(rate: Rate) -> str:
-    """The rate; of a gap that falls at no constant one, only that."""
-    low, high = rate.interval
-    if rate.kind != "quadratic" and low <= 0 <= high and rate.r2 > _STEADY:
-        return "the gap falls, but neither like a power of T nor by a constant factor yet"
-    return str(rate)

@@ -256,7 +256,7 @@ THEOREMS = (
         remark="exact for even T",
     ),
     Theorem(
-        name="gradient descent, smooth: smallest gradient, exact",
+        name="gradient descent, smooth: smallest gradient, any step below 2/L",
         methods=_CLASSES,
         variant=_fixed,
         rate="O(1/T)",
@@ -269,9 +269,10 @@ THEOREMS = (
         needs=("L", "gap0"),
         bound=_nonconvex,
         tight=True,
+        tight_if=lambda facts: (facts.alpha * facts["L"]) ** 2 <= 3,
         source="Abbaszadehpeivasti, de Klerk and Zamani, The exact worst-case convergence rate of "
-        "the gradient method with fixed step lengths for L-smooth functions (2022); above √3/L by "
-        "the descent lemma, not exact",
+        "the gradient method with fixed step lengths for L-smooth functions (2022)",
+        remark="exact up to α = √3/L; above by the descent lemma, and not exact",
     ),
     Theorem(
         name="gradient descent, smooth: smallest gradient",

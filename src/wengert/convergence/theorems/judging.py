@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from wengert.convergence.facts import Constant
 from wengert.convergence.theorems.theorem import Assumption, Facts, Judged, MissingError, Verdict
-from wengert.optimize.steps import Fixed, factor
+from wengert.optimize.steps import Fixed, Inverse, InverseSqrt, Schedule, factor
 
 _NO_NOISE = 1e-12  # of the noise at the start: what rounding leaves
 _ROUNDING = 1e-12  # a step of exactly 1/L is not above 1/L
@@ -33,7 +33,7 @@ def _number(symbol: str, positive: str | None = None) -> Callable[[Facts], Judge
     def judge(facts: Facts) -> Judged:
         found = facts.constant(symbol)
         if found is None:
-            return Judged("unknown", f"{symbol} is not known")
+            return Judged("unknown", f"{symbol} is not known{_reason(facts, symbol)}")
         if positive and not found.value > 0:
             return Judged("violated" if found.kind == "exact" else "unknown", positive)
         where = f" {found.within}" if found.within else ""
@@ -41,6 +41,15 @@ def _number(symbol: str, positive: str | None = None) -> Callable[[Facts], Judge
         return Judged(sureness(found), why)
 
     return judge
+
+
+def _reason(facts: Facts, symbol: str) -> str:
+    """Why a constant is absent, as the notes on constants say."""
+    for note in facts.constants.notes:
+        symbols, _, why = note.partition(": ")
+        if why and symbol in symbols.split(", "):
+            return f": {why.partition(': ')[0]}"
+    return ""
 
 
 def sureness(*constants: Constant | None) -> Verdict:
@@ -54,7 +63,7 @@ def sureness(*constants: Constant | None) -> Verdict:
 
 def needed(symbol: str) -> Assumption:
     """That a number is known which a bound is computed from."""
-    return Assumption(f"{symbol} known", _number(symbol))
+    return Assumption(f"{symbol} is known", _number(symbol))
 
 
 CONVEX = Assumption("f is convex", _convex)
@@ -244,6 +253,19 @@ def step_below(
     return Assumption(text, judge)
 
 
+def written(rule: float | Schedule) -> str:
+    """A step or a schedule as people write it.
+
+    >>> written(0.07663469251806723), written(InverseSqrt(0.5)), written(Inverse(2.0, 1.0))
+    ('0.07663', '0.5/√(t + 1)', '2/(t + 1)')
+    """
+    if isinstance(rule, InverseSqrt):
+        return f"{rule.scale:.4g}/√(t + 1)"
+    if isinstance(rule, Inverse):
+        return f"{rule.scale:.4g}/(t + {rule.offset:.4g})"
+    return f"{factor(rule, 0):.4g}"
+
+
 def _first_step(facts: Facts) -> Judged:
     if facts.step is None:
         return Judged("unknown", "it is not known")
@@ -257,7 +279,7 @@ def _constant_step(facts: Facts) -> Judged:
     rule = facts.method.step
     if isinstance(rule, int | float | Fixed):
         return Judged("proven", f"α = {factor(rule, 0):.4g}")
-    return Judged("violated", f"the step is {rule!r}")
+    return Judged("violated", f"the step is {written(rule)}")
 
 
 CONSTANT_STEP = Assumption("the step is the same always", _constant_step)

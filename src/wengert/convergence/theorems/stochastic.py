@@ -29,6 +29,7 @@ from wengert.convergence.theorems.judging import (
     STRONGLY_CONVEX,
     step_below,
     sureness,
+    written,
 )
 from wengert.convergence.theorems.schedules import last_iterate_sum, schedule_of, step_at, total
 from wengert.convergence.theorems.theorem import Assumption, Facts, Judged, MissingError, Theorem
@@ -136,7 +137,7 @@ def _lacoste(facts: Facts) -> Judged:
     rule = facts.method.step
     offsets = (1,) if _weighted(facts.method) else (1, 2)
     if not isinstance(rule, Inverse) or rule.offset not in offsets:
-        return Judged("violated", f"the step is {rule!r}")
+        return Judged("violated", f"the step is {written(rule)}")
     try:
         mu = facts["mu"]
     except MissingError as error:
@@ -172,7 +173,7 @@ def _lacoste_distance(t: Any, facts: Facts) -> Any:
 def _is_inverse(facts: Facts) -> Judged:
     rule = facts.method.step
     if not isinstance(rule, Inverse):
-        return Judged("violated", f"the step is {rule!r}")
+        return Judged("violated", f"the step is {written(rule)}")
     try:
         product = 2 * rule.scale * facts["mu"]
     except MissingError as error:

@@ -185,6 +185,8 @@ class Theorem:
         Whether it is about a method with these options.
     tight : bool
         Whether some function in the class meets the bound.
+    tight_if : callable, optional
+        The facts for which it does, if not for all.
     attained : callable, optional
         What the worst known function of the class reaches, if the bound is not tight.
     closed : callable, optional
@@ -205,6 +207,7 @@ class Theorem:
     source: str
     variant: Callable[[Any], bool] = field(default=lambda method: True, repr=False)
     tight: bool = False
+    tight_if: Callable[[Facts], bool] = field(default=lambda facts: True, repr=False)
     attained: Bound | None = field(default=None, repr=False)
     closed: Callable[[Facts, float], float] | None = field(default=None, repr=False)
     remark: str = ""
@@ -291,6 +294,11 @@ class Applied:
         return self.status in _USABLE
 
     @property
+    def tight(self) -> bool:
+        """Whether some function with these constants meets the bound."""
+        return self.applies and self.theorem.tight and self.theorem.tight_if(self.facts)
+
+    @property
     def reason(self) -> str:
         """Why it does not apply; empty where it does."""
         return "; ".join(str(one) for one in self.judged if one.verdict not in _USABLE)
@@ -350,7 +358,7 @@ class Applied:
             "statement": self.theorem.statement,
             "quantity": self.theorem.quantity,
             "status": self.status,
-            "tight": self.theorem.tight,
+            "tight": self.tight,
             "source": self.theorem.source,
             "remark": self.theorem.remark,
             "assumptions": [
