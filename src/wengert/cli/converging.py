@@ -93,7 +93,7 @@ def linear_subject(data: Dataset, loss: str, regularizer: float | None, intercep
 
     risk = EmpiricalRisk(loss, predict, (data.X, y), regularizer)
     what = f"{loss} loss of a linear model, {data.target} by {width} features"
-    return Subject(risk, start, None, f"{what}, {data.rows} rows")
+    return Subject(risk, start, None, f"{what}, {_rows(data)}")
 
 
 def _target(data: Dataset) -> Any:
@@ -142,7 +142,7 @@ def model_subject(
             "gives a prediction for each row"
         )
     risk = EmpiricalRisk(loss, predict, (known, y), regularizer)
-    return Subject(risk, start, None, f"{loss} loss of {read}, {data.rows} rows")
+    return Subject(risk, start, None, f"{loss} loss of {read}, {_rows(data)}")
 
 
 # ---------------------------------------------------------------- a formula
@@ -191,7 +191,7 @@ def formula_subject(
             f"the formula gives an array of {len(read.shape)} axes; a minimum is of one number "
             "(with --loss it is the model's prediction)"
         )
-    rows = "" if data is None else f", {data.rows} rows"
+    rows = "" if data is None else f", {_rows(data)}"
     heading = f"f = {read}{rows}, over {', '.join(start)}"
     drawing = [name for name in methods if name in DRAWING]
     if drawing and data is None:
@@ -244,6 +244,10 @@ def _check_y(data: Dataset, values: _Values) -> None:
             f"y is the target: name its column, --target NAME (columns: {', '.join(data.names)}), "
             "or say where it begins if it is a parameter: --start y=zeros"
         )
+
+
+def _rows(data: Dataset) -> str:
+    return "1 row" if data.rows == 1 else f"{data.rows} rows"
 
 
 def _itself(value: Any) -> Any:

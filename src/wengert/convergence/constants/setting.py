@@ -11,19 +11,15 @@ import numpy as np
 from wengert.convergence.constants.bends import Composite, composite_of
 from wengert.convergence.constants.degrees import is_polynomial
 from wengert.convergence.constants.ends import DENSE, Ends, ends_of
-from wengert.convergence.constants.reference import Shared
+from wengert.convergence.constants.reference import reference_of
 from wengert.convergence.constants.rows import AffineModel, affine_model
 from wengert.convergence.facts import Constant, Convexity
 from wengert.errors import WengertError
-from wengert.optimize.minimize import minimize
-from wengert.optimize.newton import Newton, NewtonCG
 from wengert.optimize.problem import Derivatives, Problem
 from wengert.optimize.risk import EmpiricalRisk, LeastSquares
 from wengert.optimize.separation import SEPARATED
 from wengert.optimize.sources import Nothing
 from wengert.optimize.space import Vector
-from wengert.optimize.stop import Stop
-from wengert.optimize.wrapped import LBFGS
 from wengert.taylor.kinks import kinks_of, record_for_all
 
 Found = Constant | str
@@ -32,7 +28,6 @@ Found = Constant | str
 _POINTS = 5  # of a path, that are looked at
 _WAY = (0.1, 0.3, 0.6)  # shares of the way from θ₀ to θ*; most changes at its beginning
 _DENSE_ANY = 600  # parameters up to which the Hessian of any function is written out
-_NEWTON = 500  # parameters up to which Newton's method finds the minimum
 _REACHED = 1e-6  # of the first gradient: that of a minimum
 
 
@@ -283,27 +278,16 @@ class Setting:
         risk = self.risk
         if risk is not None and risk.named is not None and risk.named.kinked:
             return f"a {risk.named.name} loss mostly has its minimum at a kink: none was sought"
-        small = self.size <= _NEWTON
-        held = Shared(self.problem)
-        theta = self.problem.space.tree(self.x0)
-        methods = (Newton(), LBFGS()) if small else (LBFGS(), NewtonCG())
-        finest = 1e-13 if self.convex else 1e-9
-        stop = Stop(relative=finest, steps=300 if small else 5000, seconds=60)
-        names: list[str] = []
-        message = ""
-        for method in methods:
-            found = minimize(held, theta, method=method, stop=stop, progress=False)
-            if found.status == "unbounded":
-                return found.message
-            theta = found.theta
-            names.append(type(method).__name__)
-            x = self.problem.space.vector(theta)
-            value, gradient = self.gradient(x)
-            norm = float(np.linalg.norm(gradient))
-            if found.success and self._is_stationary(x, norm):
-                return Minimum(x, value, norm, "by " + " and ".join(names))
-            message = found.message
-        return f"no minimum was found: {message}"
+        found = reference_of(self.problem, self.x0, self.convexity)
+        if found.x is None:
+            return str(found.missing)
+        value, gradient = self.gradient(found.x)
+        norm = float(np.linalg.norm(gradient))
+        run = found.run
+        if self._is_stationary(found.x, norm):
+            by = "search" if run is None else type(run.inputs["method"]).__name__
+            return Minimum(found.x, value, norm, f"by {by}")
+        return f"no minimum was found: {'' if run is None else run.message}"
 
     @property
     def separated(self) -> bool:

@@ -180,7 +180,7 @@ def table_of(outlooks: Sequence[Outlook]) -> Table:
 
 def _cells(outlook: Outlook) -> tuple[str, ...]:
     steps = outlook.steps
-    foreseen, measured = outlook.foreseen, outlook.measured
+    measured = outlook.measured
     shown = "–"
     if measured is not None:
         last = float(measured.curve.steps[-1])
@@ -193,12 +193,23 @@ def _cells(outlook: Outlook) -> tuple[str, ...]:
         outlook.label,
         "–" if best is None else best.theorem.rate,
         count(outlook.guaranteed) if best is not None else "–",
-        count(foreseen.value) if foreseen is not None else "–",
+        _foreseen(outlook),
         shown,
         count(steps * outlook.samples_per_step) if known else "–",
         span(outlook.seconds_per_step),
         span(steps * outlook.seconds_per_step) if known else "–",
     )
+
+
+def _foreseen(outlook: Outlook) -> str:
+    """Steps to eps; where the forecast ends above it and still falls, that they are more."""
+    forecast, found = outlook.forecast, outlook.foreseen
+    if forecast is None or found is None:
+        return "–"
+    value = np.asarray(forecast.curve.value, float)
+    if isfinite(found.value) or forecast.floor > outlook.eps or not value[-1] < 0.9 * value[0]:
+        return count(found.value)
+    return f"> {count(float(forecast.curve.steps[-1]))}"
 
 
 def fastest(outlooks: Sequence[Outlook]) -> Outlook | None:

@@ -153,7 +153,12 @@ class Ladder:
 
 
 def ladder_of(
-    outlooks: Sequence[Outlook], eps: float, first: float, least: float, foresee: Foresee
+    outlooks: Sequence[Outlook],
+    eps: float,
+    first: float,
+    least: float,
+    foresee: Foresee,
+    more: Callable[[], bool] = lambda: True,
 ) -> Ladder | None:
     """Forecasts at gaps around eps; None without two methods that have forecasts.
 
@@ -165,17 +170,23 @@ def ladder_of(
         The gap that is asked for, the one at the start, and the smallest that makes sense.
     foresee : callable
         ``foresee(outlook, gap)``: the steps to it.
+    more : callable
+        Whether there is time for another gap, after the first two.
     """
     known = [o for o in outlooks if o.forecast is not None]
     gaps = [eps * 10.0**k for k in _DECADES]
     gaps = [gap for gap in gaps if least < gap < first / 2]
     if len(known) < 2 or len(gaps) < 2:
         return None
-    steps = [tuple(foresee(outlook, gap) for gap in gaps) for outlook in known]
+    columns: list[list[float]] = []
+    for gap in gaps:
+        if len(columns) > 1 and not more():
+            break
+        columns.append([foresee(outlook, gap) for outlook in known])
     return Ladder(
-        tuple(gaps),
+        tuple(gaps[: len(columns)]),
         tuple(o.label for o in known),
-        tuple(steps),
+        tuple(zip(*columns, strict=True)),
         tuple(o.seconds_per_step for o in known),
         tuple(o.samples_per_step for o in known),
     )

@@ -23,7 +23,7 @@ from wengert.convergence.report.comparison import crossings_of
 from wengert.convergence.report.ladder import Ladder, ladder_of
 from wengert.convergence.report.measured import Budget, measure
 from wengert.convergence.report.outlook import Outlook
-from wengert.convergence.report.plans import Known
+from wengert.convergence.report.plans import NO_PROMISE, Known
 from wengert.convergence.report.rates import measured_rate
 from wengert.convergence.report.report import Report
 from wengert.convergence.report.stages import Stages
@@ -35,8 +35,10 @@ from wengert.optimize import EmpiricalRisk, LeastSquares, Problem, problem_of
 from wengert.optimize.methods import Method
 from wengert.optimize.sources import Nothing
 from wengert.optimize.space import Tree, Vector
+from wengert.optimize.steps import factor
 
 _SEARCH = 0.5  # share of the budget in seconds that finding the minimum may take
+_LADDER = 0.25  # the same for forecasts at other gaps
 _FEWEST = 6  # records from which a rate is measured
 
 
@@ -119,7 +121,7 @@ def convergence(
                 study.foresee()
                 if run:
                     study.measure(budget, seeds)
-                study.climb()
+                study.climb(_LADDER * seconds)
         except KeyboardInterrupt:
             study.interrupted = True
         return study.report(run)
@@ -233,15 +235,16 @@ class Study:
             return choices[0]
         self.stages.stage("steps for SGD")
         for status in ("proven", "estimated"):
-            kept = [(self._promised(one, status), k) for k, one in enumerate(choices)]
-            kept = [pair for pair in kept if isfinite(pair[0])]
-            if not kept:
+            promised = [self._promised(one, status) for one in choices]
+            kept = [k for k, one in enumerate(choices) if one.kind != NO_PROMISE]
+            kept = [k for k in kept if isfinite(promised[k])]
+            best = [k for k in kept if not any(_better(choices, promised, m, k) for m in kept)]
+            if not best:
                 continue
-            least = min(kept)
-            if len(kept) == 1 or not self.worth_it:
-                return choices[least[1]]
-            foreseen = [(self._sooner(choices[k]), promised, k) for promised, k in kept]
-            return _reasoned(choices, foreseen)
+            foreseen = dict.fromkeys(best, inf)
+            if len(best) > 1 and self.worth_it:
+                foreseen = {k: self._sooner(choices[k]) for k in best}
+            return _reasoned(choices, promised, kept, foreseen)
         return choices[-1]
 
     def _promised(self, choice: Choice, status: str) -> float:
@@ -358,13 +361,17 @@ class Study:
             return ""
         return f": the largest stable step is {most:.3g}, 1/L is {1 / L.value:.3g}"
 
-    def climb(self) -> None:
-        """Forecasts at other gaps, if several methods are compared."""
+    def climb(self, seconds: float) -> None:
+        """Forecasts at other gaps, if several methods are compared, until the time is spent."""
         if len(self.outlooks) < 2 or self.nonconvex or self.reference is None:
             return
         self.stages.stage("forecasts at other gaps")
         least = 100 * rounding(self.problem, self.reference.value)
-        self.ladder = ladder_of(self.outlooks, self.eps, self.first, least, self._steps_to)
+        end = time.perf_counter() + seconds
+        self.ladder = ladder_of(
+            self.outlooks, self.eps, self.first, least, self._steps_to,
+            lambda: time.perf_counter() < end,
+        )  # fmt: skip
 
     def _steps_to(self, outlook: Outlook, gap: float) -> float:
         """Of a method with the step for this gap, if it was chosen by name."""
@@ -449,17 +456,28 @@ class Study:
         )
 
 
-def _reasoned(choices: Sequence[Choice], foreseen: list[tuple[float, float, int]]) -> Choice:
-    """The fastest by its forecast (by its guarantee, where there is none), with the others' steps."""
-    best, promised, chosen = min(foreseen)
-    kept = [(steps, bound, k) for steps, bound, k in foreseen if k != chosen]
-    if isfinite(best):
-        others = joined([f"{choices[k].kind}: {count(steps)} steps" for steps, _, k in kept])
-        words = f"of what has a finite guarantee it is the fastest by the forecast ({others})"
+def _better(choices: Sequence[Choice], promised: Sequence[float], one: int, other: int) -> bool:
+    """Whether it takes longer steps, and has fewer guaranteed ones."""
+    first, second = (factor(choices[k].method.step, 0) for k in (one, other))
+    return first >= second and promised[one] < promised[other]
+
+
+def _reasoned(
+    choices: Sequence[Choice],
+    promised: Sequence[float],
+    kept: Sequence[int],
+    foreseen: Mapping[int, float],
+) -> Choice:
+    """The fastest by its forecast, or by its guarantee without one; and the others' steps."""
+    chosen = min(foreseen, key=lambda k: (foreseen[k], promised[k]))
+    if isfinite(foreseen[chosen]):
+        words, steps = "of what has a finite guarantee it is the fastest by the forecast", foreseen
     else:
-        others = joined([f"{choices[k].kind}: {count(bound)}" for _, bound, k in kept])
-        words = f"it has the fewest guaranteed steps, {count(promised)} ({others})"
-    return replace(choices[chosen], why=f"{choices[chosen].why}; {words}")
+        words = f"it has the fewest guaranteed steps, {count(promised[chosen])}"
+        steps = {k: promised[k] for k in kept}
+    others = [f"{choices[k].kind}: {count(n)}" for k, n in steps.items() if k != chosen]
+    more = f" ({joined(others)})" if others else ""
+    return replace(choices[chosen], why=f"{choices[chosen].why}; {words}{more}")
 
 
 def above_bound(outlook: Outlook) -> str:

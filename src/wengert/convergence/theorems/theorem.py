@@ -296,7 +296,7 @@ class Applied:
     @property
     def tight(self) -> bool:
         """Whether some function with these constants meets the bound."""
-        return self.applies and self.theorem.tight and self.theorem.tight_if(self.facts)
+        return self.applies and self.theorem.tight and bool(self.theorem.tight_if(self.facts))
 
     @property
     def reason(self) -> str:
