@@ -2,9 +2,9 @@
 
 A constant step leaves a floor, and a theorem on it reaches ε only if the floor is below. So each
 plan takes its step from ε. For the mean of the last iterates, of convex rows, that is
-α = 1/(4L_b + 4σ*²/bε): the floor ασ*²/(b(1 − 2αL_b)) is ε/4 then, what the noise before these
-iterates adds is ε/4 at most, and about R²/(αε) = R²(4L_b + 4σ*²/bε)/ε steps make the rest. That is
-the lecture's 1/ε² once the noise counts, and 1/ε before.
+α = 1/(4L_b + σ*²/0.4bε): the floor ασ*²/(b(1 − 2αL_b)) is 0.4 ε then, what the noise before these
+iterates adds is no more, and a few times R²/(αε) = R²(4L_b + σ*²/0.4bε)/ε steps make the rest. That
+is the lecture's 1/ε² once the noise counts, and 1/ε before.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from wengert.optimize.sources import Arrays
 
 BATCH = 32
 NO_PROMISE = "no promise"
+_FLOOR = 0.4  # of eps that noise leaves in theorems on means; a tail's beginning adds as much
 _SHARE = 1 / 3  # of eps that the noise of steps may leave, where nothing is promised
 _NO_NOISE = 1e-12  # of the noise at the start: what rounding leaves at the minimum
 
@@ -117,30 +118,29 @@ def _smooth(known: Known, smooth: float) -> Iterator[Plan]:
     """Convex or strongly convex, of smooth rows."""
     noise = known.noise() / known.batch
     L, mu = known.value("L"), known.value("mu")
-    step = 1 / (4 * smooth + 4 * noise / known.eps)
+    step = 1 / (4 * smooth + noise / (_FLOOR * known.eps))
     yield Plan(
         "the mean of the last iterates",
         known.sgd(step, "tail"),
-        f"α = 1/(4L_b + 4σ*²/bε) = {step:.3g}, with which the noise leaves ε/2 at most in the "
-        "theorem on means, and the mean of the last iterates",
+        f"α = 1/(4L_b + σ*²/{_FLOOR}bε) = {step:.3g}, with which the theorem's floor is below ε, and "
+        "the mean of the last iterates",
     )
     if L is not None and mu is not None:
-        most = known.eps * mu / (2 * L * noise) if noise else inf
+        most = 2 * _FLOOR * known.eps * mu / (L * noise) if noise else inf
         step = min(1 / (2 * smooth), most)
         yield Plan(
             "the last iterate",
             known.sgd(step, None),
-            f"α = {step:.3g}, with which the theorem's noise ball is ε/2 at most, and the last "
-            "iterate",
+            f"α = {step:.3g}, with which the theorem's noise ball is below ε, and the last iterate",
         )
     largest = known.noise(largest=True) / known.batch
     if L is not None and largest > 0:
-        step = min(1 / L, known.eps / (2 * largest))
+        step = min(1 / L, 2 * _FLOOR * known.eps / largest)
         yield Plan(
             "the mean of the last iterates by σ²",
             known.sgd(step, "tail"),
-            f"α = min(1/L, bε/2σ²) = {step:.3g}, with which the noise leaves ε/2 at most, and the mean of the "
-            "last iterates",
+            f"α = min(1/L, {2 * _FLOOR}bε/σ²) = {step:.3g}, with which the theorem's floor is below ε, "
+            "and the mean of the last iterates",
         )
 
 
