@@ -25,7 +25,7 @@ def patients() -> tuple[Any, Any]:
     return (X - X.mean(axis=0)) / X.std(axis=0), (y - y.mean()) / y.std()
 
 
-def report(eps: float = 3e-4, seconds: float = 20.0) -> Any:
+def report(eps: float = 1e-3, seconds: float = 20.0) -> Any:
     """The convergence report of three methods."""
     risk = wg.EmpiricalRisk("squared", lambda w, x: x @ w, patients(), regularizer=0.01)
     return wg.convergence(risk, np.zeros(10), ["gd", "nesterov", "sgd"], eps, seconds=seconds)

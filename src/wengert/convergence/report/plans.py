@@ -122,8 +122,8 @@ def _smooth(known: Known, smooth: float) -> Iterator[Plan]:
     yield Plan(
         "the mean of the last iterates",
         known.sgd(step, "tail"),
-        f"α = 1/(4L_b + σ*²/{_FLOOR}bε) = {step:.3g}, with which the theorem's floor is below ε, and "
-        "the mean of the last iterates",
+        f"α = 1/(4L_b + σ*²/{_FLOOR}bε) = {step:.3g}, with which the theorem's floor is below ε, "
+        "and the mean of the last iterates",
     )
     if L is not None and mu is not None:
         most = 2 * _FLOOR * known.eps * mu / (L * noise) if noise else inf
@@ -139,8 +139,8 @@ def _smooth(known: Known, smooth: float) -> Iterator[Plan]:
         yield Plan(
             "the mean of the last iterates by σ²",
             known.sgd(step, "tail"),
-            f"α = min(1/L, {2 * _FLOOR}bε/σ²) = {step:.3g}, with which the theorem's floor is below ε, "
-            "and the mean of the last iterates",
+            f"α = min(1/L, {2 * _FLOOR}bε/σ²) = {step:.3g}, with which the theorem's floor is "
+            "below ε, and the mean of the last iterates",
         )
 
 
