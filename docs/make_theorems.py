@@ -52,7 +52,7 @@ gradient descent, strongly convex: gap by the distance [proven]: f(θ_T) − f* 
   ∇f is Lipschitz with L: proven (L = 2, exact: given)
   α < 2/L: proven (αL = 1)
   the step stays the same: proven (α is a number)
-  R known: proven (R = 3, exact: given)
+  R is known: proven (R = 3, exact: given)
   conjectured by Taylor, Hendrickx and Glineur, Smooth strongly convex interpolation (2017); proven by Kim, A proof of the exact convergence rate of gradient descent (2024)
 >>> best.steps_to(1e-6)
 127.0

@@ -623,3 +623,21 @@ def test_results_are_data() -> None:
     for one in found.values():
         assert one.to_dict()["value"] == one.value
         assert type(one.value) is float
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.sum(np.logaddexp(x, -x)) + 1e-3 * np.sum(x**2),
+        lambda x: np.sum(np.sqrt(1 + x**2)) + 1e-3 * x[0] ** 4,
+        lambda x: np.sum(x**4) + 0.01 * np.sum(x**2),
+        lambda x: (x[0] - x[1]) ** 2 + (x[0] - x[1]) ** 4,
+    ],
+)
+def test_an_estimate_of_gradient_domination_is_not_above_the_least_curvature(function: Any) -> None:
+    """Near θ* no constant above the least curvature there holds; directions without any aside."""
+    found = wg.constants(function, np.array([3.0, -2.0]))
+    problem = problem_of(function, np.ones(2))
+    values = np.linalg.eigvalsh(np.asarray(problem.hessian(np.zeros(2))))
+    least = values[values > 1e-9 * values[-1]][0]
+    assert found["PL"].value <= least * (1 + 1e-6)

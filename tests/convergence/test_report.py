@@ -466,3 +466,60 @@ def test_the_keyboard_keeps_what_is_known(where: str, monkeypatch: pytest.Monkey
     if where == "measure":
         assert report["gd"].foreseen is not None
     json.dumps(report.to_dict(), allow_nan=False)
+
+
+# ---------------------------------------------------------------- words
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_what_is_not_known_is_said_once(labels: bool):
+    """A number that does not exist, with why: not "R known is unknown (R is not known)"."""
+    X, _ = noisy()
+    risk = wg.EmpiricalRisk("logistic", linear, (X, np.full(100, float(labels))))
+    split = wg.EmpiricalRisk("logistic", linear, (X, X[:, 0] > 0))
+    for one in (risk, split):
+        report = wg.convergence(one, np.zeros(3), "gd", 0.1, run=False)
+        text = " ".join(str(report).split())
+        assert "is unknown" not in text
+        if report.status == "no minimum":
+            assert "R is not known: the data are separated" in text
+
+
+def test_numbers_in_sentences_are_short():
+    import re
+
+    method = wg.SGD(32, 0.07663469251806723, replacement=True, average="weighted")
+    report = wg.convergence(diabetes(), np.zeros(10), method, 0.1, seconds=3)
+    assert "the step is 0.07663" in " ".join(str(report).split())
+    assert not re.search(r"is \d*\.\d{7,}", str(report))
+
+
+def test_a_constant_function_asks_for_nothing():
+    report = wg.convergence(lambda x: np.sum(x - x) + 3.0, np.ones(3), ["gd", "newton"], 1e-4)
+    assert "Nothing has to be done" in str(report)
+    assert "Theorems" not in str(report)
+
+
+def test_the_line_follows_the_forecast():
+    """The time left is the forecast's, stretched by how the run goes."""
+    from wengert.convergence import Forecaster, StepsTo
+    from wengert.convergence.report.stages import Stages
+
+    t = np.arange(101)
+    clock = Forecaster(Curve(t, 0.9**t), -2.0, lambda e: StepsTo(e, 44, 40, 50), 60.0)
+    stages = Stages(False)
+    stages.stage("gradient descent", clock, 0.01)
+    assert "about 44 min left" in stages.words(0, 1.0)
+    clock.observe(22, -2.0 + 0.9**22, 0.0, 22 * 60.0)
+    assert "about 22 min left" in stages.words(22, 0.9**22)
+
+
+def test_a_ladder_ends_when_its_time_is_spent():
+    from wengert.convergence.report.ladder import ladder_of
+
+    outlooks = wg.convergence(diabetes(), np.zeros(10), ["gd", "newton"], 1e-2, run=False).outlooks
+    whole = ladder_of(outlooks, 1e-6, 1.0, 1e-12, lambda outlook, gap: 1.0)
+    short = ladder_of(outlooks, 1e-6, 1.0, 1e-12, lambda outlook, gap: 1.0, lambda: False)
+    assert len(whole.gaps) == 5  # pyright: ignore
+    assert len(short.gaps) == 2  # pyright: ignore
+    assert [len(s) for s in short.steps] == [2, 2]  # pyright: ignore

@@ -421,6 +421,15 @@ def test_an_estimate_of_gradient_domination_is_not_above_the_curvature_at_the_mi
     assert Facts(wg.GradientDescent(0.1), own, Convexity("undecided"))["PL"] == 1.9
 
 
+def test_exact_is_said_only_where_it_is() -> None:
+    """The bound on the smallest gradient is met by some function up to √3/L, and not above."""
+    for alpha, tight in ((0.5, True), (1.7, True), (1.8, False)):
+        known = random_quadratic(0, 0.1, 1.0)
+        facts = known.facts(wg.GradientDescent(alpha))
+        found = [t for t in theorems_for(facts) if t.theorem.name.endswith("any step below 2/L")]
+        assert [one.tight for one in found] == [tight]
+
+
 def test_missing_numbers_are_said() -> None:
     facts = Facts(wg.GradientDescent(0.1), Constants(), Convexity("convex"))
     for one in theorems_for(facts):
