@@ -251,7 +251,7 @@ class Study:
         """Steps to ε by theorems of a status; infinite if there are none."""
         found = theorems_for(self._facts(choice.method), self.eps)
         fitting = [t for t in found if t.status == status and self._speaks(t.theorem.quantity)]
-        return min((t.steps_to(self.eps) for t in fitting), default=inf)
+        return min(filter(isfinite, (t.steps_to(self.eps) for t in fitting)), default=inf)
 
     def _speaks(self, quantity: str) -> bool:
         return (quantity == "squared gradient") == self.nonconvex

@@ -317,7 +317,7 @@ def _broken(applied: Applied) -> str:
 def _reason(judged: Judged) -> str:
     """Why an assumption does not hold; of a number that is not known, only that."""
     why = shorten(judged.why, _WIDTH, placeholder=" ...")
-    if judged.text.endswith("is known"):
+    if judged.verdict == "unknown" and "is not known" in why:
         return why
     if judged.verdict == "unknown":
         return f"“{judged.text}” is not certain: {why}"
