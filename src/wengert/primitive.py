@@ -417,6 +417,14 @@ class Primitive:
         shape, where that is cheaper than making the value: it is zero in most places.
     shared : callable or None
         ``shared(node)``: the work that is shared with other operations, None for no such work.
+    written : str, callable or None
+        Of elementwise operations, how back ends that generate code write it: the name of one of
+        their routines, or ``written(lanes, node, *values)`` in terms of these
+        (:class:`wengert.operations.written.Lanes`). By default the routine of the operation's
+        name, where there is one.
+    by_rows : callable or None
+        The same for operations on trailing axes: ``by_rows(rows, node, *values)`` in terms of
+        reductions and elementwise functions (:class:`wengert.operations.written.Rows`).
     foreign : bool
         Runs code from outside, which may keep its operands.
     derivative : Derivative
@@ -521,6 +529,8 @@ class Primitive:
     into: Callable[..., Any] | None = None
     add_into: Callable[..., None] | None = None
     shared: Callable[[Expr], Shared | None] | None = None
+    written: str | Callable[..., Any] | None = None
+    by_rows: Callable[..., Any] | None = None
     foreign: bool = False
     series: ByCoefficient | WholeCurve | None = None
     elementwise: bool = False

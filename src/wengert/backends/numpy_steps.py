@@ -150,8 +150,8 @@ def _pair(i: Pair, dtype: Any) -> Step:
             return lambda slots: slots[a] * slots[b]
         read_a, read_b = reader(a, left, out), reader(b, right, out)
         return lambda slots: read_a(slots) * read_b(slots)
-    if _is_product(i):
-        x, turn_x, y, turn_y = _factors(i)
+    if is_product(i):
+        x, turn_x, y, turn_y = factors(i)
         if _halves(i):
             return lambda slots: symmetric_product(
                 slots[x].T if turn_x else slots[x], slots[y].T if turn_y else slots[y], None
@@ -182,7 +182,7 @@ def _pair_writer(i: Pair) -> Writer | None:
         return Writer(write, over=tuple(
             s for s, labels in ((a, left), (b, right)) if labels == out
         ))  # fmt: skip
-    if _is_product(i):
+    if is_product(i):
         return _dot_writer(i)
     if left == right and set(out) < set(left):
         return None
@@ -190,14 +190,14 @@ def _pair_writer(i: Pair) -> Writer | None:
     return Writer(lambda slots, out, scratch: multiply(slots[a], slots[b], out), multiply.shape(i))
 
 
-def _is_product(i: Pair) -> bool:
+def is_product(i: Pair) -> bool:
     """A product of vectors and matrices with one summed index: what BLAS does in one call."""
     left, right = i.left_labels, i.right_labels
     small = len(left) <= 2 and len(right) <= 2 and len(_summed(i)) == 1
     return small and not set(left) & set(right) & set(i.out)
 
 
-def _factors(i: Pair) -> tuple[int, bool, int, bool]:
+def factors(i: Pair) -> tuple[int, bool, int, bool]:
     """The factors in the order of the product, and whether each is transposed."""
     a, b, left, right = i.left, i.right, i.left_labels, i.right_labels
     (summed,) = _summed(i)
@@ -219,7 +219,7 @@ def _dot(a: int, turn_a: bool, b: int, turn_b: bool) -> Step:
 
 
 def _dot_writer(i: Pair) -> Writer:
-    a, turn_a, b, turn_b = _factors(i)
+    a, turn_a, b, turn_b = factors(i)
     if _halves(i):
         return Writer(
             lambda slots, out, scratch: symmetric_product(

@@ -52,6 +52,7 @@ def declare(
     positive: bool = False,
     smooth: bool = True,
     into: Callable[..., Any] | None = None,
+    written: str | Callable[..., Any] | None = None,
     shared: Callable[[Expr], Shared | None] | None = None,
     power_rule: Callable[[Expr, Fraction], Expr | None] | None = None,
     as_power: Callable[[Expr], tuple[Expr, Fraction]] | None = None,
@@ -97,8 +98,8 @@ def declare(
         ``rewrite(*operands, *params)``: a simpler node or None.
     into : callable, optional
         ``into(out, *params, *arrays)``: evaluate into an array; by default the ufunc's ``out``.
-    positive, smooth, shared, power_rule, as_power, series, defined, enclosure, bounds, kinks,
-    curvature, complement, source
+    positive, smooth, written, shared, power_rule, as_power, series, defined, enclosure, bounds,
+    kinks, curvature, complement, source
         As :class:`wengert.primitive.Primitive` has them.
     reason : str
         Why the derivative is zero, if there are no partials.
@@ -108,7 +109,7 @@ def declare(
         ufuncs = (evaluate,) if isinstance(evaluate, np.ufunc) else ()
     if into is None and isinstance(evaluate, np.ufunc):
         into = partial(_into_by_ufunc, evaluate)
-    written = into
+    writing = into
     if numpy is None and getattr(special, name, None) is evaluate:
         numpy = f"special.{name}"
     known = dict(values or {})
@@ -134,8 +135,9 @@ def declare(
             notation or Notation.function(name, latex=latex, numpy=numpy, arity=arity),
             parameters=parameters,
             into=None
-            if written is None
-            else lambda node, out, *arrays: written(out, *node.params, *arrays),
+            if writing is None
+            else lambda node, out, *arrays: writing(out, *node.params, *arrays),
+            written=written,
             shared=shared,
             series=series,
             elementwise=True,

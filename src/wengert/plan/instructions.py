@@ -45,9 +45,10 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Input(Instruction):
-    """Read a variable."""
+    """Read a variable of ``dtype`` "real", "int" or "bool"."""
 
     name: str
+    dtype: str = "real"
 
 
 @dataclass(frozen=True)

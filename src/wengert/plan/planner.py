@@ -144,7 +144,7 @@ class _Planner:
     def _lower(self, node: Expr) -> int:
         shape = self.shape(node)
         if node.primitive is VARIABLE:
-            return self._emit(Input, shape, node.params[0])
+            return self._emit(Input, shape, node.params[0], node.dtype)
         if node.primitive is SIZE:
             return self._emit(Fill, shape, float(self.sizes[str(node.params[0])]), ())
         if node.primitive is CONTRACT:

@@ -62,6 +62,7 @@ def vector_loop(
     *,
     lanes: int,
     reductions: Sequence[tuple[Reduction, Type]] = (),
+    adds: Sequence[Stream] = (),
     unroll: int = 1,
     in_place: bool = False,
 ) -> tuple[Value, ...]:
@@ -82,6 +83,8 @@ def vector_loop(
         Entries at once, a power of two.
     reductions : sequence of (Reduction, Type)
         How the body's second results are put together. The order depends on the count alone.
+    adds : sequence of Stream
+        Arrays that entries are added to: the last of the body's first results.
     unroll : int
         How often the body is written in the main loop, each with its own accumulators: for short
         bodies, which wait for each other otherwise.
@@ -100,13 +103,14 @@ def vector_loop(
     """
     if lanes & (lanes - 1) or unroll & (unroll - 1):
         raise ValueError(f"lanes and unroll are powers of two, not {lanes} and {unroll}")
-    if any(_is(stream.step, 0) for stream in writes):
+    if any(_is(stream.step, 0) for stream in (*writes, *adds)):
         raise ValueError("one entry cannot be written for all")
     if isinstance(count, int):
         lanes = min(lanes, 1 << max(count.bit_length() - 1, 0))
     return _Loop(
-        b, count, tuple(reads), tuple(writes), body, lanes, tuple(reductions), unroll, in_place
-    ).write()
+        b, count, (*reads, *adds), (*writes, *adds), body, lanes, tuple(reductions), tuple(adds),
+        unroll, in_place,
+    ).write()  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ class _Loop:
     body: Body
     lanes: int
     reductions: tuple[tuple[Reduction, Type], ...]
+    adds: tuple[Stream, ...]
     unroll: int
     in_place: bool
 
@@ -305,7 +310,7 @@ class _Loop:
         def inside(index: Value, carried: tuple[Value, ...]) -> list[Value]:
             at = b.select(index < final, index, final)
             fresh = None
-            if self.reductions and self._width:
+            if (self.reductions or self.adds) and self._width:
                 places = b.spread(at, lanes) + b.lanes(I64.of(lanes), range(lanes))
                 fresh = places >= b.spread(index, lanes)
             return self._step(at, fresh, list(carried), singles, reads, writes)
@@ -324,7 +329,14 @@ class _Loop:
         """One vector; only the entries that are fresh are reduced."""
         b = self.b
         entries = [singles[k] if k in singles else self._read(s, at) for k, s in enumerate(reads)]
-        results, terms = self.body(entries)
+        known = len(entries) - len(self.adds)
+        results, terms = self.body(entries[:known])
+        plain = len(results) - len(self.adds)
+        sums = [
+            entry + (term if fresh is None else b.select(fresh, term, 0.0))
+            for entry, term in zip(entries[known:], results[plain:], strict=True)
+        ]
+        results = [*results[:plain], *sums]
         for stream, result in zip(writes, results, strict=True):
             self._write(stream, at, result)
         following: list[Value] = []

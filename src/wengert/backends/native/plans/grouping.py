@@ -1,0 +1,104 @@
+"""Which statements are computed in one nest of loops: those over the same space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from wengert.backends.native.plans.statements import (
+    Access,
+    Graph,
+    Product,
+    Shape,
+    Statement,
+    row_major,
+)
+
+
+@dataclass
+class Nest:
+    """Statements over one space, in order.
+
+    What one of them writes and another one reads at the same place stays in a register.
+    """
+
+    space: Shape
+    statements: list[Statement] = field(default_factory=list[Statement])
+
+    def holds(self, access: Access) -> bool:
+        """Is it the entry that a statement of the nest has just written?"""
+        return any(
+            s.target == access.slot and s.maps and same_place(access, self.space)
+            for s in self.statements
+        )
+
+
+Group = Nest | Product
+
+
+def same_place(access: Access, space: Shape) -> bool:
+    """Does an access go through an array of the space's shape in its order?"""
+    expected = row_major(space)
+    return all(
+        n == 1 or s == e for n, s, e in zip(space, access.strides, expected, strict=True)
+    )
+
+
+def grouped(graph: Graph) -> list[Group]:
+    """The groups in the order in which they run.
+
+    A statement joins the first nest over its space after which, or within which, all that it
+    reads is there.
+    """
+    groups: list[Group] = []
+    where: dict[int, int] = {}
+    for work in graph.works:
+        if isinstance(work, Product):
+            where[work.target] = len(groups)
+            groups.append(work)
+            continue
+        first = 0 if work.into is None else where[work.into] + 1
+        for access in work.reads:
+            if access.slot in where:
+                place = where[access.slot]
+                group = groups[place]
+                inside = isinstance(group, Nest) and _joins(group, work, access)
+                first = max(first, place if inside else place + 1)
+        for place in range(first, len(groups)):
+            group = groups[place]
+            if isinstance(group, Nest) and group.space == work.space:
+                group.statements.append(work)
+                where[work.target] = place
+                break
+        else:
+            where[work.target] = len(groups)
+            groups.append(Nest(work.space, [work]))
+    return groups
+
+
+def _joins(group: Nest, work: Statement, access: Access) -> bool:
+    return group.space == work.space and group.holds(access)
+
+
+def read_from_memory(group: Group) -> Iterator[int]:
+    """The slots that a group reads from memory."""
+    if isinstance(group, Product):
+        yield group.left
+        yield group.right
+        return
+    for s in group.statements:
+        yield from (a.slot for a in s.reads if not group.holds(a))
+        if s.into is not None:
+            yield s.into
+
+
+def in_memory(groups: Iterable[Group], given_out: Iterable[int]) -> set[int]:
+    """The slots that need memory."""
+    found = set(given_out)
+    for group in groups:
+        found.update(read_from_memory(group))
+        if isinstance(group, Product):
+            found.add(group.target)
+        else:
+            found.update(s.target for s in group.statements if not s.maps)
+    return found

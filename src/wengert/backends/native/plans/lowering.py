@@ -1,0 +1,468 @@
+"""Statements of a plan's instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from wengert.backends.native.mathematics.routines import FUNCTIONS
+from wengert.backends.native.plans.statements import Graph, Shape, row_major
+from wengert.backends.native.plans.statements import Product as Multiply
+from wengert.backends.native.types import I8, I64, Type
+from wengert.backends.numpy_steps import factors, is_product
+from wengert.expr import Expr
+from wengert.plan.instructions import (
+    Apply,
+    Combine,
+    Fill,
+    Input,
+    Instruction,
+    Item,
+    Labels,
+    Loop,
+    Pair,
+    Plan,
+    Reshape,
+    Scale,
+    Single,
+    Term,
+)
+
+SMALL = 4096  # multiplications from which on BLAS is called
+
+Kinds = Mapping[int, str | None]
+
+
+# ---------------------------------------------------------------- what can be lowered
+
+
+def kinds_of(plan: Plan) -> dict[int, str | None]:
+    """What each slot holds, "real", "int" or "bool"; None if that is not known or no array."""
+    kinds: dict[int, str | None] = {}
+    loops = {i.target: i for i in plan.instructions if isinstance(i, Loop)}
+    for i in plan.instructions:
+        if isinstance(i, Input):
+            kinds[i.target] = i.dtype
+        elif isinstance(i, Apply):
+            kinds[i.target] = i.node.dtype
+        elif isinstance(i, Reshape | Single):
+            kinds[i.target] = kinds[i.source]
+        elif isinstance(i, Item):
+            loop = loops.get(i.source)
+            kinds[i.target] = None if loop is None else loop.results[i.index].dtype
+        elif isinstance(i, Fill | Pair | Scale | Combine):
+            kinds[i.target] = "real"
+        else:
+            kinds[i.target] = None
+    return kinds
+
+
+def writer_of(node: Expr) -> Callable[..., Any] | None:
+    """``write(lanes, *entries)`` of an elementwise operation, if it has such a form."""
+    primitive = node.primitive
+    form = primitive.written or primitive.name
+    if not primitive.elementwise:
+        return None
+    if not isinstance(form, str):
+        return lambda lanes, *entries: form(lanes, node, *entries)
+    if form not in FUNCTIONS or FUNCTIONS[form].arity != len(node.operands):
+        return None
+    return lambda lanes, *entries: lanes.call(form, *entries)
+
+
+def can_be_lowered(i: Instruction, kinds: Kinds) -> bool:
+    """Is there native code for the instruction?"""
+    if isinstance(i, Apply):
+        if not i.operands or any(kinds[o] is None for o in i.operands):
+            return False
+        if i.node.primitive.by_rows is not None:
+            return all(kinds[o] == "real" for o in i.operands)
+        return writer_of(i.node) is not None
+    if isinstance(i, Single):
+        return kinds[i.source] is not None and (
+            kinds[i.source] == "real" or set(i.labels) == set(i.out)
+        )
+    if isinstance(i, Reshape):
+        return kinds[i.source] is not None
+    if isinstance(i, Combine):
+        return not i.placed and all(kinds[s] == "real" for s in i.sources)
+    if isinstance(i, Scale | Pair):
+        return all(kinds[s] == "real" for s in i.sources)
+    return isinstance(i, Fill)
+
+
+# ---------------------------------------------------------------- lowering
+
+
+class Lowering:
+    """Makes the statements of some of a plan's instructions.
+
+    Parameters
+    ----------
+    real : Type
+        Of real numbers.
+    scaled : mapping of int to (int, float)
+        Products that are needed as a multiple only: its slot, and the factor.
+    """
+
+    def __init__(self, real: Type, scaled: Mapping[int, tuple[int, float]]) -> None:
+        self.graph = Graph()
+        self.real = real
+        self._types = {"real": real, "int": I64, "bool": I8}
+        self._scaled = scaled
+
+    def enter(self, slot: int, shape: Shape, kind: str) -> None:
+        """A value that comes from outside."""
+        self.graph.enter(slot, shape, self._types[kind])
+
+    def lower(self, i: Instruction) -> None:
+        """Add an instruction's statements."""
+        _LOWER[type(i)](self, i)
+
+    # ------------------------------------------------ one array
+
+    def fill(self, i: Fill) -> None:
+        graph = self.graph
+        graph.enter(i.target, i.shape, self.real)
+        if len(set(i.out)) == len(i.out):
+            graph.constants[i.target] = i.value
+            return
+        base = graph.new(i.shape, self.real)
+        graph.constant(base, 0.0)
+        value, real = i.value, self.real
+        self._through(i.target, base, i.shape, i.out, (), (), lambda lanes: lanes.constant(
+            value, real
+        ))  # fmt: skip
+
+    def single(self, i: Single) -> None:
+        graph = self.graph
+        type_ = graph.types[i.source]
+        places = {x: k for k, x in enumerate(dict.fromkeys(i.labels))}
+        sizes = dict(zip(i.labels, graph.shapes[i.source], strict=True))
+        if set(i.labels) == set(i.out) and i.source not in graph.constants:
+            inner = graph.access(i.source, [places[x] for x in i.labels], len(places))
+            strides = tuple(inner.strides[places[x]] for x in i.out)
+            layout = type(graph.layouts[i.source])(inner.slot, strides)
+            graph.view(i.target, i.shape, layout, type_)
+            return
+        source = self._stored(i.source)
+        space = tuple(sizes[x] for x in places)
+        graph.enter(i.target, i.shape, type_)
+        read = graph.access(source, [places[x] for x in i.labels], len(places))
+        self._reduce(i.target, space, [read], lambda lanes, x: x, tuple(places), i.out)
+
+    def scale(self, i: Scale) -> None:
+        graph, factor = self.graph, i.factor
+        if i.source not in graph.shapes:  # a product, which was scaled already
+            return
+        graph.enter(i.target, i.shape, self.real)
+        self._map(i.target, [i.source], lambda lanes, x: x * factor)
+
+    def reshape(self, i: Reshape) -> None:
+        graph = self.graph
+        source = self._stored(i.source)
+        if not graph.in_a_row(source):
+            source = graph.copy(source)
+        slot = graph.layouts[source].slot
+        layout = graph.layouts[source]
+        graph.view(i.target, i.shape, type(layout)(slot, row_major(i.shape)), graph.types[source])
+
+    # ------------------------------------------------ sums
+
+    def combine(self, i: Combine) -> None:
+        graph = self.graph
+        diagonal = [t for t in i.terms if len(set(t.out)) < len(t.out)]
+        whole = [t for t in i.terms if len(set(t.out)) == len(t.out)]
+        graph.enter(i.target, i.shape, self.real)
+        target = graph.new(i.shape, self.real) if diagonal else i.target
+        if not whole:
+            graph.constant(target, 0.0)
+        else:
+            self._total(target, i.shape, whole)
+        for k, term in enumerate(diagonal):
+            last = k == len(diagonal) - 1
+            following = i.target if last else graph.new(i.shape, self.real)
+            factor = term.factor
+            self._through(
+                following, target, i.shape, term.out, [term.source], term.labels,
+                lambda lanes, x, factor=factor: x * factor,
+            )  # fmt: skip
+            target = following
+
+    def _total(self, target: int, shape: Shape, terms: Sequence[Term]) -> None:
+        """Terms whose factors differ in sign only are added up first, as NumPy's steps do."""
+        groups: dict[float, list[Term]] = {}
+        for term in terms:
+            groups.setdefault(abs(term.factor), []).append(term)
+        ordered = sorted(groups.items(), key=lambda item: item[0] != 1)
+        listed = [t for _, group in ordered for t in group]
+        signs = [[t.factor < 0 for t in group] for _, group in ordered]
+        sizes = [size for size, _ in ordered]
+        sources = [t.source for t in listed]
+        axes = [[t.out.index(x) for x in t.labels] for t in listed]
+
+        def write(lanes: Any, *entries: Any) -> Any:
+            given = iter(entries)
+            total: Any = None
+            for size, negatives in zip(sizes, signs, strict=True):
+                parts = [next(given) for _ in negatives]
+                total = _add_group(lanes, total, size, parts, negatives)
+            return total
+
+        self._map(target, sources, write, axes)
+
+    def _through(
+        self,
+        target: int,
+        base: int,
+        shape: Shape,
+        out: Labels,
+        sources: Sequence[int],
+        labels: Labels,
+        write: Callable[..., Any],
+    ) -> None:
+        """Add to the entries whose indices agree on equal labels."""
+        graph = self.graph
+        distinct = tuple(dict.fromkeys(out))
+        space = tuple(shape[out.index(x)] for x in distinct)
+        steps = [0] * len(distinct)
+        for x, stride in zip(out, row_major(shape), strict=True):
+            steps[distinct.index(x)] += stride
+        reads = [
+            graph.access(self._stored(s), [distinct.index(x) for x in labels], len(distinct))
+            for s in sources
+        ]
+        if target not in graph.shapes:
+            graph.enter(target, shape, self.real)
+        graph.statement(target, space, reads, write, tuple(steps), into=base)
+
+    # ------------------------------------------------ products
+
+    def pair(self, i: Pair) -> None:
+        graph = self.graph
+        target, factor = self._scaled.get(i.target, (i.target, 1.0))
+        graph.enter(target, i.shape, self.real)
+        if i.volume >= SMALL and is_product(i) and self._by_blas(i, target, factor):
+            return
+        sizes = {
+            x: n
+            for labels, s in ((i.left_labels, i.left), (i.right_labels, i.right))
+            for x, n in zip(labels, graph.shapes[s], strict=True)
+        }
+        labels = _order(i)
+        space = tuple(sizes[x] for x in labels)
+        axes = [[labels.index(x) for x in own] for own in (i.left_labels, i.right_labels)]
+        if factor != 1:
+            self._reduce_accesses(
+                target, space, [i.left, i.right], axes, lambda lanes, x, y: x * y * factor,
+                labels, i.out,
+            )  # fmt: skip
+            return
+        self._reduce_accesses(
+            target, space, [i.left, i.right], axes, lambda lanes, x, y: x * y, labels, i.out
+        )
+
+    def _by_blas(self, i: Pair, target: int, factor: float) -> bool:
+        graph = self.graph
+        x, turn_x, y, turn_y = factors(i)
+        if len(graph.shapes[x]) == 1:  # xᵀ A = (Aᵀ x)ᵀ
+            if len(graph.shapes[y]) == 1:
+                return False
+            x, turn_x, y, turn_y = y, not turn_y, x, False
+        rows, summed = graph.shapes[x][::-1] if turn_x else graph.shapes[x]
+        vector = len(graph.shapes[y]) == 1
+        columns = 1 if vector else graph.shapes[y][0 if turn_y else 1]
+        left, turn_x = self._matrix(x, turn_x)
+        right, turn_y = self._matrix(y, turn_y)
+        graph.works.append(
+            Multiply(target, left, right, rows, columns, summed, (turn_x, turn_y), factor, vector)
+        )
+        return True
+
+    def _matrix(self, slot: int, turned: bool) -> tuple[int, bool]:
+        """A slot whose memory BLAS can read, and whether it is to be transposed."""
+        graph = self.graph
+        slot = self._stored(slot)
+        if graph.in_a_row(slot):
+            return graph.layouts[slot].slot, turned
+        shape, layout = graph.shapes[slot], graph.layouts[slot]
+        if len(shape) == 2 and layout.strides == (1, shape[0]):
+            return layout.slot, not turned
+        return graph.copy(slot), turned
+
+    # ------------------------------------------------ operations
+
+    def apply(self, i: Apply) -> None:
+        graph, node = self.graph, i.node
+        if node.primitive.by_rows is not None:
+            rows = _Rows(self, prod_rank(node))
+            found = node.primitive.by_rows(rows, node, *i.operands)
+            layout = graph.layouts[found]
+            graph.view(i.target, i.shape, layout, graph.types[found])
+            return
+        write = writer_of(node)
+        assert write is not None
+        graph.enter(i.target, i.shape, self._types[node.dtype])
+        axes = [
+            list(range(len(i.shape) - len(graph.shapes[o]), len(i.shape))) for o in i.operands
+        ]
+        self._map(i.target, i.operands, write, axes)
+
+    # ------------------------------------------------ helpers
+
+    def _stored(self, slot: int) -> int:
+        """A slot that is in memory: constants are written into it when they are needed so."""
+        graph = self.graph
+        if slot in graph.constants:
+            value = graph.constants.pop(slot)
+            graph.constant(slot, value)
+        return slot
+
+    def _map(
+        self,
+        target: int,
+        sources: Sequence[int],
+        write: Callable[..., Any],
+        axes: Sequence[Sequence[int]] | None = None,
+    ) -> None:
+        graph = self.graph
+        space = graph.shapes[target]
+        places = axes or [range(len(space))] * len(sources)
+        reads, filled = self._accesses(sources, places, len(space), write)
+        graph.statement(target, space, reads, filled)
+
+    def _accesses(
+        self,
+        sources: Sequence[int],
+        axes: Sequence[Sequence[int]],
+        rank: int,
+        write: Callable[..., Any],
+    ) -> tuple[list[Any], Callable[..., Any]]:
+        """Reads of what is in memory, and the writer with the constants filled in."""
+        graph = self.graph
+        constants = {k: graph.constants[s] for k, s in enumerate(sources) if s in graph.constants}
+        reads = [
+            graph.access(s, own, rank)
+            for k, (s, own) in enumerate(zip(sources, axes, strict=True))
+            if k not in constants
+        ]
+        if not constants:
+            return reads, write
+        count, real = len(sources), self.real
+
+        def filled(lanes: Any, *entries: Any) -> Any:
+            given = iter(entries)
+            return write(lanes, *[
+                lanes.constant(constants[k], real) if k in constants else next(given)
+                for k in range(count)
+            ])  # fmt: skip
+
+        return reads, filled
+
+    def _reduce_accesses(
+        self,
+        target: int,
+        space: Shape,
+        sources: Sequence[int],
+        axes: Sequence[Sequence[int]],
+        write: Callable[..., Any],
+        labels: Labels,
+        out: Labels,
+    ) -> None:
+        reads, filled = self._accesses(sources, axes, len(space), write)
+        self._reduce(target, space, reads, filled, labels, out)
+
+    def _reduce(
+        self,
+        target: int,
+        space: Shape,
+        reads: Sequence[Any],
+        write: Callable[..., Any],
+        labels: Labels,
+        out: Labels,
+        name: str = "sum",
+    ) -> None:
+        strides = dict(zip(out, row_major(self.graph.shapes[target]), strict=True))
+        places = tuple(strides.get(x, 0) for x in labels)
+        reduction = None if set(labels) <= set(out) else name
+        self.graph.statement(target, space, reads, write, places, reduction)
+
+
+class _Rows:
+    """Writes an operation on trailing axes; values are slots."""
+
+    def __init__(self, lowering: Lowering, rank: int) -> None:
+        self._lowering = lowering
+        self._rank = rank
+        self._full: Shape | None = None
+
+    def map(self, write: Callable[..., Any], *values: int) -> int:
+        low = self._lowering
+        graph = low.graph
+        shape = max((graph.shapes[v] for v in values), key=len)
+        target = graph.new(shape, low.real)
+        axes = [list(range(len(graph.shapes[v]))) for v in values]
+        low._map(target, values, write, axes)  # pyright: ignore[reportPrivateUsage]
+        return target
+
+    def reduce(self, name: str, value: int) -> int:
+        low = self._lowering
+        graph = low.graph
+        shape = graph.shapes[value]
+        lead = len(shape) - self._rank
+        target = graph.new(shape[:lead], low.real)
+        labels = tuple(range(len(shape)))
+        reads, write = low._accesses(  # pyright: ignore[reportPrivateUsage]
+            [value], [labels], len(shape), lambda lanes, x: x
+        )
+        low._reduce(  # pyright: ignore[reportPrivateUsage]
+            target, shape, reads, write, labels, labels[:lead], name
+        )
+        return target
+
+
+def prod_rank(node: Expr) -> int:
+    """How many trailing axes an operation works on: its parameter, or one."""
+    return int(node.params[0]) if node.params else 1
+
+
+def _add_group(
+    lanes: Any, total: Any, size: float, parts: Sequence[Any], negatives: Sequence[bool]
+) -> Any:
+    """``total + size · (± parts)``, the parts with a plus first."""
+    ordered = sorted(zip(negatives, parts, strict=True), key=lambda item: item[0])
+    flip = ordered[0][0]
+    value = ordered[0][1]
+    for negative, part in ordered[1:]:
+        value = value - part if negative != flip else value + part
+    if total is None:
+        if size != 1:
+            return value * (-size if flip else size)
+        return -value if flip else value
+    if size != 1:
+        return lanes.fma(value, -size if flip else size, total)
+    return total - value if flip else total + value
+
+
+def _order(i: Pair) -> Labels:
+    """The order of the loops: entries that follow each other in memory come last."""
+    labels = tuple(dict.fromkeys((*i.out, *i.left_labels, *i.right_labels)))
+    summed = tuple(x for x in labels if x not in i.out)
+    if not summed:
+        return i.out
+    ends = [own[-1] for own in (i.left_labels, i.right_labels) if own]
+    if i.out and any(end == i.out[-1] for end in ends):
+        lead = i.out[:-1]
+        return (*lead, *summed, i.out[-1])
+    return labels
+
+
+_LOWER: dict[type[Instruction], Callable[[Lowering, Any], None]] = {
+    Fill: Lowering.fill,
+    Single: Lowering.single,
+    Scale: Lowering.scale,
+    Reshape: Lowering.reshape,
+    Combine: Lowering.combine,
+    Pair: Lowering.pair,
+    Apply: Lowering.apply,
+}

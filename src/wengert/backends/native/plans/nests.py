@@ -1,0 +1,320 @@
+"""Nests of loops, the innermost one over vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from wengert.backends.native.builder import Builder, Value
+from wengert.backends.native.mathematics import routines
+from wengert.backends.native.plans.grouping import Nest
+from wengert.backends.native.plans.statements import Access, Shape, Statement, Strides
+from wengert.backends.native.types import I8, Type
+from wengert.backends.native.vectors import (
+    MAXIMUM,
+    MINIMUM,
+    PRODUCT,
+    SUM,
+    Reduction,
+    Stream,
+    vector_loop,
+)
+
+REDUCTIONS = {"sum": SUM, "maximum": MAXIMUM, "minimum": MINIMUM, "product": PRODUCT}
+_UNROLLED = 4  # accumulators of short bodies
+_SHORT = 6  # statements of a body that is short
+
+
+class Lanes:
+    """What statements are written with (:class:`wengert.operations.written.Lanes`)."""
+
+    def __init__(self, builder: Builder, width: int) -> None:
+        self._b = builder
+        self._width = width
+
+    def call(self, routine: str, *values: Value) -> Value:
+        """A routine by name."""
+        return routines.call(routine, *values)
+
+    def select(self, mask: Value, yes: Any, no: Any) -> Value:
+        """One of two values by a mask."""
+        return self._b.select(mask, yes, no)
+
+    def number(self, value: float, like: Value) -> Value:
+        """A number of a value's type."""
+        return self._b.constant(value, like.type)
+
+    def constant(self, value: float, type_: Type) -> Value:
+        """A number of a type, in every lane."""
+        return self._b.constant(value, type_.of(self._width))
+
+    def fma(self, x: Value, y: Any, z: Value) -> Value:
+        """``x y + z``."""
+        return self._b.fma(x, y, z)
+
+    def real(self, value: Value, of: Type) -> Value:
+        """Integers or masks as real numbers."""
+        type_ = of.of(self._width)
+        if value.type.kind == "i1":
+            return self._b.select(value, self._b.constant(1.0, type_), 0.0)
+        return self._b.cast("sitofp", value, type_)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Entries of a slot over the space of a nest."""
+
+    slot: int
+    strides: Strides
+
+
+def write_nest(
+    b: Builder,
+    nest: Nest,
+    memory: Mapping[int, Value],
+    types: Mapping[int, Type],
+    sizes: Mapping[int, int],
+    width: int,
+) -> None:
+    """Write the loops of a nest.
+
+    Parameters
+    ----------
+    memory : mapping of int to Value
+        Where slots are; the others stay in registers.
+    types, sizes : mapping
+        The type and the number of entries of each slot.
+    width : int
+        Bytes of a vector.
+    """
+    _Writer(b, nest, memory, types, sizes, width).write()
+
+
+class _Writer:
+    def __init__(
+        self,
+        b: Builder,
+        nest: Nest,
+        memory: Mapping[int, Value],
+        types: Mapping[int, Type],
+        sizes: Mapping[int, int],
+        width: int,
+    ) -> None:
+        self.b, self.nest, self.memory, self.types, self.sizes = b, nest, memory, types, sizes
+        self.statements = nest.statements
+        self.reads = list(
+            dict.fromkeys(
+                _Place(a.slot, a.strides)
+                for s in self.statements
+                for a in s.reads
+                if not nest.holds(a)
+            )
+        )
+        self.written = [s for s in self.statements if s.target in memory or not s.maps]
+        self.space, strides = _simplified(
+            nest.space, [p.strides for p in self.reads] + [s.places for s in self.written]
+        )
+        self.read_strides = strides[: len(self.reads)]
+        self.write_strides = strides[len(self.reads) :]
+        used = [types[s.target] for s in self.statements] + [types[p.slot] for p in self.reads]
+        self.lanes = width // max(t.size for t in used)
+        self.depth = [
+            _depth(self.space, st) if s.reduction is not None else len(self.space)
+            for s, st in zip(self.written, self.write_strides, strict=True)
+        ]
+
+    # ------------------------------------------------ whole nest
+
+    def write(self) -> None:
+        self._clear()
+        if prod(self.space) == 0:
+            return
+        bases = [self.memory[p.slot] for p in self.reads]
+        targets = [self.memory[s.target] for s in self.written]
+        found = self._level(0, bases, targets)
+        self._finish(0, found, targets)
+
+    def _clear(self) -> None:
+        """What entries are added to begins at the number that changes nothing."""
+        empty = prod(self.space) == 0
+        for k, s in enumerate(self.written):
+            if s.reduction is not None and (empty or self._accumulates(k)):
+                fill(
+                    self.b, self.memory[s.target], self.types[s.target], self.sizes[s.target],
+                    REDUCTIONS[s.reduction].identity, self.lanes,
+                )  # fmt: skip
+
+    def _accumulates(self, k: int) -> bool:
+        """Is the target's memory read again while the loops run?"""
+        strides, depth = self.write_strides[k], self.depth[k]
+        return any(strides[axis] == 0 for axis in range(depth))
+
+    # ------------------------------------------------ one loop
+
+    def _level(
+        self, axis: int, bases: Sequence[Value], targets: Sequence[Value]
+    ) -> dict[int, Value]:
+        """The loops from an axis on; gives what is reduced over all of them."""
+        b = self.b
+        if axis == len(self.space) - 1:
+            return self._vectors(bases, targets)
+        carried = [k for k in range(len(self.written)) if self.depth[k] <= axis]
+
+        def inside(index: Value, totals: tuple[Value, ...]) -> list[Value]:
+            here = self._moved(bases, self.reads, self.read_strides, axis, index)
+            there = self._moved(targets, self.written, self.write_strides, axis, index)
+            found = self._level(axis + 1, here, there)
+            self._finish(axis + 1, found, there)
+            return [
+                self._reduction(k).combine(total, found[k])
+                for k, total in zip(carried, totals, strict=True)
+            ]
+
+        first = [
+            b.constant(self._reduction(k).identity, self.types[self.written[k].target])
+            for k in carried
+        ]
+        ends = b.loop(0, self.space[axis], 1, inside, first)
+        return dict(zip(carried, ends, strict=True))
+
+    def _moved(
+        self,
+        pointers: Sequence[Value],
+        of: Sequence[_Place | Statement],
+        strides: Sequence[Strides],
+        axis: int,
+        index: Value,
+    ) -> list[Value]:
+        b = self.b
+        moved: list[Value] = []
+        for pointer, what, steps in zip(pointers, of, strides, strict=True):
+            slot = what.slot if isinstance(what, _Place) else what.target
+            step = steps[axis]
+            size = self.types[slot].size
+            moved.append(b.offset(pointer, index, step * size) if step else pointer)
+        return moved
+
+    def _reduction(self, k: int) -> Reduction:
+        name = self.written[k].reduction
+        assert name is not None
+        return REDUCTIONS[name]
+
+    def _finish(self, depth: int, found: Mapping[int, Value], targets: Sequence[Value]) -> None:
+        """Write what is complete at a depth."""
+        b = self.b
+        for k, value in found.items():
+            if self.depth[k] == depth:
+                total = value
+                if self._accumulates(k):
+                    total = self._reduction(k).combine(b.load(value.type, targets[k]), value)
+                b.store(total, targets[k])
+
+    # ------------------------------------------------ vectors
+
+    def _vectors(self, bases: Sequence[Value], targets: Sequence[Value]) -> dict[int, Value]:
+        count, last = self.space[-1], len(self.space) - 1
+        lanes = min(self.lanes, 1 << max(count.bit_length() - 1, 0))
+        reads = [
+            Stream(base, self.types[p.slot], strides[-1])
+            for base, p, strides in zip(bases, self.reads, self.read_strides, strict=True)
+        ]
+        reduced = [k for k in range(len(self.written)) if self.depth[k] <= last]
+        adding = [
+            k for k, s in enumerate(self.written)
+            if k not in reduced and (s.into is not None or self._accumulates(k))
+        ]  # fmt: skip
+        plain = [k for k in range(len(self.written)) if k not in reduced and k not in adding]
+
+        def stream(k: int) -> Stream:
+            of = self.types[self.written[k].target]
+            return Stream(targets[k], of, self.write_strides[k][-1] or 1)
+
+        def body(entries: Sequence[Value]) -> tuple[list[Value], list[Value]]:
+            results = self._body(entries, lanes if lanes > 1 else 0)
+            stored = [self._to_memory(results[k], stream(k).type) for k in (*plain, *adding)]
+            return stored, [results[k] for k in reduced]
+
+        short = bool(reduced) and len(self.statements) <= _SHORT
+        totals = vector_loop(
+            self.b, count, reads, [stream(k) for k in plain], body, lanes=self.lanes,
+            reductions=[
+                (self._reduction(k), self.types[self.written[k].target]) for k in reduced
+            ],
+            adds=[stream(k) for k in adding],
+            unroll=_UNROLLED if short and count >= 2 * _UNROLLED * self.lanes else 1,
+        )  # fmt: skip
+        return dict(zip(reduced, totals, strict=True))
+
+    def _body(self, entries: Sequence[Value], width: int) -> dict[int, Value]:
+        """The statements for some entries; gives what is written, by number."""
+        lanes = Lanes(self.b, width)
+        given = {
+            (p.slot, p.strides): self._from_memory(entry)
+            for p, entry in zip(self.reads, entries, strict=True)
+        }
+        registers: dict[int, Value] = {}
+        numbers = {id(s): k for k, s in enumerate(self.written)}
+        results: dict[int, Value] = {}
+        for s in self.statements:
+            value = s.write(lanes, *[self._read(a, given, registers) for a in s.reads])
+            if s.maps:
+                registers[s.target] = value
+            if id(s) in numbers:
+                results[numbers[id(s)]] = value
+        return results
+
+    def _read(
+        self,
+        access: Access,
+        given: Mapping[tuple[int, Strides], Value],
+        registers: Mapping[int, Value],
+    ) -> Value:
+        if access.slot in registers and self.nest.holds(access):
+            return registers[access.slot]
+        return given[access.slot, access.strides]
+
+    def _from_memory(self, value: Value) -> Value:
+        """Truth values are bytes in memory, masks elsewhere."""
+        return value.differs(0) if value.type.kind == "i8" else value
+
+    def _to_memory(self, value: Value, type_: Type) -> Value:
+        if value.type.kind != "i1":
+            return value
+        return self.b.cast("zext", value, I8.of(value.type.lanes))
+
+
+def _simplified(space: Shape, strides: Sequence[Strides]) -> tuple[Shape, list[Strides]]:
+    """The space without axes of one entry, and axes that everything goes through as one merged."""
+    axes = [k for k, n in enumerate(space) if n != 1]
+    sizes = [space[k] for k in axes]
+    columns = [[s[k] for s in strides] for k in axes]
+    k = 0
+    while k + 1 < len(sizes):
+        following = sizes[k + 1]
+        if all(a == c * following for a, c in zip(columns[k], columns[k + 1], strict=True)):
+            sizes[k : k + 2] = [sizes[k] * following]
+            del columns[k]
+        else:
+            k += 1
+    if not sizes:
+        sizes, columns = [1], [[0] * len(strides)]
+    return tuple(sizes), [tuple(c[j] for c in columns) for j in range(len(strides))]
+
+
+def _depth(space: Shape, strides: Strides) -> int:
+    """The first axis from which on all are reduced."""
+    depth = len(space)
+    while depth and strides[depth - 1] == 0:
+        depth -= 1
+    return depth
+
+
+def fill(b: Builder, where: Value, type_: Type, count: int, number: float, lanes: int) -> None:
+    few = min(lanes, 1 << max(count.bit_length() - 1, 0))
+
+    def body(entries: Sequence[Value]) -> tuple[list[Value], list[Value]]:
+        return [b.constant(number, type_.of(few if few > 1 else 0))], []
+
+    vector_loop(b, count, [], [Stream(where, type_)], body, lanes=lanes)

@@ -1,0 +1,57 @@
+"""Products of matrices and vectors by BLAS.
+
+Arrays are stored by rows here and by columns there: what BLAS sees is the transposes, so that
+``C = A B`` is asked for as ``Cᵀ = Bᵀ Aᵀ``.
+"""
+
+from __future__ import annotations
+
+from wengert.backends.native.builder import Builder, Value
+from wengert.backends.native.plans.nests import fill
+from wengert.backends.native.plans.statements import Product
+from wengert.backends.native.types import I8, I32, VOID, Number, Type
+
+_PREFIX = {"f64": "d", "f32": "s"}
+
+
+def write_product(
+    b: Builder, product: Product, left: Value, right: Value, target: Value, type_: Type, lanes: int
+) -> str:
+    """Write the call; gives the name of the routine."""
+    prefix = _PREFIX[type_.kind]
+    first, second = product.turned
+    rows, columns, summed = product.rows, product.columns, product.summed
+    factor, one = _number(b, type_, product.factor), _number(b, type_, 1.0)
+    ahead = rows if first else summed  # entries from one row of the left factor to the next
+    if product.vector:
+        # What was in y would be multiplied by zero, NaN and all; zeros are not.
+        fill(b, target, type_, rows, 0.0, lanes)
+        shape = (_integer(b, ahead), _integer(b, summed if first else rows))
+        b.call(
+            f"{prefix}gemv", VOID, _letter(b, not first), *shape, factor, left,
+            _integer(b, ahead), right, _integer(b, 1), one, target, _integer(b, 1),
+        )  # fmt: skip
+        return f"{prefix}gemv"
+    zero = _number(b, type_, 0.0)
+    b.call(
+        f"{prefix}gemm", VOID, _letter(b, second), _letter(b, first), _integer(b, columns),
+        _integer(b, rows), _integer(b, summed), factor, right,
+        _integer(b, summed if second else columns), left, _integer(b, ahead), zero, target,
+        _integer(b, columns),
+    )  # fmt: skip
+    return f"{prefix}gemm"
+
+
+def _letter(b: Builder, turned: bool) -> Value:
+    return b.module.table(b, f"letter_{'T' if turned else 'N'}", I8, [ord("T" if turned else "N")])
+
+
+def _integer(b: Builder, number: int) -> Value:
+    return b.module.table(b, f"integer_{number}", I32, [number])
+
+
+def _number(b: Builder, type_: Type, number: Number) -> Value:
+    bits = float(number).hex().replace("-", "m").replace("+", "p").replace(".", "_")
+    return b.module.table(b, f"number_{type_.code}_{bits}", type_, [float(number)])
+
+

@@ -1,0 +1,306 @@
+"""Plans that run natively where they can: native segments, and NumPy's steps between them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from wengert.backends.native.builder import Module
+from wengert.backends.native.callables import DTYPES, Array, native_callable
+from wengert.backends.native.engine import Engine
+from wengert.backends.native.plans.kernels import symbols_of, write_kernel
+from wengert.backends.native.plans.lowering import Lowering, can_be_lowered, kinds_of
+from wengert.backends.native.types import F32, F64
+from wengert.backends.numpy_steps import step_of
+from wengert.plan.instructions import (
+    Apply,
+    Input,
+    Instruction,
+    Pair,
+    Plan,
+    Prepare,
+    Scale,
+)
+
+Step = Callable[[list[Any]], Any]
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Instructions that run together: native ones, or NumPy's one after the other."""
+
+    native: bool
+    instructions: tuple[Instruction, ...]
+
+
+# ---------------------------------------------------------------- stages
+
+
+def stages_of(plan: Plan, kinds: Mapping[int, str | None]) -> list[_Stage]:
+    """A plan's instructions in as few alternations of native code and NumPy as there need be."""
+    number: dict[int, int] = {}
+    found: dict[int, list[Instruction]] = {}
+    native = {i.target: can_be_lowered(i, kinds) for i in plan.instructions}
+    wanted = _without_preparations(plan, native)
+    for i in wanted:
+        if isinstance(i, Input):
+            number[i.target] = -1
+            continue
+        parity = 0 if native[i.target] else 1
+        sources = _sources(i, native=native[i.target])
+        least = max((number[s] for s in sources), default=0)
+        least = max(least, 0)
+        stage = least if least % 2 == parity else least + 1
+        number[i.target] = stage
+        found.setdefault(stage, []).append(i)
+    return [_Stage(k % 2 == 0, tuple(found[k])) for k in sorted(found)]
+
+
+def _sources(i: Instruction, *, native: bool) -> tuple[int, ...]:
+    return i.operands if native and isinstance(i, Apply) else i.sources
+
+
+def _without_preparations(plan: Plan, native: Mapping[int, bool]) -> list[Instruction]:
+    """Work that only native instructions would begin with is part of their code."""
+    needed = {
+        i.prepared
+        for i in plan.instructions
+        if isinstance(i, Apply) and i.prepared is not None and not native[i.target]
+    }
+    return [i for i in plan.instructions if not isinstance(i, Prepare) or i.target in needed]
+
+
+# ---------------------------------------------------------------- programs
+
+
+class NativeProgram:
+    """A plan as native code; call it with named arrays.
+
+    Attributes
+    ----------
+    function : callable or None
+        If all of the plan is native, the builtin function: of the arrays in the order of
+        ``names``, it gives a tuple of arrays of its own.
+    names : tuple of str
+        The plan's inputs.
+    native : frozenset of int
+        The targets of the instructions that are native.
+    """
+
+    def __init__(self, plan: Plan, dtype: Any, engine: Engine) -> None:
+        kinds = kinds_of(plan)
+        stages = stages_of(plan, kinds)
+        inputs = [i for i in plan.instructions if isinstance(i, Input)]
+        self.names = tuple(i.name for i in inputs)
+        self.native = frozenset(i.target for s in stages if s.native for i in s.instructions)
+        self._plan = plan
+        self._inputs = [i.target for i in inputs]
+        self._runs: list[Callable[[list[Any]], None]] = []
+        self.function: Callable[..., Any] | None = None
+        whole = len(stages) == 1 and stages[0].native
+        if not stages:
+            return
+        for k, stage in enumerate(stages):
+            if not stage.native:
+                self._runs.append(_numpy_run(stage.instructions, dtype))
+                continue
+            own = {i.target for i in stage.instructions}
+            read = [s for i in stage.instructions for s in _sources(i, native=True)]
+            if whole:
+                takes, gives = list(self._inputs), list(plan.outputs)
+            else:
+                takes = [s for s in dict.fromkeys(read) if s not in own]
+                later = {
+                    s
+                    for other in stages[k + 1 :]
+                    for i in other.instructions
+                    for s in _sources(i, native=other.native)
+                }
+                later.update(plan.outputs)
+                gives = [t for t in own if t in later]
+            function = _segment(plan, stage.instructions, takes, gives, kinds, dtype, engine)
+            if whole:
+                self.function = function
+            else:
+                self._runs.append(_native_run(function, takes, gives))
+
+    def __call__(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The outputs."""
+        given = [values[name] for name in self.names]
+        if self.function is not None:
+            return self.function(*given)
+        slots: list[Any] = [None] * self._plan.slots
+        for slot, value in zip(self._inputs, given, strict=True):
+            slots[slot] = value
+        with np.errstate(all="ignore"):
+            for run in self._runs:
+                run(slots)
+        return tuple([slots[o] for o in self._plan.outputs])
+
+
+def _numpy_run(
+    instructions: Sequence[Instruction], dtype: Any
+) -> Callable[[list[Any]], None]:
+    steps = [(i.target, step_of(i, dtype)) for i in instructions]
+
+    def run(slots: list[Any]) -> None:
+        for target, step in steps:
+            slots[target] = step(slots)
+
+    return run
+
+
+def _native_run(
+    function: Callable[..., Any], takes: Sequence[int], gives: Sequence[int]
+) -> Callable[[list[Any]], None]:
+    def run(slots: list[Any]) -> None:
+        found = function(*[slots[s] for s in takes])
+        for slot, value in zip(gives, found, strict=True):
+            slots[slot] = value
+
+    return run
+
+
+# ---------------------------------------------------------------- segments
+
+
+def _segment(
+    plan: Plan,
+    instructions: Sequence[Instruction],
+    takes: Sequence[int],
+    gives: Sequence[int],
+    kinds: Mapping[int, str | None],
+    dtype: Any,
+    engine: Engine,
+) -> Callable[..., Any]:
+    """The builtin function of some instructions: of what they take, a tuple of what they give."""
+    real = F32 if dtype == np.float32 else F64
+    shapes = {i.target: i.shape for i in plan.instructions}
+    lowering = Lowering(real, _scaled(instructions, gives))
+    for slot in takes:
+        kind = kinds[slot]
+        assert kind is not None
+        lowering.enter(slot, shapes[slot], kind)
+    graph = lowering.graph
+    graph.fresh = max(graph.fresh, plan.slots)
+    for i in instructions:
+        lowering.lower(i)
+    module = Module(engine.host.written_for)
+    kernel = write_kernel(module, "kernel", graph, takes, gives, engine.host.width)
+    arguments = [Array(graph.types[s], shapes[s]) for s in takes]
+    results = [Array(graph.types[s], shapes[s]) for s in gives]
+    symbols, keep = symbols_of([kernel])
+    slow = _Slow(instructions, plan.slots, takes, gives, arguments, dtype)
+    slow.native = native_callable(
+        engine, module, "kernel", arguments, results, slow, tupled=True, symbols=symbols, keep=keep
+    )
+    return slow.native
+
+
+def _scaled(
+    instructions: Sequence[Instruction], gives: Sequence[int]
+) -> dict[int, tuple[int, float]]:
+    """Products of which only one multiple is used: by target, its slot and the factor."""
+    uses = Counter(s for i in instructions for s in _sources(i, native=True))
+    uses.update(gives)
+    pairs = {i.target for i in instructions if isinstance(i, Pair) and set(_summed(i))}
+    return {
+        i.source: (i.target, i.factor)
+        for i in instructions
+        if isinstance(i, Scale) and i.source in pairs and uses[i.source] == 1
+    }
+
+
+def _summed(i: Pair) -> set[int]:
+    return (set(i.left_labels) | set(i.right_labels)) - set(i.out)
+
+
+class _Slow:
+    """What a segment does with arguments that its code was not written for.
+
+    Arrays that lie in memory in another way are copied; all else goes through NumPy.
+    """
+
+    native: Callable[..., Any]
+
+    def __init__(
+        self,
+        instructions: Sequence[Instruction],
+        slots: int,
+        takes: Sequence[int],
+        gives: Sequence[int],
+        arguments: Sequence[Array],
+        dtype: Any,
+    ) -> None:
+        self._instructions, self._slots, self._dtype = instructions, slots, dtype
+        self._takes, self._gives, self._arguments = takes, gives, arguments
+        self._steps: list[tuple[int, Step]] | None = None
+
+    def __call__(self, *arguments: Any) -> tuple[Any, ...]:
+        """The results."""
+        packed = [
+            _packed(a, expected) for a, expected in zip(arguments, self._arguments, strict=True)
+        ]
+        fits = all(p is not None for p in packed)
+        if fits and any(p is not a for p, a in zip(packed, arguments, strict=True)):
+            return self.native(*packed)
+        return self._by_numpy(arguments)
+
+    def _by_numpy(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        if self._steps is None:
+            self._steps = [
+                (i.target, step_of(_alone(i), self._dtype)) for i in self._instructions
+            ]
+        slots: list[Any] = [None] * self._slots
+        for slot, value in zip(self._takes, arguments, strict=True):
+            slots[slot] = value
+        with np.errstate(all="ignore"):
+            for target, step in self._steps:
+                slots[target] = step(slots)
+        return tuple([_own(slots[s], arguments) for s in self._gives])
+
+
+def _alone(i: Instruction) -> Instruction:
+    """The instruction without work that others would share."""
+    return replace(i, prepared=None, evaluate=None) if isinstance(i, Apply) else i
+
+
+def _packed(array: Any, expected: Array) -> Any:
+    """The array as native code reads it; None if it is another one."""
+    if isinstance(array, np.generic) and not expected.shape:
+        array = np.asarray(array)
+    if type(array) is not np.ndarray or array.shape != expected.shape:
+        return None
+    if array.dtype != DTYPES[expected.type]:
+        return None
+    if array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative:
+        return array
+    return np.array(array, DTYPES[expected.type], order="C")
+
+
+def _own(value: Any, arguments: Sequence[Any]) -> Any:
+    array = np.asarray(value)
+    if array.ndim and (array.base is not None or any(array is a for a in arguments)):
+        return array.copy()
+    return value
+
+
+def compile_natively(plan: Plan, dtype: Any, engine: Engine) -> NativeProgram:
+    """A plan as native code.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to run.
+    dtype : numpy dtype
+        Of real numbers: float64 or float32.
+    engine : Engine
+        What compiles and links.
+    """
+    return NativeProgram(plan, dtype, engine)
+
+

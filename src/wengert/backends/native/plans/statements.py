@@ -1,0 +1,178 @@
+"""What is computed over which entries: between a plan's instructions and loops.
+
+A statement goes over a *space*, the shape of a nest of loops, reads entries of arrays at places
+given by strides, and writes one entry of its target for each of the space's, or adds several up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+from wengert.backends.native.types import Type
+
+Shape = tuple[int, ...]
+Strides = tuple[int, ...]
+
+
+def row_major(shape: Shape) -> Strides:
+    """Entries from one index to the next, of an array without gaps."""
+    strides: list[int] = []
+    step = 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= size
+    return tuple(reversed(strides))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a value's entries are: in the memory of a slot, with strides."""
+
+    slot: int
+    strides: Strides
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a statement reads a slot: the step for each axis of the space, 0 where it is the same."""
+
+    slot: int
+    strides: Strides
+
+
+@dataclass(frozen=True)
+class Statement:
+    """``target[places] = write(entries read)`` over the space.
+
+    Attributes
+    ----------
+    target : int
+        The slot that is written.
+    space : tuple of int
+        Sizes of the loops.
+    reads : tuple of Access
+        The entries that ``write(lanes, *entries)`` is given.
+    places : tuple of int
+        Strides of the target for each axis of the space; 0 where entries are put together.
+    reduction : str or None
+        How: ``"sum"``, ``"maximum"``, ``"minimum"`` or ``"product"``.
+    into : int or None
+        The slot that the target continues: entries are added to it where it is, and the target is
+        the same memory afterwards.
+    """
+
+    target: int
+    space: Shape
+    reads: tuple[Access, ...]
+    write: Callable[..., Any]
+    places: Strides
+    reduction: str | None = None
+    into: int | None = None
+
+    @property
+    def maps(self) -> bool:
+        """Is the target's entry of the same place that of the space?"""
+        return self.reduction is None and self.into is None
+
+
+@dataclass(frozen=True)
+class Product:
+    """``target = factor · left · right``, of matrices or of a matrix and a vector, by BLAS.
+
+    ``rows`` and ``columns`` are the product's, ``columns`` is 1 for a vector; ``turned`` says of
+    each factor if its transpose is what is multiplied.
+    """
+
+    target: int
+    left: int
+    right: int
+    rows: int
+    columns: int
+    summed: int
+    turned: tuple[bool, bool]
+    factor: float = 1.0
+    vector: bool = False
+
+
+Work = Statement | Product
+
+
+@dataclass
+class Graph:
+    """Statements in an order in which they may run, and what their slots hold."""
+
+    shapes: dict[int, Shape] = field(default_factory=dict[int, Shape])
+    types: dict[int, Type] = field(default_factory=dict[int, Type])
+    layouts: dict[int, Layout] = field(default_factory=dict[int, Layout])
+    constants: dict[int, float] = field(default_factory=dict[int, float])
+    works: list[Work] = field(default_factory=list[Work])
+    fresh: int = 0
+
+    def enter(self, slot: int, shape: Shape, type_: Type) -> None:
+        """A slot with memory of its own."""
+        self.shapes[slot], self.types[slot] = shape, type_
+        self.layouts[slot] = Layout(slot, row_major(shape))
+        self.fresh = max(self.fresh, slot + 1)
+
+    def new(self, shape: Shape, type_: Type) -> int:
+        """A slot that no instruction has."""
+        slot = self.fresh
+        self.enter(slot, shape, type_)
+        return slot
+
+    def view(self, slot: int, shape: Shape, of: Layout, type_: Type) -> None:
+        """A slot whose entries are those of another one."""
+        self.shapes[slot], self.types[slot], self.layouts[slot] = shape, type_, of
+        self.fresh = max(self.fresh, slot + 1)
+
+    def in_a_row(self, slot: int) -> bool:
+        """Does the slot lie in its memory as an array without gaps?"""
+        shape, strides = self.shapes[slot], self.layouts[slot].strides
+        expected = row_major(shape)
+        return all(n == 1 or s == e for n, s, e in zip(shape, strides, expected, strict=True))
+
+    def access(self, slot: int, axes: Sequence[int], rank: int) -> Access:
+        """A slot's entries over a space of ``rank`` axes; ``axes[k]`` is that of its axis k."""
+        layout = self.layouts[slot]
+        steps = [0] * rank
+        for axis, stride in zip(axes, layout.strides, strict=True):
+            steps[axis] += stride
+        return Access(layout.slot, tuple(steps))
+
+    def statement(
+        self,
+        target: int,
+        space: Shape,
+        reads: Sequence[Access],
+        write: Callable[..., Any],
+        places: Strides | None = None,
+        reduction: str | None = None,
+        into: int | None = None,
+    ) -> None:
+        """Add a statement; by default an entry of the target for each of the space's."""
+        where = row_major(space) if places is None else places
+        self.works.append(Statement(target, space, tuple(reads), write, where, reduction, into))
+
+    def copy(self, slot: int) -> int:
+        """The same entries in memory of their own."""
+        shape = self.shapes[slot]
+        made = self.new(shape, self.types[slot])
+        if slot in self.constants:
+            self.constant(made, self.constants[slot])
+            return made
+        axes = range(len(shape))
+        self.statement(made, shape, [self.access(slot, axes, len(shape))], lambda lanes, x: x)
+        return made
+
+    def constant(self, slot: int, value: float) -> None:
+        """Write one number into all of a slot."""
+        of = self.types[slot]
+        self.statement(slot, self.shapes[slot], [], lambda lanes: lanes.constant(value, of))
+
+    @staticmethod
+    def count(shape: Shape) -> int:
+        """Entries of an array."""
+        return prod(shape)
