@@ -6,7 +6,7 @@ At ties and jumps the derivative is the one that each declaration's source state
 from __future__ import annotations
 
 from functools import reduce
-from math import e, inf, pi
+from math import e, inf, log, pi
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,7 @@ from wengert.operations.kinks import (
 )
 from wengert.operations.scalar_functions import ABS, EXP, LOG, LOG1P, RELU, SIGMOID, SIGN, STEP
 from wengert.operations.structure import constant_like, constant_value, safe_power
+from wengert.operations.written import Lanes
 from wengert.primitive import Constant, Curved, Domain, Kink, Notation
 
 _PLAIN = (Domain(), Domain())
@@ -96,8 +97,15 @@ def _at_meeting(node: Expr) -> tuple[Kink, ...]:
     return (Kink(sub(*node.operands)),)
 
 
+def _written_share(lanes: Lanes, node: Expr, x: Any, z: Any) -> Any:
+    half = 0.5 + 0.5 * lanes.call("sign", x - z)
+    passed = lanes.select(x.is_nan(), lanes.select(z.is_nan(), x, 0.0), half)
+    found = lanes.select(z.is_nan() & ~x.is_nan(), 1.0, passed)
+    return lanes.select(x.equals(z), 0.5, found)
+
+
 FMAXSHARE = declare(
-    "fmaxshare", _share, domains=_PLAIN, smooth=False,
+    "fmaxshare", _share, domains=_PLAIN, smooth=False, written=_written_share,
     numpy="(lambda s, t: np.where(np.isnan(t), 1.0, np.where(np.isnan(s), 0.0,"
     " (1 + np.sign(s - t)) / 2)))",
     reason="piecewise constant: which operand the maximum takes",
@@ -125,12 +133,17 @@ def _at_least(x: Expr, z: Expr) -> Expr:
     return one_minus(apply(STEP, sub(z, x)))
 
 
+def _written_clip(lanes: Lanes, node: Expr, x: Any, low: Any, high: Any) -> Any:
+    return lanes.call("minimum", lanes.call("maximum", x, low), high)
+
+
 CLIP = declare(
     "clip", lambda x, low, high: np.minimum(np.maximum(x, low), high),
     lambda y, x, low, high: mul(_at_least(x, low), _at_least(high, x)),
     lambda y, x, low, high: mul(apply(STEP, sub(low, x)), _at_least(high, low)),
     lambda y, x, low, high: apply(STEP, sub(apply(MAXIMUM, x, low), high)),
     domains=(Domain(), Domain(-1.5, 0.0), Domain(0.0, 1.5)), smooth=False, ufuncs=(np.clip,),
+    written=_written_clip,
     source="min(max(x, low), high); on a bound the derivative is x's: 1 in x, 0 in the bound",
     enclosure=EXACT,
     kinks=at_bounds,
@@ -138,9 +151,17 @@ CLIP = declare(
 
 # ---------------------------------------------------------------- logarithms of sums, powers
 
+
+def _written_log_add(lanes: Lanes, node: Expr, x: Any, z: Any) -> Any:
+    """max + log(1 + exp(−|x − z|)); infinities that are equal have no difference."""
+    gap = lanes.call("softplus", -lanes.call("abs", x - z))
+    return lanes.select(x.equals(z), x + log(2), lanes.call("maximum", x, z) + gap)
+
+
 LOGADDEXP = declare(
     "logaddexp", np.logaddexp, lambda y, x, z: apply(SIGMOID, sub(x, z)),
     lambda y, x, z: apply(SIGMOID, sub(z, x)), domains=_PLAIN,
+    written=_written_log_add,
     source="log(exp x + exp z), never overflowing; the partials are softmax of two",
     enclosure=cancelling(MONOTONE),
     curvature=(*in_one_of_two(1, RISING, (0.0, 0.25)), *both(1, RISING, (0.0, 0.5))),
@@ -251,7 +272,7 @@ POW = declare(
     notation=Notation("{0:a} .^ {1:a}", "{0:a}^{1:a}", "{0:a}^{{{1}}}", "{0:a} ** {1:a}", "power"),
     domains=(Domain(0.3, 2.0), Domain(-2.0, 2.0)), ufuncs=(np.power, np.float_power),
     defined=lambda y: apply(EXP, mul(y.operands[1], apply(LOG, y.operands[0]))),
-    source="x^z; its derivatives in z are 0 where x = 0 < z",
+    written="power", source="x^z; its derivatives in z are 0 where x = 0 < z",
     enclosure=_enclosed_power,
     curvature=power_of_two_operands(),
 )  # fmt: skip
@@ -384,11 +405,17 @@ FMOD = declare(
 
 # ---------------------------------------------------------------- entropies and robust losses
 
+
+def _written_log1p_times(lanes: Lanes, node: Expr, x: Any, z: Any) -> Any:
+    nothing = x.equals(0.0) & ~z.is_nan()
+    return lanes.select(nothing, 0.0, x * lanes.call("log1p", z))
+
+
 XLOG1PY = declare(
     "xlog1py", special.xlog1py, lambda y, x, z: apply(LOG1P, z),
     lambda y, x, z: mul(x, power(plus_one(z), -1)),
     domains=(Domain(0.2, 2.0), Domain(-0.7, 2.0)),
-    source="x log(1 + z), 0 where x = 0",
+    written=_written_log1p_times, source="x log(1 + z), 0 where x = 0",
     enclosure=Extremes(low=(-inf, -1.0)),
     curvature=times_logarithm(-1.0),
 )  # fmt: skip
@@ -437,11 +464,17 @@ def _at_threshold(node: Expr) -> tuple[Kink, ...]:
     return (Kink(sub(apply(ABS, r), d), order=2),)
 
 
+def _written_huber(lanes: Lanes, node: Expr, d: Any, r: Any) -> Any:
+    size = lanes.call("abs", r)
+    found = lanes.select(size <= d, 0.5 * r * r, d * (size - 0.5 * d))
+    return lanes.select(d < 0.0, inf, found)
+
+
 HUBER = declare(
     "huber", special.huber, lambda y, d, r: apply(RELU, sub(apply(ABS, r), d)),
     lambda y, d, r: apply(CLIP, r, neg(d), d),
     domains=(Domain(0.6, 1.4), Domain()), smooth=False,
-    source="Huber 1964: r²/2 to |r| = d, then the tangent",
+    written=_written_huber, source="Huber 1964: r²/2 to |r| = d, then the tangent",
     enclosure=Extremes(turns=((), (0.0,)), low=(0.0,), relative=16 * EPS),
     kinks=_at_threshold,
     curvature=loss_with_scale(),

@@ -10,6 +10,7 @@ import numpy as np
 from wengert.expr import Expr, Params
 from wengert.operations.apply import same_shape
 from wengert.operations.enclosing import unchanged
+from wengert.operations.written import of_values
 from wengert.primitive import (
     Constant,
     Multilinear,
@@ -107,6 +108,7 @@ STOP = register(
             "{0:a}",
         ),
         elementwise=True,
+        written=of_values(lambda x: x),
         smooth=False,
         enclosure=unchanged,
     )

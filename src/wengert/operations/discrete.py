@@ -5,8 +5,10 @@ What is not real is discrete: its derivative is zero wherever it exists, and non
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from hashlib import blake2b
+from math import inf
 from typing import Any, final
 
 import numpy as np
@@ -19,6 +21,7 @@ from wengert.operations.enclosing import EXACT, Enclosure, always, blanked, move
 from wengert.operations.intervals import Interval, point
 from wengert.operations.kinks import Kinks, at_halves, at_whole_numbers, at_zero, nowhere
 from wengert.operations.structure import constant_like, constant_value
+from wengert.operations.written import Written, of_values
 from wengert.primitive import Constant, Domain, Kink, Notation, Primitive, Sample, register
 from wengert.shapes import Shape, concrete, format_shape
 
@@ -137,6 +140,7 @@ def _discrete(
     zero_at_zero: bool = False,
     involution: bool = False,
     source: str = "",
+    written: Written | None = None,
     enclosure: Enclosure = EXACT,
     kinks: Kinks = nowhere,
 ) -> Primitive:
@@ -169,6 +173,7 @@ def _discrete(
             Constant(_REASONS[dtype]),
             notation,
             elementwise=True,
+            written=written,
             zero_at_zero=zero_at_zero,
             rewrite=rewrite,
             domains=domains,
@@ -247,6 +252,14 @@ def _enclosed_comparison(name: str) -> Enclosure:
     return lambda node, x, z: _COMPARED[name](x, z)
 
 
+_COMPARING: dict[str, Callable[[Any, Any], Any]] = {
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+    "equal": lambda x, z: x.equals(z),
+    "not_equal": lambda x, z: x.differs(z),
+}
 COMPARISONS = {
     name: _discrete(
         name,
@@ -256,6 +269,7 @@ COMPARISONS = {
         _bracketed(sign, latex, sign, unicode),
         ufuncs=(getattr(np, name),),
         source="IEEE 754: a comparison with NaN is false, but for ≠",
+        written=of_values(_COMPARING[name]),
         enclosure=_enclosed_comparison(name),
         kinks=_at_equality,
     )
@@ -264,12 +278,17 @@ COMPARISONS = {
 TESTS = {
     name: _discrete(
         name, getattr(np, name), (Domain(),), "bool", Notation.function(name),
-        ufuncs=(getattr(np, name),), source="IEEE 754", enclosure=enclosure, kinks=kinks,
+        ufuncs=(getattr(np, name),), source="IEEE 754", written=written, enclosure=enclosure,
+        kinks=kinks,
     )
-    for name, enclosure, kinks in (
-        ("isnan", always(False, False), nowhere), ("isfinite", always(True, True), nowhere),
-        ("isinf", always(False, False), nowhere),
-        ("signbit", lambda node, x: Interval(x.upper < 0, x.lower <= 0), at_zero()),
+    for name, written, enclosure, kinks in (
+        ("isnan", of_values(lambda x: x.is_nan()), always(False, False), nowhere),
+        ("isfinite", lambda lanes, node, x: lanes.call("abs", x) < inf, always(True, True),
+         nowhere),
+        ("isinf", lambda lanes, node, x: lanes.call("abs", x).equals(inf), always(False, False),
+         nowhere),
+        ("signbit", of_values(lambda x: x.bits() < 0),
+         lambda node, x: Interval(x.upper < 0, x.lower <= 0), at_zero()),
     )
 }  # fmt: skip
 
@@ -281,10 +300,16 @@ _LOGIC = {
     "logical_or": ("|", r"\vee", "∨"),
     "logical_xor": ("^", r"\oplus", "⊕"),
 }
+_DECIDING: dict[str, Callable[[Any, Any], Any]] = {
+    "logical_and": operator.and_,
+    "logical_or": operator.or_,
+    "logical_xor": operator.xor,
+}
 LOGIC = {
     name: _discrete(
         name, getattr(np, name), (_MASK, _MASK), "bool", _bracketed(sign, latex, sign, unicode),
         ufuncs=(getattr(np, name),), source="logic of truth values",
+        written=of_values(_DECIDING[name]),
     )
     for name, (sign, latex, unicode) in _LOGIC.items()
 }  # fmt: skip
@@ -292,6 +317,7 @@ LOGICAL_NOT = _discrete(
     "logical_not", np.logical_not, (_MASK,), "bool",
     Notation("~{0:a}", "¬{0:a}", r"\neg {0:a}", "~{0:a}", "power"),
     ufuncs=(np.logical_not,), involution=True, source="logic of truth values",
+    written=of_values(operator.invert),
 )  # fmt: skip
 
 # ---------------------------------------------------------------- integers
@@ -327,10 +353,16 @@ _ARITHMETIC: dict[str, tuple[Callable[..., Any], str, str]] = {
     "int_floor_divide": (_divided(np.floor_divide), "//", r"\mathbin{{//}}"),
     "int_mod": (_divided(np.remainder), "%", r"\bmod"),
 }
+_COMPUTING = {
+    "int_add": of_values(operator.add),
+    "int_sub": of_values(operator.sub),
+    "int_mul": of_values(operator.mul),
+}
 ARITHMETIC = {
     name: _discrete(
         name, evaluate, (_INDEX, _INDEX), "int", _bracketed(sign, latex, sign),
         source="64-bit integers",
+        written=_COMPUTING.get(name),
         enclosure={
             "int_floor_divide": _enclosed_integer_quotient, "int_mod": _enclosed_modulus,
         }.get(name, EXACT),
@@ -402,6 +434,7 @@ AS_REAL = register(
             "np.asarray({0}).astype(np.float64)",
         ),
         elementwise=True,
+        written=lambda lanes, node, x: lanes.real(x),
         rewrite=_reals,
         domains=(_MASK,),
         smooth=False,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import combinations, permutations
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ from wengert.operations.structure import (
     safe_power,
     strip_coefficient,
 )
+from wengert.operations.written import Lanes, Rows, called
 from wengert.primitive import (
     Constant,
     Curved,
@@ -237,6 +239,7 @@ def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive,
             ),
             _named(name, latex=rf"\{name}"),
             parameters=("rank",),
+            by_rows=lambda rows, node, x: rows.reduce(f"{name}imum", x),
             positive=lambda node: is_positive(node.operands[0]),
             smooth=False,
             enclosure=moved,
@@ -261,6 +264,44 @@ def _push_softmax(p: Expr, k: int, dx: Expr) -> Expr:
     labels = tuple(range(dx.ndim))
     scaled = contract([p, dx], [labels[extra:], labels], labels)
     return sub(scaled, spread(weighted_sum(p, dx, rank), p, rank))
+
+
+def _finite_or_zero(lanes: Lanes, x: Any) -> Any:
+    return lanes.select(lanes.call("abs", x) < inf, x, 0.0)
+
+
+def _exp_of_difference(lanes: Lanes, x: Any, y: Any) -> Any:
+    return lanes.call("exp", x - y)
+
+
+def _softmax_by_rows(rows: Rows, node: Expr, x: Any) -> Any:
+    shift = rows.map(_finite_or_zero, rows.reduce("maximum", x))
+    exps = rows.map(_exp_of_difference, x, shift)
+    return rows.map(_quotient, exps, rows.reduce("sum", exps))
+
+
+def _quotient(lanes: Lanes, x: Any, y: Any) -> Any:
+    return x / y
+
+
+def _logsumexp_by_rows(rows: Rows, node: Expr, x: Any) -> Any:
+    """The logarithm of the sum, or of one and the others, as the reference has it."""
+    shift = rows.map(_finite_or_zero, rows.reduce("maximum", x))
+    exps = rows.map(_exp_of_difference, x, shift)
+    others = rows.reduce("sum", rows.map(_nothing_for_one, exps))
+    return rows.map(_log_of_sum, shift, rows.reduce("sum", exps), others)
+
+
+def _nothing_for_one(lanes: Lanes, x: Any) -> Any:
+    return lanes.select(x.equals(1.0), 0.0, x)
+
+
+def _log_of_sum(lanes: Lanes, shift: Any, total: Any, others: Any) -> Any:
+    near = (total >= 1.0) & (total < _NEAR_ONE)
+    rest = lanes.select(near, others, total - 1.0)
+    return shift + lanes.select(
+        total < 1.0, lanes.call("log", total), lanes.call("log1p", rest)
+    )
 
 
 def _shifted_exp(x: Any, rank: int) -> tuple[Any, Any, Any] | None:
@@ -298,6 +339,7 @@ SOFTMAX = register(
         _named("softmax", numpy="special.softmax"),
         parameters=("rank",),
         shared=_shared_exp(_softmax_from_exp),
+        by_rows=_softmax_by_rows,
         positive=lambda node: True,
         enclosure=_enclosed_softmax,
         curvature=(Curved(-1, logarithm=True),),
@@ -348,6 +390,7 @@ LOGSUMEXP = register(
         _named("logsumexp", numpy="special.logsumexp"),
         parameters=("rank",),
         shared=_shared_exp(_logsumexp_from_exp),
+        by_rows=_logsumexp_by_rows,
         enclosure=_enclosed_logsumexp,
         curvature=convex(RISING, second=(0.0, 0.5)),
         domains=(Domain(boundary=(800.0, -800.0)),),
@@ -444,6 +487,7 @@ NORM1 = register(
         Pushforward(lambda y, k, dx: weighted_sum(apply(SIGN, y.operands[0]), dx, y.params[0])),
         _notation_norm1,
         parameters=("rank",),
+        by_rows=lambda rows, node, x: rows.reduce("sum", rows.map(called("abs"), x)),
         rewrite=_scaling_out("norm1"),
         smooth=False,
         enclosure=by_magnitude,
@@ -610,6 +654,7 @@ PROD = register(
         Pushforward(_push_exclusion),
         lambda node: Notation("prod({0})", "prod({0})", r"\prod {0:a}", "np.prod({0}, axis=-1)"),
         series=WholeCurve(_product_tail),
+        by_rows=lambda rows, node, x: rows.reduce("product", x),
         enclosure=_enclosed_product,
         domains=(Domain(boundary=(0.0,)),),
         source="product rule",

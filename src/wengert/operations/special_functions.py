@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from math import factorial, gamma
+from math import factorial, gamma, inf
 from typing import Any, cast
 
 import numpy as np
@@ -57,6 +57,7 @@ from wengert.operations.scalar_functions import (
     SIN,
 )
 from wengert.operations.structure import constant_like, is_zero
+from wengert.operations.written import Lanes
 from wengert.primitive import Domain, Notation, Sample, Undefined
 
 Array = Any
@@ -269,9 +270,16 @@ LOG_EXPIT = declare(
     enclosure=MONOTONE,
     curvature=concave(RISING, second=(-0.25, 0.0)),
 )  # fmt: skip
+
+
+def _written_entropy(lanes: Lanes, node: Expr, x: Any) -> Any:
+    found = -x * lanes.call("log", x)
+    return lanes.select(x < 0.0, -inf, lanes.select(x.equals(0.0), 0.0, found))
+
+
 ENTR = declare(
     "entr", special.entr, lambda y, x: neg(plus_one(apply(LOG, x))), domains=(Domain(0.2, 2.0),),
-    at_zero=0, source="−x log x, 0 at 0, where its tangent is vertical",
+    at_zero=0, written=_written_entropy, source="−x log x, 0 at 0, where its tangent is vertical",
     enclosure=MONOTONE.turning(0.36787944117144233).on(0.0),
     curvature=concave(0, 0.0, domain=True),
 )  # fmt: skip

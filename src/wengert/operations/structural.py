@@ -21,6 +21,7 @@ from wengert.operations.structure import (
     contraction_params,
     exponent_of,
 )
+from wengert.operations.written import Lanes
 from wengert.primitive import (
     ByCoefficient,
     Constant,
@@ -133,6 +134,24 @@ def _power_into(node: Expr, out: Any, x: Any) -> Any:
     return square if abs(exponent) == 2 else np.multiply(square, square, out=out)
 
 
+def _written_power(lanes: Lanes, node: Expr, x: Any) -> Any:
+    exponent = _number_of(node)
+    if exponent == 0.5:
+        return lanes.call("sqrt", x)
+    if isinstance(exponent, float) or abs(exponent) > _MULTIPLIED:
+        return lanes.call("power", x, lanes.number(exponent, x))
+    base = x if exponent > 0 else lanes.call("reciprocal", x)
+    square = base * base if abs(exponent) > 1 else base
+    if abs(exponent) == 3:
+        return square * base
+    return square * square if abs(exponent) == 4 else square
+
+
+def _written_safe_power(lanes: Lanes, node: Expr, x: Any) -> Any:
+    exponent = lanes.number(float(exponent_of(node)), x)
+    return lanes.select(x.equals(0.0), 0.0, lanes.call("power", x, exponent))
+
+
 def _evaluate_safe_power(node: Expr, x: Any) -> Any:
     safe = np.where(x == 0, 1, x)
     return np.where(x == 0, 0, safe ** float(exponent_of(node))).astype(np.asarray(x).dtype)
@@ -192,6 +211,7 @@ POWER = register(
         _plain("power"),
         parameters=("exponent",),
         into=_power_into,
+        written=_written_power,
         series=ByCoefficient(power_coefficient),
         elementwise=True,
         domains=(Domain(0.3, 2.0),),
@@ -230,6 +250,7 @@ SAFE_POWER = register(
             "power",
         ),
         parameters=("exponent",),
+        written=_written_safe_power,
         series=ByCoefficient(power_coefficient),
         elementwise=True,
         domains=(Domain(0.3, 2.0),),

@@ -165,9 +165,8 @@ def _continued(groups: Sequence[Group]) -> dict[int, int]:
 def _write_group(
     b: Builder, group: Group, memory: Mapping[int, Value], graph: Graph, width: int
 ) -> str | None:
-    sizes = {slot: prod(shape) for slot, shape in graph.shapes.items()}
     if isinstance(group, Nest):
-        write_nest(b, group, memory, graph.types, sizes, width)
+        write_nest(b, group, memory, graph, width)
         return None
     type_ = graph.types[group.target]
     return write_product(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 from wengert.backends.native.mathematics.routines import FUNCTIONS
@@ -61,23 +62,19 @@ def writer_of(node: Expr) -> Callable[..., Any] | None:
     """``write(lanes, *entries)`` of an elementwise operation, if it has such a form."""
     primitive = node.primitive
     form = primitive.written or primitive.name
-    if not primitive.elementwise:
-        return None
     if not isinstance(form, str):
         return lambda lanes, *entries: form(lanes, node, *entries)
+    if not primitive.elementwise:
+        return None
     if form not in FUNCTIONS or FUNCTIONS[form].arity != len(node.operands):
         return None
     return lambda lanes, *entries: lanes.call(form, *entries)
 
 
-def can_be_lowered(i: Instruction, kinds: Kinds) -> bool:
+def can_be_lowered(i: Instruction, kinds: Kinds, shapes: Mapping[int, Shape]) -> bool:
     """Is there native code for the instruction?"""
     if isinstance(i, Apply):
-        if not i.operands or any(kinds[o] is None for o in i.operands):
-            return False
-        if i.node.primitive.by_rows is not None:
-            return all(kinds[o] == "real" for o in i.operands)
-        return writer_of(i.node) is not None
+        return bool(i.operands) and _is_written(i, [kinds[o] for o in i.operands], shapes)
     if isinstance(i, Single):
         return kinds[i.source] is not None and (
             kinds[i.source] == "real" or set(i.labels) == set(i.out)
@@ -89,6 +86,17 @@ def can_be_lowered(i: Instruction, kinds: Kinds) -> bool:
     if isinstance(i, Scale | Pair):
         return all(kinds[s] == "real" for s in i.sources)
     return isinstance(i, Fill)
+
+
+def _is_written(i: Apply, kinds: Sequence[str | None], shapes: Mapping[int, Shape]) -> bool:
+    primitive = i.node.primitive
+    if primitive.by_rows is not None:
+        return set(kinds) == {"real"} and all(prod(shapes[o]) for o in i.operands)
+    expected = [d.dtype for d in primitive.domains]
+    comparison = i.node.dtype == "bool" and len(kinds) == 2 and set(expected) == {"real"}
+    conversion = i.node.dtype == "real" and expected == ["bool"]
+    fits = kinds == expected or (set(kinds) == {"int"} and (comparison or conversion))
+    return fits and writer_of(i.node) is not None
 
 
 # ---------------------------------------------------------------- lowering
@@ -106,7 +114,8 @@ class Lowering:
     """
 
     def __init__(self, real: Type, scaled: Mapping[int, tuple[int, float]]) -> None:
-        self.graph = Graph()
+        self.graph = Graph(real)
+        self.memo: dict[Any, int] = {}
         self.real = real
         self._types = {"real": real, "int": I64, "bool": I8}
         self._scaled = scaled
@@ -295,7 +304,7 @@ class Lowering:
     def apply(self, i: Apply) -> None:
         graph, node = self.graph, i.node
         if node.primitive.by_rows is not None:
-            rows = _Rows(self, prod_rank(node))
+            rows = _Rows(self, _rank_of(node))
             found = node.primitive.by_rows(rows, node, *i.operands)
             layout = graph.layouts[found]
             graph.view(i.target, i.shape, layout, graph.types[found])
@@ -394,13 +403,15 @@ class _Rows:
     def __init__(self, lowering: Lowering, rank: int) -> None:
         self._lowering = lowering
         self._rank = rank
-        self._full: Shape | None = None
 
     def map(self, write: Callable[..., Any], *values: int) -> int:
         low = self._lowering
         graph = low.graph
+        key = write, values
+        if key in low.memo:
+            return low.memo[key]
         shape = max((graph.shapes[v] for v in values), key=len)
-        target = graph.new(shape, low.real)
+        low.memo[key] = target = graph.new(shape, low.real)
         axes = [list(range(len(graph.shapes[v]))) for v in values]
         low._map(target, values, write, axes)  # pyright: ignore[reportPrivateUsage]
         return target
@@ -408,9 +419,12 @@ class _Rows:
     def reduce(self, name: str, value: int) -> int:
         low = self._lowering
         graph = low.graph
+        key = name, self._rank, value
+        if key in low.memo:
+            return low.memo[key]
         shape = graph.shapes[value]
         lead = len(shape) - self._rank
-        target = graph.new(shape[:lead], low.real)
+        low.memo[key] = target = graph.new(shape[:lead], low.real)
         labels = tuple(range(len(shape)))
         reads, write = low._accesses(  # pyright: ignore[reportPrivateUsage]
             [value], [labels], len(shape), lambda lanes, x: x
@@ -421,7 +435,7 @@ class _Rows:
         return target
 
 
-def prod_rank(node: Expr) -> int:
+def _rank_of(node: Expr) -> int:
     """How many trailing axes an operation works on: its parameter, or one."""
     return int(node.params[0]) if node.params else 1
 

@@ -10,7 +10,7 @@ from typing import Any
 from wengert.backends.native.builder import Builder, Value
 from wengert.backends.native.mathematics import routines
 from wengert.backends.native.plans.grouping import Nest
-from wengert.backends.native.plans.statements import Access, Shape, Statement, Strides
+from wengert.backends.native.plans.statements import Access, Graph, Shape, Statement, Strides
 from wengert.backends.native.types import I8, Type
 from wengert.backends.native.vectors import (
     MAXIMUM,
@@ -30,9 +30,10 @@ _SHORT = 6  # statements of a body that is short
 class Lanes:
     """What statements are written with (:class:`wengert.operations.written.Lanes`)."""
 
-    def __init__(self, builder: Builder, width: int) -> None:
+    def __init__(self, builder: Builder, width: int, real: Type) -> None:
         self._b = builder
         self._width = width
+        self._real = real.of(width)
 
     def call(self, routine: str, *values: Value) -> Value:
         """A routine by name."""
@@ -54,12 +55,11 @@ class Lanes:
         """``x y + z``."""
         return self._b.fma(x, y, z)
 
-    def real(self, value: Value, of: Type) -> Value:
+    def real(self, value: Value) -> Value:
         """Integers or masks as real numbers."""
-        type_ = of.of(self._width)
         if value.type.kind == "i1":
-            return self._b.select(value, self._b.constant(1.0, type_), 0.0)
-        return self._b.cast("sitofp", value, type_)
+            return self._b.select(value, self._b.constant(1.0, self._real), 0.0)
+        return self._b.cast("sitofp", value, self._real)
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,7 @@ def write_nest(
     b: Builder,
     nest: Nest,
     memory: Mapping[int, Value],
-    types: Mapping[int, Type],
-    sizes: Mapping[int, int],
+    graph: Graph,
     width: int,
 ) -> None:
     """Write the loops of a nest.
@@ -84,12 +83,12 @@ def write_nest(
     ----------
     memory : mapping of int to Value
         Where slots are; the others stay in registers.
-    types, sizes : mapping
-        The type and the number of entries of each slot.
+    graph : Graph
+        What the slots hold.
     width : int
         Bytes of a vector.
     """
-    _Writer(b, nest, memory, types, sizes, width).write()
+    _Writer(b, nest, memory, graph, width).write()
 
 
 class _Writer:
@@ -98,11 +97,11 @@ class _Writer:
         b: Builder,
         nest: Nest,
         memory: Mapping[int, Value],
-        types: Mapping[int, Type],
-        sizes: Mapping[int, int],
+        graph: Graph,
         width: int,
     ) -> None:
-        self.b, self.nest, self.memory, self.types, self.sizes = b, nest, memory, types, sizes
+        self.b, self.nest, self.memory, self.graph = b, nest, memory, graph
+        self.types = types = graph.types
         self.statements = nest.statements
         self.reads = list(
             dict.fromkeys(
@@ -142,12 +141,15 @@ class _Writer:
         for k, s in enumerate(self.written):
             if s.reduction is not None and (empty or self._accumulates(k)):
                 fill(
-                    self.b, self.memory[s.target], self.types[s.target], self.sizes[s.target],
+                    self.b, self.memory[s.target], self.types[s.target],
+                    prod(self.graph.shapes[s.target]),
                     REDUCTIONS[s.reduction].identity, self.lanes,
                 )  # fmt: skip
 
     def _accumulates(self, k: int) -> bool:
         """Is the target's memory read again while the loops run?"""
+        if self.written[k].reduction is None:
+            return False
         strides, depth = self.write_strides[k], self.depth[k]
         return any(strides[axis] == 0 for axis in range(depth))
 
@@ -249,7 +251,7 @@ class _Writer:
 
     def _body(self, entries: Sequence[Value], width: int) -> dict[int, Value]:
         """The statements for some entries; gives what is written, by number."""
-        lanes = Lanes(self.b, width)
+        lanes = Lanes(self.b, width, self.graph.real)
         given = {
             (p.slot, p.strides): self._from_memory(entry)
             for p, entry in zip(self.reads, entries, strict=True)

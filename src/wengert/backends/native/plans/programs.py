@@ -44,7 +44,8 @@ def stages_of(plan: Plan, kinds: Mapping[int, str | None]) -> list[_Stage]:
     """A plan's instructions in as few alternations of native code and NumPy as there need be."""
     number: dict[int, int] = {}
     found: dict[int, list[Instruction]] = {}
-    native = {i.target: can_be_lowered(i, kinds) for i in plan.instructions}
+    shapes = {i.target: i.shape for i in plan.instructions}
+    native = {i.target: can_be_lowered(i, kinds, shapes) for i in plan.instructions}
     wanted = _without_preparations(plan, native)
     for i in wanted:
         if isinstance(i, Input):

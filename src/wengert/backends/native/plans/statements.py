@@ -104,6 +104,7 @@ Work = Statement | Product
 class Graph:
     """Statements in an order in which they may run, and what their slots hold."""
 
+    real: Type
     shapes: dict[int, Shape] = field(default_factory=dict[int, Shape])
     types: dict[int, Type] = field(default_factory=dict[int, Type])
     layouts: dict[int, Layout] = field(default_factory=dict[int, Layout])
