@@ -12,10 +12,9 @@ import numpy as np
 
 from wengert import printing
 from wengert.assumptions import Assumption
-from wengert.backends import program_of
+from wengert.backends import Program, compile_with, engine_named, program_of
 from wengert.backends.arguments import Arguments, bind
 from wengert.backends.numerical import largest_relative_error, relative_to
-from wengert.backends.numpy_backend import compile_plan
 from wengert.derive import derivative, resolve_mode
 from wengert.errors import NameClashError, ShapeError, WengertError
 from wengert.explanation import explain
@@ -437,10 +436,14 @@ class Formula:
         arguments = self._bind(values)
         program = self._programs.get(arguments.key)
         if program is None:
-            program = compile_plan(self._plan(arguments), arguments.dtype)
-            self._programs[arguments.key] = program
+            program = self._compiled(arguments)
         (result,) = program(arguments.arrays)
         return _owned(result, arguments)
+
+    def _compiled(self, arguments: Arguments) -> Program:
+        program = compile_with(self._plan(arguments), arguments.dtype, engine_named(None))
+        self._programs[arguments.key] = program
+        return program
 
     def _traced(self, values: Mapping[str, Any]) -> TracedArray:
         """The value on arrays of which some are traced, as a traced array."""
@@ -596,8 +599,7 @@ class Formula:
         arguments = bind(self._unassumed, self._needed, arrays)
         program = self._programs.get(arguments.key)
         if program is None:
-            program = compile_plan(self._plan(arguments), arguments.dtype)
-            self._programs[arguments.key] = program
+            program = self._compiled(arguments)
         return program(arguments.arrays)[0]
 
 

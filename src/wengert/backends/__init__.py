@@ -1,5 +1,6 @@
 """What runs a plan."""
 
+from wengert.backends.engines import compile_with, engine_named
 from wengert.backends.numpy_backend import compile_plan
 from wengert.backends.programs import (
     Program,
@@ -16,6 +17,8 @@ __all__ = [
     "bound",
     "common_dtype",
     "compile_plan",
+    "compile_with",
+    "engine_named",
     "owned",
     "plan_of",
     "program_of",

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from wengert.backends.numpy_backend import compile_plan
+from wengert.backends.engines import Program, compile_with, engine_named
 from wengert.expr import Expr
 from wengert.plan import Plan, make_plan
 from wengert.rewrite import lower
-
-Program = Callable[[Mapping[str, Any]], tuple[Any, ...]]
 
 _CACHED = 1024  # programs that are kept
 
@@ -24,10 +22,14 @@ def plan_of(roots: tuple[Expr, ...]) -> Plan:
     return make_plan([lower(root) for root in roots], {})
 
 
-@lru_cache(maxsize=_CACHED)
-def program_of(roots: tuple[Expr, ...], dtype: Any) -> Program:
+def program_of(roots: tuple[Expr, ...], dtype: Any, engine: str | None = None) -> Program:
     """The program that computes expressions together; the same ones are compiled once."""
-    return compile_plan(plan_of(roots), dtype)
+    return _program_of(roots, dtype, engine_named(engine))
+
+
+@lru_cache(maxsize=_CACHED)
+def _program_of(roots: tuple[Expr, ...], dtype: Any, engine: str) -> Program:
+    return compile_with(plan_of(roots), dtype, engine)
 
 
 def run(roots: tuple[Expr, ...], values: Mapping[Expr, Any]) -> tuple[Any, ...]:

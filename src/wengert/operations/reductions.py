@@ -299,9 +299,7 @@ def _nothing_for_one(lanes: Lanes, x: Any) -> Any:
 def _log_of_sum(lanes: Lanes, shift: Any, total: Any, others: Any) -> Any:
     near = (total >= 1.0) & (total < _NEAR_ONE)
     rest = lanes.select(near, others, total - 1.0)
-    return shift + lanes.select(
-        total < 1.0, lanes.call("log", total), lanes.call("log1p", rest)
-    )
+    return shift + lanes.select(total < 1.0, lanes.call("log", total), lanes.call("log1p", rest))
 
 
 def _shifted_exp(x: Any, rank: int) -> tuple[Any, Any, Any] | None:

@@ -216,12 +216,15 @@ class Apply(Instruction):
 class Plan:
     """Instructions in order, the slots of the outputs, and what each slot's last reader is.
 
-    Printing a plan shows its instructions with FLOPs, bytes and the largest intermediate.
+    Printing a plan shows its instructions with FLOPs, bytes and the largest intermediate. What
+    is in ``native``, the targets of the instructions that run as native code, is told apart from
+    what NumPy runs; None of a plan that NumPy runs as a whole.
     """
 
     instructions: tuple[Instruction, ...]
     outputs: tuple[int, ...]
     slots: int
+    native: frozenset[int] | None = None
 
     @property
     def flops(self) -> int:
@@ -242,9 +245,12 @@ class Plan:
 
     def _lines(self, indent: str) -> Iterator[str]:
         for i in self.instructions:
+            by = ""
+            if self.native is not None and not isinstance(i, Input):
+                by = "  native" if i.target in self.native else "  NumPy"
             yield (
                 f"{indent}{type(i).__name__:8} {'×'.join(map(str, i.shape)) or 'scalar':>16} "
-                f"{i.flops:>14,} FLOPs {8 * i.size:>14,} bytes"
+                f"{i.flops:>14,} FLOPs {8 * i.size:>14,} bytes{by}"
             )
             for body in i.bodies:
                 yield from body.plan._lines(indent + "  ")

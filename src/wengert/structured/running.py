@@ -7,12 +7,12 @@ where they belong. No array in between is larger than the structure demands.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from typing import Any
 
-from wengert.backends import Program, bound, common_dtype, plan_of, program_of
+from wengert.backends import Program, bound, common_dtype, engine_named, plan_of, program_of
 from wengert.expr import Expr, topological
 from wengert.plan import Plan
 from wengert.shapes import concrete
@@ -66,9 +66,13 @@ def terms_of(layout: Layout, values: Sequence[Any]) -> tuple[Term, ...]:
     return tuple(Term.of(piece, at, layout.shape) for piece in layout.with_tables(values))
 
 
-@lru_cache(maxsize=_CACHED)
-def running(roots: tuple[Expr, ...], dtype: Any) -> Running:
+def running(roots: tuple[Expr, ...], dtype: Any, engine: str | None = None) -> Running:
     """The program for several expressions; the same ones are compiled once."""
+    return _running(roots, dtype, engine_named(engine))
+
+
+@lru_cache(maxsize=_CACHED)
+def _running(roots: tuple[Expr, ...], dtype: Any, engine: str) -> Running:
     parts: list[tuple[int, Layout | None]] = []
     stored: list[Expr] = []
     for root in roots:
@@ -80,7 +84,10 @@ def running(roots: tuple[Expr, ...], dtype: Any) -> Running:
             parts.append((1, None))
             stored.append(root)
     every = tuple(stored)
-    return Running(plan_of(every), program_of(every, dtype), tuple(parts), dtype)
+    program = program_of(every, dtype, engine)
+    native: frozenset[int] | None = getattr(program, "native", None)
+    plan = replace(plan_of(every), native=native)
+    return Running(plan, program, tuple(parts), dtype)
 
 
 def run(roots: tuple[Expr, ...], values: Mapping[Expr, Any]) -> list[Any]:

@@ -39,9 +39,7 @@ Group = Nest | Product
 def same_place(access: Access, space: Shape) -> bool:
     """Does an access go through an array of the space's shape in its order?"""
     expected = row_major(space)
-    return all(
-        n == 1 or s == e for n, s, e in zip(space, access.strides, expected, strict=True)
-    )
+    return all(n == 1 or s == e for n, s, e in zip(space, access.strides, expected, strict=True))
 
 
 def grouped(graph: Graph) -> list[Group]:

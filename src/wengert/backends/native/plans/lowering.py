@@ -312,9 +312,7 @@ class Lowering:
         write = writer_of(node)
         assert write is not None
         graph.enter(i.target, i.shape, self._types[node.dtype])
-        axes = [
-            list(range(len(i.shape) - len(graph.shapes[o]), len(i.shape))) for o in i.operands
-        ]
+        axes = [list(range(len(i.shape) - len(graph.shapes[o]), len(i.shape))) for o in i.operands]
         self._map(i.target, i.operands, write, axes)
 
     # ------------------------------------------------ helpers

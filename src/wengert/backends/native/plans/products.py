@@ -53,5 +53,3 @@ def _integer(b: Builder, number: int) -> Value:
 def _number(b: Builder, type_: Type, number: Number) -> Value:
     bits = float(number).hex().replace("-", "m").replace("+", "p").replace(".", "_")
     return b.module.table(b, f"number_{type_.code}_{bits}", type_, [float(number)])
-
-

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.native.builder import Module
-from wengert.backends.native.callables import DTYPES, Array, native_callable
-from wengert.backends.native.engine import Engine
+from wengert.backends.native.callables import DTYPES, Array, check_layout, native_callable
+from wengert.backends.native.engine import Engine, engine
 from wengert.backends.native.plans.kernels import symbols_of, write_kernel
 from wengert.backends.native.plans.lowering import Lowering, can_be_lowered, kinds_of
 from wengert.backends.native.types import F32, F64
@@ -85,9 +85,12 @@ class NativeProgram:
     ----------
     function : callable or None
         If all of the plan is native, the builtin function: of the arrays in the order of
-        ``names``, it gives a tuple of arrays of its own.
+        ``names``, it gives a tuple of arrays of its own, or NotImplemented if it was not written
+        for such arrays.
+    dtypes : tuple of dtype
+        Of the results.
     names : tuple of str
-        The plan's inputs.
+        The plan's inputs, shorter names first.
     native : frozenset of int
         The targets of the instructions that are native.
     """
@@ -96,6 +99,10 @@ class NativeProgram:
         kinds = kinds_of(plan)
         stages = stages_of(plan, kinds)
         inputs = [i for i in plan.instructions if isinstance(i, Input)]
+        inputs.sort(key=lambda i: (len(i.name), i.name))
+        real = np.dtype(dtype).type
+        of_kind: dict[str | None, Any] = {"real": real, "int": np.int64, "bool": np.bool_}
+        self.dtypes = tuple(np.dtype(of_kind[kinds[o]]) for o in plan.outputs if kinds[o])
         self.names = tuple(i.name for i in inputs)
         self.native = frozenset(i.target for s in stages if s.native for i in s.instructions)
         self._plan = plan
@@ -125,15 +132,16 @@ class NativeProgram:
                 gives = [t for t in own if t in later]
             function = _segment(plan, stage.instructions, takes, gives, kinds, dtype, engine)
             if whole:
-                self.function = function
-            else:
-                self._runs.append(_native_run(function, takes, gives))
+                self.function = function.native
+            self._runs.append(_native_run(function, takes, gives))
 
     def __call__(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """The outputs."""
         given = [values[name] for name in self.names]
         if self.function is not None:
-            return self.function(*given)
+            found = self.function(*given)
+            if found is not NotImplemented:
+                return found
         slots: list[Any] = [None] * self._plan.slots
         for slot, value in zip(self._inputs, given, strict=True):
             slots[slot] = value
@@ -143,9 +151,7 @@ class NativeProgram:
         return tuple([slots[o] for o in self._plan.outputs])
 
 
-def _numpy_run(
-    instructions: Sequence[Instruction], dtype: Any
-) -> Callable[[list[Any]], None]:
+def _numpy_run(instructions: Sequence[Instruction], dtype: Any) -> Callable[[list[Any]], None]:
     steps = [(i.target, step_of(i, dtype)) for i in instructions]
 
     def run(slots: list[Any]) -> None:
@@ -156,10 +162,13 @@ def _numpy_run(
 
 
 def _native_run(
-    function: Callable[..., Any], takes: Sequence[int], gives: Sequence[int]
+    segment: Segment, takes: Sequence[int], gives: Sequence[int]
 ) -> Callable[[list[Any]], None]:
     def run(slots: list[Any]) -> None:
-        found = function(*[slots[s] for s in takes])
+        given = [slots[s] for s in takes]
+        found = segment.native(*given)
+        if found is NotImplemented:
+            found = segment.by_numpy(given)
         for slot, value in zip(gives, found, strict=True):
             slots[slot] = value
 
@@ -177,8 +186,8 @@ def _segment(
     kinds: Mapping[int, str | None],
     dtype: Any,
     engine: Engine,
-) -> Callable[..., Any]:
-    """The builtin function of some instructions: of what they take, a tuple of what they give."""
+) -> Segment:
+    """Some instructions as a builtin function: of what they take, a tuple of what they give."""
     real = F32 if dtype == np.float32 else F64
     shapes = {i.target: i.shape for i in plan.instructions}
     lowering = Lowering(real, _scaled(instructions, gives))
@@ -195,11 +204,12 @@ def _segment(
     arguments = [Array(graph.types[s], shapes[s]) for s in takes]
     results = [Array(graph.types[s], shapes[s]) for s in gives]
     symbols, keep = symbols_of([kernel])
-    slow = _Slow(instructions, plan.slots, takes, gives, arguments, dtype)
-    slow.native = native_callable(
-        engine, module, "kernel", arguments, results, slow, tupled=True, symbols=symbols, keep=keep
-    )
-    return slow.native
+    segment = Segment(instructions, plan.slots, takes, gives, arguments, dtype)
+    segment.native = native_callable(
+        engine, module, "kernel", arguments, results, segment.slow, tupled=True, symbols=symbols,
+        keep=keep,
+    )  # fmt: skip
+    return segment
 
 
 def _scaled(
@@ -220,10 +230,13 @@ def _summed(i: Pair) -> set[int]:
     return (set(i.left_labels) | set(i.right_labels)) - set(i.out)
 
 
-class _Slow:
-    """What a segment does with arguments that its code was not written for.
+class Segment:
+    """Instructions as a builtin function, and by NumPy for arrays that it was not written for.
 
-    Arrays that lie in memory in another way are copied; all else goes through NumPy.
+    Attributes
+    ----------
+    native : builtin function
+        Gives NotImplemented for such arrays.
     """
 
     native: Callable[..., Any]
@@ -241,21 +254,20 @@ class _Slow:
         self._takes, self._gives, self._arguments = takes, gives, arguments
         self._steps: list[tuple[int, Step]] | None = None
 
-    def __call__(self, *arguments: Any) -> tuple[Any, ...]:
-        """The results."""
-        packed = [
-            _packed(a, expected) for a, expected in zip(arguments, self._arguments, strict=True)
-        ]
-        fits = all(p is not None for p in packed)
-        if fits and any(p is not a for p, a in zip(packed, arguments, strict=True)):
-            return self.native(*packed)
-        return self._by_numpy(arguments)
+    def slow(self, *arguments: Any, **named: Any) -> Any:
+        """The results for arrays that only lie in memory in another way; they are copied."""
+        if named or len(arguments) != len(self._arguments):
+            return NotImplemented
+        packed = [_packed(a, e) for a, e in zip(arguments, self._arguments, strict=True)]
+        changed = any(p is not a for p, a in zip(packed, arguments, strict=True))
+        if not changed or any(p is None for p in packed):
+            return NotImplemented
+        return self.native(*packed)
 
-    def _by_numpy(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
+    def by_numpy(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        """The results for any arrays."""
         if self._steps is None:
-            self._steps = [
-                (i.target, step_of(_alone(i), self._dtype)) for i in self._instructions
-            ]
+            self._steps = [(i.target, step_of(_alone(i), self._dtype)) for i in self._instructions]
         slots: list[Any] = [None] * self._slots
         for slot, value in zip(self._takes, arguments, strict=True):
             slots[slot] = value
@@ -272,6 +284,8 @@ def _alone(i: Instruction) -> Instruction:
 
 def _packed(array: Any, expected: Array) -> Any:
     """The array as native code reads it; None if it is another one."""
+    if type(array) is float and expected.type.floating:  # takes the precision of the others
+        array = np.asarray(array, DTYPES[expected.type])
     if isinstance(array, np.generic) and not expected.shape:
         array = np.asarray(array)
     if type(array) is not np.ndarray or array.shape != expected.shape:
@@ -290,18 +304,14 @@ def _own(value: Any, arguments: Sequence[Any]) -> Any:
     return value
 
 
-def compile_natively(plan: Plan, dtype: Any, engine: Engine) -> NativeProgram:
-    """A plan as native code.
+def compiler() -> Callable[[Plan, Any], NativeProgram]:
+    """What compiles plans for this machine: ``(plan, dtype) -> program``.
 
-    Parameters
-    ----------
-    plan : Plan
-        What to run.
-    dtype : numpy dtype
-        Of real numbers: float64 or float32.
-    engine : Engine
-        What compiles and links.
+    Raises
+    ------
+    UnsupportedHostError
+        If native code cannot run here; the message says why.
     """
-    return NativeProgram(plan, dtype, engine)
-
-
+    check_layout()
+    machine = engine()
+    return lambda plan, dtype: NativeProgram(plan, dtype, machine)
