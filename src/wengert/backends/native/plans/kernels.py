@@ -8,8 +8,8 @@ at the same time.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -17,8 +17,9 @@ import numpy as np
 
 from wengert.backends.native import blas
 from wengert.backends.native.builder import Builder, Module, Value
+from wengert.backends.native.plans.blocking import Block, Part, blocked, written_by
 from wengert.backends.native.plans.grouping import Group, Nest, grouped, in_memory, read_from_memory
-from wengert.backends.native.plans.nests import write_nest
+from wengert.backends.native.plans.nests import REDUCTIONS, Rows, fill, write_nest
 from wengert.backends.native.plans.products import write_product
 from wengert.backends.native.plans.statements import Graph, Product
 from wengert.backends.native.types import I64, PTR
@@ -63,25 +64,27 @@ def arena(size: int) -> tuple[int, Any]:
 
 
 def _places(
-    graph: Graph, groups: Sequence[Group], local: set[int], same: Mapping[int, int]
+    graph: Graph, parts: Sequence[Part], local: set[int], same: Mapping[int, int]
 ) -> tuple[dict[int, int], int]:
-    """Offsets in the arena; memory is used again after the last group that needs it."""
+    """Offsets in the arena; memory is used again after the last part that needs it."""
     first: dict[int, int] = {}
     last: dict[int, int] = {}
-    for k, group in enumerate(groups):
-        written = [group.target] if isinstance(group, Product) else [
-            s.target for s in group.statements
-        ]  # fmt: skip
-        for slot in (*written, *read_from_memory(group)):
-            root = same.get(slot, slot)
-            if root in local:
-                first.setdefault(root, k)
-                last[root] = k
+    share: dict[int, tuple[int, int]] = {}
+    for k, part in enumerate(parts):
+        for group in part.groups if isinstance(part, Block) else (part,):
+            for slot in (*written_by(group), *read_from_memory(group)):
+                root = same.get(slot, slot)
+                if root in local:
+                    first.setdefault(root, k)
+                    last[root] = k
+        if isinstance(part, Block):
+            share.update(dict.fromkeys(part.inner, (part.step, part.rows)))
     offsets: dict[int, int] = {}
     taken: list[tuple[int, int, int]] = []  # last group, begin, end
     top = 0
     for slot in sorted(first, key=lambda s: first[s]):
-        size = prod(graph.shapes[slot]) * graph.types[slot].size
+        some, rows = share.get(slot, (1, 1))
+        size = prod(graph.shapes[slot]) // rows * some * graph.types[slot].size
         size = max(-(-size // _LINE) * _LINE, _LINE)
         begin = 0
         for _, low, high in sorted((t for t in taken if t[0] >= first[slot]), key=lambda t: t[1]):
@@ -123,14 +126,17 @@ def write_kernel(
         if slot in memory:
             memory[base] = memory[slot]
     local = {same.get(s, s) for s in in_memory(groups, given)} - memory.keys()
-    offsets, size = _places(graph, groups, local, same)
+    parts = blocked(groups, graph, given)
+    offsets, size = _places(graph, parts, local, same)
     if offsets:
         start = module.external(b, "arena")
         memory.update({slot: b.offset(start, offset) for slot, offset in offsets.items()})
     memory.update({slot: memory[base] for slot, base in same.items() if base in memory})
-    routines = {r for group in groups if (r := _write_group(b, group, memory, graph, width))}
+    writer = _Writer(b, memory, graph, width)
+    for part in parts:
+        writer.write(part)
     b.give(b.constant(0, I64))
-    return Kernel(name, frozenset(routines), size)
+    return Kernel(name, frozenset(writer.routines), size)
 
 
 def _given_out(graph: Graph, inputs: set[int], outputs: Sequence[int]) -> list[int]:
@@ -162,17 +168,84 @@ def _continued(groups: Sequence[Group]) -> dict[int, int]:
     return same
 
 
-def _write_group(
-    b: Builder, group: Group, memory: Mapping[int, Value], graph: Graph, width: int
-) -> str | None:
-    if isinstance(group, Nest):
-        write_nest(b, group, memory, graph, width)
-        return None
-    type_ = graph.types[group.target]
-    return write_product(
-        b, group, memory[group.left], memory[group.right], memory[group.target], type_,
-        width // type_.size,
-    )  # fmt: skip
+@dataclass
+class _Writer:
+    b: Builder
+    memory: Mapping[int, Value]
+    graph: Graph
+    width: int
+    routines: set[str] = field(default_factory=set[str])
+
+    def write(self, part: Part) -> None:
+        """Write a group, or a block of them."""
+        if isinstance(part, Nest):
+            write_nest(self.b, part, self.memory, self.graph, self.width)
+        elif isinstance(part, Product):
+            self._product(part, None)
+        else:
+            self._block(part)
+
+    def _block(self, block: Block) -> None:
+        b = self.b
+        for group in block.groups:
+            for slot, number in _beginnings(group, block.summed):
+                type_ = self.graph.types[slot]
+                count = prod(self.graph.shapes[slot])
+                fill(b, self.memory[slot], type_, count, number, self.width // type_.size)
+        left = block.rows % block.step
+
+        def inside(start: Value, carried: tuple[Value, ...]) -> tuple[Value, ...]:
+            self._rows(block, start, block.step)
+            return carried
+
+        b.loop(0, block.rows - left, block.step, inside)
+        if left:
+            self._rows(block, b.constant(block.rows - left, I64), left)
+
+    def _rows(self, block: Block, start: Value, count: int) -> None:
+        rows = Rows(start, count, block.inner, block.summed)
+        for group in block.groups:
+            if isinstance(group, Nest):
+                write_nest(self.b, group, self.memory, self.graph, self.width, rows)
+            else:
+                self._product(group, rows)
+
+    def _product(self, product: Product, rows: Rows | None) -> None:
+        """Of some rows of the left factor, or of both if these are what is summed over."""
+        type_ = self.graph.types[product.target]
+        places = [self.memory[s] for s in (product.left, product.right, product.target)]
+        added = rows is not None and product.target in rows.summed
+        if rows is not None:
+            if added:
+                lengths = [product.rows, product.columns, 0]
+                product = replace(product, summed=rows.count)
+            else:
+                lengths = [product.summed, 0, product.columns]
+                product = replace(product, rows=rows.count)
+            places = [
+                self._moved(place, slot, length, rows)
+                for place, slot, length in zip(
+                    places, (product.left, product.right, product.target), lengths, strict=True
+                )
+            ]
+        lanes = self.width // type_.size
+        self.routines.add(write_product(self.b, product, *places, type_, lanes, added=added))
+
+    def _moved(self, place: Value, slot: int, length: int, rows: Rows) -> Value:
+        if not length or slot in rows.inner:
+            return place
+        return self.b.offset(place, rows.start, length * self.graph.types[slot].size)
+
+
+def _beginnings(group: Group, summed: Collection[int]) -> Iterator[tuple[int, float]]:
+    """What the slots that are added up begin with."""
+    if isinstance(group, Product):
+        if group.target in summed:
+            yield group.target, 0.0
+        return
+    for s in group.statements:
+        if s.target in summed and s.reduction is not None:
+            yield s.target, REDUCTIONS[s.reduction].identity
 
 
 def symbols_of(kernels: Sequence[Kernel]) -> tuple[dict[str, int], tuple[object, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -63,6 +63,28 @@ class Lanes:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Some rows of the space, and of the arrays that have as many.
+
+    Attributes
+    ----------
+    start : Value
+        The first one.
+    count : int
+        How many.
+    inner : collection of int
+        Slots that hold these rows only.
+    summed : collection of int
+        Slots that the sums over these rows are added to.
+    """
+
+    start: Value
+    count: int
+    inner: Collection[int]
+    summed: Collection[int]
+
+
+@dataclass(frozen=True)
 class _Place:
     """Entries of a slot over the space of a nest."""
 
@@ -76,6 +98,7 @@ def write_nest(
     memory: Mapping[int, Value],
     graph: Graph,
     width: int,
+    rows: Rows | None = None,
 ) -> None:
     """Write the loops of a nest.
 
@@ -87,8 +110,10 @@ def write_nest(
         What the slots hold.
     width : int
         Bytes of a vector.
+    rows : Rows, optional
+        Which of the first axis's indices; by default all.
     """
-    _Writer(b, nest, memory, graph, width).write()
+    _Writer(b, nest, memory, graph, width, rows).write()
 
 
 class _Writer:
@@ -99,7 +124,10 @@ class _Writer:
         memory: Mapping[int, Value],
         graph: Graph,
         width: int,
+        rows: Rows | None,
     ) -> None:
+        self.rows = rows
+        space = nest.space if rows is None else (rows.count, *nest.space[1:])
         self.b, self.nest, self.memory, self.graph = b, nest, memory, graph
         self.types = types = graph.types
         self.statements = nest.statements
@@ -113,7 +141,7 @@ class _Writer:
         )
         self.written = [s for s in self.statements if s.target in memory or not s.maps]
         self.space, strides = _simplified(
-            nest.space, [p.strides for p in self.reads] + [s.places for s in self.written]
+            space, [p.strides for p in self.reads] + [s.places for s in self.written]
         )
         self.read_strides = strides[: len(self.reads)]
         self.write_strides = strides[len(self.reads) :]
@@ -130,26 +158,42 @@ class _Writer:
         self._clear()
         if prod(self.space) == 0:
             return
-        bases = [self.memory[p.slot] for p in self.reads]
-        targets = [self.memory[s.target] for s in self.written]
+        bases = [self._base(p.slot, p.strides) for p in self.reads]
+        targets = [self._base(s.target, s.places) for s in self.written]
         found = self._level(0, bases, targets)
         self._finish(0, found, targets)
+
+    def _base(self, slot: int, strides: Strides) -> Value:
+        """Where the first of the rows begins."""
+        pointer, rows = self.memory[slot], self.rows
+        if rows is None or slot in rows.inner or not strides[0]:
+            return pointer
+        return self.b.offset(pointer, rows.start, strides[0] * self.types[slot].size)
 
     def _clear(self) -> None:
         """What entries are added to begins at the number that changes nothing."""
         empty = prod(self.space) == 0
         for k, s in enumerate(self.written):
-            if s.reduction is not None and (empty or self._accumulates(k)):
+            if s.reduction is None or self._is_added(s.target):
+                continue
+            if empty or self._accumulates(k):
+                count = prod(self.graph.shapes[s.target])
+                if self.rows is not None:
+                    count = count // self.nest.space[0] * self.rows.count
                 fill(
-                    self.b, self.memory[s.target], self.types[s.target],
-                    prod(self.graph.shapes[s.target]),
+                    self.b, self._base(s.target, s.places), self.types[s.target], count,
                     REDUCTIONS[s.reduction].identity, self.lanes,
                 )  # fmt: skip
+
+    def _is_added(self, slot: int) -> bool:
+        return self.rows is not None and slot in self.rows.summed
 
     def _accumulates(self, k: int) -> bool:
         """Is the target's memory read again while the loops run?"""
         if self.written[k].reduction is None:
             return False
+        if self._is_added(self.written[k].target):
+            return True
         strides, depth = self.write_strides[k], self.depth[k]
         return any(strides[axis] == 0 for axis in range(depth))
 

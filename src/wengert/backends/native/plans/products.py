@@ -15,9 +15,17 @@ _PREFIX = {"f64": "d", "f32": "s"}
 
 
 def write_product(
-    b: Builder, product: Product, left: Value, right: Value, target: Value, type_: Type, lanes: int
+    b: Builder,
+    product: Product,
+    left: Value,
+    right: Value,
+    target: Value,
+    type_: Type,
+    lanes: int,
+    *,
+    added: bool = False,
 ) -> str:
-    """Write the call; gives the name of the routine."""
+    """Write the call; gives the name of the routine. The product may be added to the target."""
     prefix = _PREFIX[type_.kind]
     first, second = product.turned
     rows, columns, summed = product.rows, product.columns, product.summed
@@ -25,18 +33,19 @@ def write_product(
     ahead = rows if first else summed  # entries from one row of the left factor to the next
     if product.vector:
         # What was in y would be multiplied by zero, NaN and all; zeros are not.
-        fill(b, target, type_, rows, 0.0, lanes)
+        if not added:
+            fill(b, target, type_, rows, 0.0, lanes)
         shape = (_integer(b, ahead), _integer(b, summed if first else rows))
         b.call(
             f"{prefix}gemv", VOID, _letter(b, not first), *shape, factor, left,
             _integer(b, ahead), right, _integer(b, 1), one, target, _integer(b, 1),
         )  # fmt: skip
         return f"{prefix}gemv"
-    zero = _number(b, type_, 0.0)
+    before = _number(b, type_, 1.0 if added else 0.0)
     b.call(
         f"{prefix}gemm", VOID, _letter(b, second), _letter(b, first), _integer(b, columns),
         _integer(b, rows), _integer(b, summed), factor, right,
-        _integer(b, summed if second else columns), left, _integer(b, ahead), zero, target,
+        _integer(b, summed if second else columns), left, _integer(b, ahead), before, target,
         _integer(b, columns),
     )  # fmt: skip
     return f"{prefix}gemm"

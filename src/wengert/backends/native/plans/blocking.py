@@ -1,0 +1,201 @@
+"""Groups that go through the rows of large arrays together, some rows at a time.
+
+Where several groups have the same long first axis, and what one reads of another is in the row
+that it is at, a block of rows goes through all of them while it is in the cache: each large array
+is read once, and what is needed within a block only has room for one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from wengert.backends.native.plans.grouping import Group, Nest, read_from_memory
+from wengert.backends.native.plans.statements import Access, Graph, Product
+
+LARGE = 1 << 18  # bytes of a pass from which on blocks are worth while
+_BLOCK = 1 << 17  # bytes that a block should have
+_FEWEST, _MOST = 16, 4096  # rows of a block
+_FEWEST_OF_PRODUCT = 128  # below it products of matrices are slow
+
+
+@dataclass(frozen=True)
+class Block:
+    """Groups over the same rows.
+
+    Attributes
+    ----------
+    rows : int
+        The length of the axis.
+    step : int
+        Rows at a time.
+    groups : tuple of Group
+        In order.
+    summed : frozenset of int
+        Slots that are added up over all rows.
+    inner : frozenset of int
+        Slots of which a block's rows are needed only while it is worked on.
+    """
+
+    rows: int
+    step: int
+    groups: tuple[Group, ...]
+    summed: frozenset[int]
+    inner: frozenset[int]
+
+
+Part = Group | Block
+
+
+def blocked(groups: Sequence[Group], graph: Graph, given: Iterable[int]) -> list[Part]:
+    """The groups, with those that go through the rows of large arrays in blocks.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        In the order in which they run.
+    graph : Graph
+        What the slots hold.
+    given : iterable of int
+        The slots that are results.
+    """
+    kept = set(given)
+    sizes = Counter[int]()
+    for group in groups:
+        if (rows := _rows(group)) is not None:
+            for n in rows:
+                sizes[n] += _bytes(group, graph)
+    for n, size in sizes.most_common():
+        if size < LARGE or n < 2 * _FEWEST:
+            break
+        found = _Search(groups, graph, n)
+        if len(found.members) > 1:
+            outside = {s for g in (*found.before, *found.after) for s in read_from_memory(g)}
+            block = found.block(kept | outside)
+            if block is not None:
+                return [
+                    *blocked(found.before, graph, kept),
+                    block,
+                    *blocked(found.after, graph, kept),
+                ]
+    return list(groups)
+
+
+def written_by(group: Group) -> list[int]:
+    """The slots that a group writes, in memory or not."""
+    return [group.target] if isinstance(group, Product) else [s.target for s in group.statements]
+
+
+def _rows(group: Group) -> list[int] | None:
+    """The lengths of the axes that a group may go along."""
+    if isinstance(group, Product):
+        return [group.rows, group.summed]
+    return [group.space[0]] if group.space else None
+
+
+def _bytes(group: Group, graph: Graph) -> int:
+    slots = {*written_by(group), *read_from_memory(group)}
+    return sum(prod(graph.shapes[s]) * graph.types[s].size for s in slots)
+
+
+class _Search:
+    """Sorts groups: those before the block, in it, and after it."""
+
+    def __init__(self, groups: Sequence[Group], graph: Graph, n: int) -> None:
+        self.graph, self.n = graph, n
+        self.before: list[Group] = []
+        self.members: list[Group] = []
+        self.after: list[Group] = []
+        self.summed: set[int] = set()
+        self.by_row: set[int] = set()
+        late: set[int] = set()
+        for group in groups:
+            read = set(read_from_memory(group))
+            if not read & (late | self.summed) and self._joins(group):
+                self.members.append(group)
+                continue
+            if read & (late | self.summed | self.by_row):
+                self.after.append(group)
+                late.update(written_by(group))
+            else:
+                self.before.append(group)
+
+    def _joins(self, group: Group) -> bool:
+        by_row, summed = (
+            self._of_product(group) if isinstance(group, Product) else self._of_nest(group)
+        )
+        if not by_row and not summed:
+            return False
+        self.by_row |= by_row
+        self.summed |= summed
+        return True
+
+    def _of_product(self, product: Product) -> tuple[set[int], set[int]]:
+        """What it writes row by row, and what it adds up over the rows."""
+        first, second = product.turned
+        if product.rows == self.n and not first and product.right not in self.by_row:
+            if self._is_by_row(product.left):
+                return {product.target}, set()
+        elif product.summed == self.n and first and not second:
+            if self._is_by_row(product.left) and self._is_by_row(product.right):
+                return set(), {product.target}
+        return set(), set()
+
+    def _is_by_row(self, slot: int) -> bool:
+        return slot not in self.by_row or self.graph.shapes[slot][0] == self.n
+
+    def _of_nest(self, nest: Nest) -> tuple[set[int], set[int]]:
+        nothing: tuple[set[int], set[int]] = set(), set()
+        if not nest.space or nest.space[0] != self.n:
+            return nothing
+        by_row: set[int] = set()
+        summed: set[int] = set()
+        for s in nest.statements:
+            if s.into is not None:
+                return nothing
+            if not all(nest.holds(a) or self._in_row(a, nest) for a in s.reads):
+                return nothing
+            shape = self.graph.shapes[s.target]
+            if s.places[0] == 0:
+                summed.add(s.target)
+            elif shape[0] == self.n and s.places[0] == prod(shape[1:]):
+                by_row.add(s.target)
+            else:
+                return nothing
+        return by_row, summed
+
+    def _in_row(self, access: Access, nest: Nest) -> bool:
+        """Are the entries that are read at a row in the same row of their array?"""
+        if access.slot not in self.by_row:
+            return True
+        shape = self.graph.shapes[access.slot]
+        row = prod(shape[1:])
+        reach = sum(
+            (n - 1) * s for n, s in zip(nest.space[1:], access.strides[1:], strict=True)
+        )
+        return shape[0] == self.n and access.strides[0] == row and reach < row
+
+    def block(self, needed: set[int]) -> Block | None:
+        """The block; None if it would not have at least two parts."""
+        inner = frozenset(self.by_row - needed)
+        slots = {s for g in self.members for s in read_from_memory(g)} | self.by_row
+        row = sum(
+            prod(shape) // self.n * self.graph.types[s].size
+            for s in slots
+            if (shape := self.graph.shapes[s]) and self.n in shape
+        )
+        of_matrices = any(isinstance(g, Product) and not g.vector for g in self.members)
+        least = _FEWEST_OF_PRODUCT if of_matrices else _FEWEST
+        step = _step(self.n, min(max(_BLOCK // max(row, 1), least), _MOST))
+        if 2 * step > self.n:
+            return None
+        return Block(self.n, step, tuple(self.members), frozenset(self.summed), inner)
+
+
+def _step(rows: int, wanted: int) -> int:
+    """A number of rows near the wanted one, which divides all of them if there is such a one."""
+    wanted = max(wanted - wanted % 8, 8)
+    near = [k for k in range(wanted // 2, min(2 * wanted, rows) + 1) if rows % k == 0]
+    return min(near, key=lambda k: (k % 8 != 0, abs(k - wanted)), default=wanted)
