@@ -148,8 +148,10 @@ def _written_power(lanes: Lanes, node: Expr, x: Any) -> Any:
 
 
 def _written_safe_power(lanes: Lanes, node: Expr, x: Any) -> Any:
-    exponent = lanes.number(float(exponent_of(node)), x)
-    return lanes.select(x.equals(0.0), 0.0, lanes.call("power", x, exponent))
+    exponent = float(exponent_of(node))
+    root = exponent == 0.5
+    found = lanes.call("sqrt", x) if root else lanes.call("power", x, lanes.number(exponent, x))
+    return lanes.select(x.equals(0.0), 0.0, found)
 
 
 def _evaluate_safe_power(node: Expr, x: Any) -> Any:

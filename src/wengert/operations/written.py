@@ -35,7 +35,7 @@ class Lanes(Protocol):
 
 
 class Rows(Protocol):
-    """What operations on trailing axes are written with; a value is an array, or one entry a row."""
+    """What operations on trailing axes are written with; a value is an array or one entry a row."""
 
     def map(self, write: Callable[..., Any], *values: Any) -> Any:
         """``write(lanes, *entries)`` entry by entry; what has one entry a row is spread."""

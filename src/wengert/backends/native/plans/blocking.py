@@ -138,9 +138,10 @@ class _Search:
         if product.rows == self.n and not first and product.right not in self.by_row:
             if self._is_by_row(product.left):
                 return {product.target}, set()
-        elif product.summed == self.n and first and not second:
-            if self._is_by_row(product.left) and self._is_by_row(product.right):
-                return set(), {product.target}
+            return set(), set()
+        by_rows = self._is_by_row(product.left) and self._is_by_row(product.right)
+        if product.summed == self.n and first and not second and by_rows:
+            return set(), {product.target}
         return set(), set()
 
     def _is_by_row(self, slot: int) -> bool:
@@ -172,9 +173,7 @@ class _Search:
             return True
         shape = self.graph.shapes[access.slot]
         row = prod(shape[1:])
-        reach = sum(
-            (n - 1) * s for n, s in zip(nest.space[1:], access.strides[1:], strict=True)
-        )
+        reach = sum((n - 1) * s for n, s in zip(nest.space[1:], access.strides[1:], strict=True))
         return shape[0] == self.n and access.strides[0] == row and reach < row
 
     def block(self, needed: set[int]) -> Block | None:

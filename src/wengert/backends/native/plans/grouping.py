@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -24,16 +25,22 @@ class Nest:
 
     space: Shape
     statements: list[Statement] = field(default_factory=list[Statement])
+    own: set[int] = field(default_factory=set[int])
+
+    def add(self, statement: Statement) -> None:
+        """One more at the end."""
+        self.statements.append(statement)
+        if statement.maps:
+            self.own.add(statement.target)
 
     def holds(self, access: Access) -> bool:
         """Is it the entry that a statement of the nest has just written?"""
-        return any(
-            s.target == access.slot and s.maps and same_place(access, self.space)
-            for s in self.statements
-        )
+        return access.slot in self.own and same_place(access, self.space)
 
 
 Group = Nest | Product
+
+MOST = 200  # statements of a nest: long bodies run out of registers and compile slowly
 
 
 def same_place(access: Access, space: Shape) -> bool:
@@ -50,6 +57,7 @@ def grouped(graph: Graph) -> list[Group]:
     """
     groups: list[Group] = []
     where: dict[int, int] = {}
+    nests: dict[Shape, list[int]] = {}
     for work in graph.works:
         if isinstance(work, Product):
             where[work.target] = len(groups)
@@ -62,15 +70,18 @@ def grouped(graph: Graph) -> list[Group]:
                 group = groups[place]
                 inside = isinstance(group, Nest) and _joins(group, work, access)
                 first = max(first, place if inside else place + 1)
-        for place in range(first, len(groups)):
-            group = groups[place]
-            if isinstance(group, Nest) and group.space == work.space:
-                group.statements.append(work)
-                where[work.target] = place
-                break
-        else:
-            where[work.target] = len(groups)
-            groups.append(Nest(work.space, [work]))
+        places = nests.setdefault(work.space, [])
+        k = bisect_left(places, first)
+        if k == len(places):
+            places.append(len(groups))
+            groups.append(Nest(work.space))
+        place = places[k]
+        group = groups[place]
+        assert isinstance(group, Nest)
+        group.add(work)
+        where[work.target] = place
+        if len(group.statements) >= MOST:
+            del places[k]
     return groups
 
 

@@ -18,11 +18,18 @@ import numpy as np
 from wengert.backends.native import blas
 from wengert.backends.native.builder import Builder, Module, Value
 from wengert.backends.native.plans.blocking import Block, Part, blocked, written_by
-from wengert.backends.native.plans.grouping import Group, Nest, grouped, in_memory, read_from_memory
+from wengert.backends.native.plans.grouping import (
+    MOST,
+    Group,
+    Nest,
+    grouped,
+    in_memory,
+    read_from_memory,
+)
 from wengert.backends.native.plans.nests import REDUCTIONS, Rows, fill, write_nest
 from wengert.backends.native.plans.products import write_product
 from wengert.backends.native.plans.statements import Graph, Product
-from wengert.backends.native.types import I64, PTR
+from wengert.backends.native.types import I64, PTR, VOID
 
 _LINE = 64  # bytes that values are aligned to
 
@@ -120,23 +127,58 @@ def write_kernel(
     given = _given_out(graph, set(inputs), outputs)
     groups = grouped(graph)
     same = _continued(groups)
-    b = module.function(name, [PTR] * (len(inputs) + len(outputs)), I64, internal=True)
-    memory: dict[int, Value] = dict(zip([*inputs, *given], b.parameters, strict=True))
-    for slot, base in same.items():  # an output that continues another slot is where it is
+    parts = blocked(groups, graph, given)
+    named = [*inputs, *given]
+    outside = {*named, *(base for slot, base in same.items() if slot in set(given))}
+    local = {same.get(s, s) for s in in_memory(groups, given)} - outside
+    offsets, size = _places(graph, parts, local, same)
+    pointers = [PTR] * len(named)
+    whole = module.function(name, pointers, I64, internal=True)
+    chunks = list(_chunks(parts))
+    routines: set[str] = set()
+    for k, chunk in enumerate(chunks):
+        b = whole
+        if len(chunks) > 1:
+            b = module.function(f"{name}_{k}", pointers, internal=True)
+            whole.call(b.name, VOID, *whole.parameters)
+        writer = _Writer(b, _memory(b, named, offsets, same), graph, width)
+        for part in chunk:
+            writer.write(part)
+        routines |= writer.routines
+        if b is not whole:
+            b.give()
+    whole.give(whole.constant(0, I64))
+    return Kernel(name, frozenset(routines), size)
+
+
+def _memory(
+    b: Builder, named: Sequence[int], offsets: Mapping[int, int], same: Mapping[int, int]
+) -> dict[int, Value]:
+    """Where slots are, in a function of the pointers to those that are named."""
+    memory: dict[int, Value] = dict(zip(named, b.parameters, strict=True))
+    for slot, base in same.items():  # a result that continues another slot is where it is
         if slot in memory:
             memory[base] = memory[slot]
-    local = {same.get(s, s) for s in in_memory(groups, given)} - memory.keys()
-    parts = blocked(groups, graph, given)
-    offsets, size = _places(graph, parts, local, same)
     if offsets:
-        start = module.external(b, "arena")
+        start = b.module.external(b, "arena")
         memory.update({slot: b.offset(start, offset) for slot, offset in offsets.items()})
     memory.update({slot: memory[base] for slot, base in same.items() if base in memory})
-    writer = _Writer(b, memory, graph, width)
+    return memory
+
+
+def _chunks(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    """Parts for one function each: the time to compile one grows faster than its length."""
+    chunk: list[Part] = []
+    size = 0
     for part in parts:
-        writer.write(part)
-    b.give(b.constant(0, I64))
-    return Kernel(name, frozenset(writer.routines), size)
+        chunk.append(part)
+        groups = part.groups if isinstance(part, Block) else (part,)
+        size += sum(len(g.statements) if isinstance(g, Nest) else 1 for g in groups)
+        if size >= MOST:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 def _given_out(graph: Graph, inputs: set[int], outputs: Sequence[int]) -> list[int]:
@@ -213,7 +255,8 @@ class _Writer:
     def _product(self, product: Product, rows: Rows | None) -> None:
         """Of some rows of the left factor, or of both if these are what is summed over."""
         type_ = self.graph.types[product.target]
-        places = [self.memory[s] for s in (product.left, product.right, product.target)]
+        slots = (product.left, product.right, product.target)
+        left, right, target = (self.memory[s] for s in slots)
         added = rows is not None and product.target in rows.summed
         if rows is not None:
             if added:
@@ -222,14 +265,14 @@ class _Writer:
             else:
                 lengths = [product.summed, 0, product.columns]
                 product = replace(product, rows=rows.count)
-            places = [
-                self._moved(place, slot, length, rows)
-                for place, slot, length in zip(
-                    places, (product.left, product.right, product.target), lengths, strict=True
-                )
-            ]
+            left, right, target = (
+                self._moved(self.memory[slot], slot, length, rows)
+                for slot, length in zip(slots, lengths, strict=True)
+            )
         lanes = self.width // type_.size
-        self.routines.add(write_product(self.b, product, *places, type_, lanes, added=added))
+        self.routines.add(
+            write_product(self.b, product, left, right, target, type_, lanes, added=added)
+        )
 
     def _moved(self, place: Value, slot: int, length: int, rows: Rows) -> Value:
         if not length or slot in rows.inner:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
 from wengert.backends.native.mathematics.routines import FUNCTIONS
-from wengert.backends.native.plans.statements import Graph, Shape, row_major
+from wengert.backends.native.plans.statements import (
+    Graph,
+    Layout,
+    Shape,
+    itself,
+    multiple,
+    number,
+    product,
+    row_major,
+)
 from wengert.backends.native.plans.statements import Product as Multiply
 from wengert.backends.native.types import I8, I64, Type
 from wengert.backends.numpy_steps import factors, is_product
@@ -63,12 +73,20 @@ def writer_of(node: Expr) -> Callable[..., Any] | None:
     primitive = node.primitive
     form = primitive.written or primitive.name
     if not isinstance(form, str):
-        return lambda lanes, *entries: form(lanes, node, *entries)
+        return partial(_by_form, form, node)
     if not primitive.elementwise:
         return None
     if form not in FUNCTIONS or FUNCTIONS[form].arity != len(node.operands):
         return None
-    return lambda lanes, *entries: lanes.call(form, *entries)
+    return partial(_by_routine, form)
+
+
+def _by_form(form: Callable[..., Any], node: Expr, lanes: Any, *entries: Any) -> Any:
+    return form(lanes, node, *entries)
+
+
+def _by_routine(routine: str, lanes: Any, *entries: Any) -> Any:
+    return lanes.call(routine, *entries)
 
 
 def can_be_lowered(i: Instruction, kinds: Kinds, shapes: Mapping[int, Shape]) -> bool:
@@ -131,6 +149,7 @@ class Lowering:
     # ------------------------------------------------ one array
 
     def fill(self, i: Fill) -> None:
+        """A constant."""
         graph = self.graph
         graph.enter(i.target, i.shape, self.real)
         if len(set(i.out)) == len(i.out):
@@ -138,12 +157,10 @@ class Lowering:
             return
         base = graph.new(i.shape, self.real)
         graph.constant(base, 0.0)
-        value, real = i.value, self.real
-        self._through(i.target, base, i.shape, i.out, (), (), lambda lanes: lanes.constant(
-            value, real
-        ))  # fmt: skip
+        self._through(i.target, base, i.out, [], (), number(i.value, self.real))
 
     def single(self, i: Single) -> None:
+        """Diagonals, sums and permutations: views, where nothing is summed."""
         graph = self.graph
         type_ = graph.types[i.source]
         places = {x: k for k, x in enumerate(dict.fromkeys(i.labels))}
@@ -151,34 +168,34 @@ class Lowering:
         if set(i.labels) == set(i.out) and i.source not in graph.constants:
             inner = graph.access(i.source, [places[x] for x in i.labels], len(places))
             strides = tuple(inner.strides[places[x]] for x in i.out)
-            layout = type(graph.layouts[i.source])(inner.slot, strides)
-            graph.view(i.target, i.shape, layout, type_)
+            graph.view(i.target, i.shape, Layout(inner.slot, strides), type_)
             return
         source = self._stored(i.source)
         space = tuple(sizes[x] for x in places)
         graph.enter(i.target, i.shape, type_)
         read = graph.access(source, [places[x] for x in i.labels], len(places))
-        self._reduce(i.target, space, [read], lambda lanes, x: x, tuple(places), i.out)
+        self.reduce(i.target, space, [read], itself, tuple(places), i.out)
 
     def scale(self, i: Scale) -> None:
-        graph, factor = self.graph, i.factor
-        if i.source not in graph.shapes:  # a product, which was scaled already
+        """A multiple."""
+        if i.target in self.graph.shapes:  # by the product that it is a multiple of
             return
-        graph.enter(i.target, i.shape, self.real)
-        self._map(i.target, [i.source], lambda lanes, x: x * factor)
+        self.graph.enter(i.target, i.shape, self.real)
+        self.map(i.target, [i.source], multiple(i.factor))
 
     def reshape(self, i: Reshape) -> None:
+        """Another shape: a view, or a copy of a view that is not in a row."""
         graph = self.graph
         source = self._stored(i.source)
         if not graph.in_a_row(source):
             source = graph.copy(source)
-        slot = graph.layouts[source].slot
-        layout = graph.layouts[source]
-        graph.view(i.target, i.shape, type(layout)(slot, row_major(i.shape)), graph.types[source])
+        layout = Layout(graph.layouts[source].slot, row_major(i.shape))
+        graph.view(i.target, i.shape, layout, graph.types[source])
 
     # ------------------------------------------------ sums
 
     def combine(self, i: Combine) -> None:
+        """A sum of multiples, some of them along diagonals."""
         graph = self.graph
         diagonal = [t for t in i.terms if len(set(t.out)) < len(t.out)]
         whole = [t for t in i.terms if len(set(t.out)) == len(t.out)]
@@ -187,18 +204,15 @@ class Lowering:
         if not whole:
             graph.constant(target, 0.0)
         else:
-            self._total(target, i.shape, whole)
+            self._total(target, whole)
         for k, term in enumerate(diagonal):
             last = k == len(diagonal) - 1
             following = i.target if last else graph.new(i.shape, self.real)
-            factor = term.factor
-            self._through(
-                following, target, i.shape, term.out, [term.source], term.labels,
-                lambda lanes, x, factor=factor: x * factor,
-            )  # fmt: skip
+            write = multiple(term.factor)
+            self._through(following, target, term.out, [term.source], term.labels, write)
             target = following
 
-    def _total(self, target: int, shape: Shape, terms: Sequence[Term]) -> None:
+    def _total(self, target: int, terms: Sequence[Term]) -> None:
         """Terms whose factors differ in sign only are added up first, as NumPy's steps do."""
         groups: dict[float, list[Term]] = {}
         for term in terms:
@@ -218,13 +232,12 @@ class Lowering:
                 total = _add_group(lanes, total, size, parts, negatives)
             return total
 
-        self._map(target, sources, write, axes)
+        self.map(target, sources, write, axes)
 
     def _through(
         self,
         target: int,
         base: int,
-        shape: Shape,
         out: Labels,
         sources: Sequence[int],
         labels: Labels,
@@ -232,6 +245,7 @@ class Lowering:
     ) -> None:
         """Add to the entries whose indices agree on equal labels."""
         graph = self.graph
+        shape = graph.shapes[target]
         distinct = tuple(dict.fromkeys(out))
         space = tuple(shape[out.index(x)] for x in distinct)
         steps = [0] * len(distinct)
@@ -241,18 +255,17 @@ class Lowering:
             graph.access(self._stored(s), [distinct.index(x) for x in labels], len(distinct))
             for s in sources
         ]
-        if target not in graph.shapes:
-            graph.enter(target, shape, self.real)
         graph.statement(target, space, reads, write, tuple(steps), into=base)
 
     # ------------------------------------------------ products
 
     def pair(self, i: Pair) -> None:
+        """A product of two arrays."""
         graph = self.graph
-        target, factor = self._scaled.get(i.target, (i.target, 1.0))
-        graph.enter(target, i.shape, self.real)
-        if i.volume >= SMALL and is_product(i) and self._by_blas(i, target, factor):
+        if i.volume >= SMALL and is_product(i) and len(i.shape) > 0:
+            self._by_blas(i, *self._scaled.get(i.target, (i.target, 1.0)))
             return
+        graph.enter(i.target, i.shape, self.real)
         sizes = {
             x: n
             for labels, s in ((i.left_labels, i.left), (i.right_labels, i.right))
@@ -261,22 +274,14 @@ class Lowering:
         labels = _order(i)
         space = tuple(sizes[x] for x in labels)
         axes = [[labels.index(x) for x in own] for own in (i.left_labels, i.right_labels)]
-        if factor != 1:
-            self._reduce_accesses(
-                target, space, [i.left, i.right], axes, lambda lanes, x, y: x * y * factor,
-                labels, i.out,
-            )  # fmt: skip
-            return
-        self._reduce_accesses(
-            target, space, [i.left, i.right], axes, lambda lanes, x, y: x * y, labels, i.out
-        )
+        reads, write = self.accesses([i.left, i.right], axes, len(space), product)
+        self.reduce(i.target, space, reads, write, labels, i.out)
 
-    def _by_blas(self, i: Pair, target: int, factor: float) -> bool:
+    def _by_blas(self, i: Pair, target: int, factor: float) -> None:
         graph = self.graph
+        graph.enter(target, i.shape, self.real)
         x, turn_x, y, turn_y = factors(i)
         if len(graph.shapes[x]) == 1:  # xᵀ A = (Aᵀ x)ᵀ
-            if len(graph.shapes[y]) == 1:
-                return False
             x, turn_x, y, turn_y = y, not turn_y, x, False
         rows, summed = graph.shapes[x][::-1] if turn_x else graph.shapes[x]
         vector = len(graph.shapes[y]) == 1
@@ -286,7 +291,6 @@ class Lowering:
         graph.works.append(
             Multiply(target, left, right, rows, columns, summed, (turn_x, turn_y), factor, vector)
         )
-        return True
 
     def _matrix(self, slot: int, turned: bool) -> tuple[int, bool]:
         """A slot whose memory BLAS can read, and whether it is to be transposed."""
@@ -302,6 +306,7 @@ class Lowering:
     # ------------------------------------------------ operations
 
     def apply(self, i: Apply) -> None:
+        """An operation, by its own declaration."""
         graph, node = self.graph, i.node
         if node.primitive.by_rows is not None:
             rows = _Rows(self, _rank_of(node))
@@ -313,7 +318,7 @@ class Lowering:
         assert write is not None
         graph.enter(i.target, i.shape, self._types[node.dtype])
         axes = [list(range(len(i.shape) - len(graph.shapes[o]), len(i.shape))) for o in i.operands]
-        self._map(i.target, i.operands, write, axes)
+        self.map(i.target, i.operands, write, axes)
 
     # ------------------------------------------------ helpers
 
@@ -325,20 +330,21 @@ class Lowering:
             graph.constant(slot, value)
         return slot
 
-    def _map(
+    def map(
         self,
         target: int,
         sources: Sequence[int],
         write: Callable[..., Any],
         axes: Sequence[Sequence[int]] | None = None,
     ) -> None:
+        """Write a function of sources, entry by entry; ``axes[k]`` are those of source k."""
         graph = self.graph
         space = graph.shapes[target]
         places = axes or [range(len(space))] * len(sources)
-        reads, filled = self._accesses(sources, places, len(space), write)
+        reads, filled = self.accesses(sources, places, len(space), write)
         graph.statement(target, space, reads, filled)
 
-    def _accesses(
+    def accesses(
         self,
         sources: Sequence[int],
         axes: Sequence[Sequence[int]],
@@ -366,20 +372,7 @@ class Lowering:
 
         return reads, filled
 
-    def _reduce_accesses(
-        self,
-        target: int,
-        space: Shape,
-        sources: Sequence[int],
-        axes: Sequence[Sequence[int]],
-        write: Callable[..., Any],
-        labels: Labels,
-        out: Labels,
-    ) -> None:
-        reads, filled = self._accesses(sources, axes, len(space), write)
-        self._reduce(target, space, reads, filled, labels, out)
-
-    def _reduce(
+    def reduce(
         self,
         target: int,
         space: Shape,
@@ -389,6 +382,7 @@ class Lowering:
         out: Labels,
         name: str = "sum",
     ) -> None:
+        """Write entries that are put together over the labels that are not in ``out``."""
         strides = dict(zip(out, row_major(self.graph.shapes[target]), strict=True))
         places = tuple(strides.get(x, 0) for x in labels)
         reduction = None if set(labels) <= set(out) else name
@@ -411,7 +405,7 @@ class _Rows:
         shape = max((graph.shapes[v] for v in values), key=len)
         low.memo[key] = target = graph.new(shape, low.real)
         axes = [list(range(len(graph.shapes[v]))) for v in values]
-        low._map(target, values, write, axes)  # pyright: ignore[reportPrivateUsage]
+        low.map(target, values, write, axes)
         return target
 
     def reduce(self, name: str, value: int) -> int:
@@ -424,12 +418,8 @@ class _Rows:
         lead = len(shape) - self._rank
         low.memo[key] = target = graph.new(shape[:lead], low.real)
         labels = tuple(range(len(shape)))
-        reads, write = low._accesses(  # pyright: ignore[reportPrivateUsage]
-            [value], [labels], len(shape), lambda lanes, x: x
-        )
-        low._reduce(  # pyright: ignore[reportPrivateUsage]
-            target, shape, reads, write, labels, labels[:lead], name
-        )
+        reads, write = low.accesses([value], [labels], len(shape), itself)
+        low.reduce(target, shape, reads, write, labels, labels[:lead], name)
         return target
 
 

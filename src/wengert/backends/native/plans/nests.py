@@ -358,6 +358,7 @@ def _depth(space: Shape, strides: Strides) -> int:
 
 
 def fill(b: Builder, where: Value, type_: Type, count: int, number: float, lanes: int) -> None:
+    """Write one number into so many entries."""
     few = min(lanes, 1 << max(count.bit_length() - 1, 0))
 
     def body(entries: Sequence[Value]) -> tuple[list[Value], list[Value]]:

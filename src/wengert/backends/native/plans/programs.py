@@ -15,6 +15,7 @@ from wengert.backends.native.engine import Engine, engine
 from wengert.backends.native.plans.kernels import symbols_of, write_kernel
 from wengert.backends.native.plans.lowering import Lowering, can_be_lowered, kinds_of
 from wengert.backends.native.types import F32, F64
+from wengert.backends.numpy_backend import compile_plan
 from wengert.backends.numpy_steps import step_of
 from wengert.plan.instructions import (
     Apply,
@@ -25,6 +26,8 @@ from wengert.plan.instructions import (
     Prepare,
     Scale,
 )
+
+LONGEST = 5000  # instructions of a plan: more would take seconds to compile
 
 Step = Callable[[list[Any]], Any]
 
@@ -105,7 +108,7 @@ class NativeProgram:
         self.dtypes = tuple(np.dtype(of_kind[kinds[o]]) for o in plan.outputs if kinds[o])
         self.names = tuple(i.name for i in inputs)
         self.native = frozenset(i.target for s in stages if s.native for i in s.instructions)
-        self._plan = plan
+        self.plan = plan
         self._inputs = [i.target for i in inputs]
         self._runs: list[Callable[[list[Any]], None]] = []
         self.function: Callable[..., Any] | None = None
@@ -142,13 +145,13 @@ class NativeProgram:
             found = self.function(*given)
             if found is not NotImplemented:
                 return found
-        slots: list[Any] = [None] * self._plan.slots
+        slots: list[Any] = [None] * self.plan.slots
         for slot, value in zip(self._inputs, given, strict=True):
             slots[slot] = value
         with np.errstate(all="ignore"):
             for run in self._runs:
                 run(slots)
-        return tuple([slots[o] for o in self._plan.outputs])
+        return tuple([slots[o] for o in self.plan.outputs])
 
 
 def _numpy_run(instructions: Sequence[Instruction], dtype: Any) -> Callable[[list[Any]], None]:
@@ -286,7 +289,7 @@ def _packed(array: Any, expected: Array) -> Any:
     """The array as native code reads it; None if it is another one."""
     if type(array) is float and expected.type.floating:  # takes the precision of the others
         array = np.asarray(array, DTYPES[expected.type])
-    if isinstance(array, np.generic) and not expected.shape:
+    if not expected.shape and isinstance(array, np.float64 | np.float32 | np.int64 | np.bool_):
         array = np.asarray(array)
     if type(array) is not np.ndarray or array.shape != expected.shape:
         return None
@@ -304,7 +307,7 @@ def _own(value: Any, arguments: Sequence[Any]) -> Any:
     return value
 
 
-def compiler() -> Callable[[Plan, Any], NativeProgram]:
+def compiler() -> Callable[[Plan, Any], Any]:
     """What compiles plans for this machine: ``(plan, dtype) -> program``.
 
     Raises
@@ -314,4 +317,10 @@ def compiler() -> Callable[[Plan, Any], NativeProgram]:
     """
     check_layout()
     machine = engine()
-    return lambda plan, dtype: NativeProgram(plan, dtype, machine)
+
+    def compiled(plan: Plan, dtype: Any) -> Any:
+        if len(plan.instructions) > LONGEST:
+            return compile_plan(plan, dtype)
+        return NativeProgram(plan, dtype, machine)
+
+    return compiled

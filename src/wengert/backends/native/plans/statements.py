@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 from wengert.backends.native.types import Type
@@ -25,6 +24,40 @@ def row_major(shape: Shape) -> Strides:
         strides.append(step)
         step *= size
     return tuple(reversed(strides))
+
+
+# ---------------------------------------------------------------- what statements write
+
+
+def itself(lanes: Any, x: Any) -> Any:
+    """x."""
+    return x
+
+
+def product(lanes: Any, x: Any, y: Any) -> Any:
+    """x y."""
+    return x * y
+
+
+def multiple(factor: float) -> Callable[..., Any]:
+    """A number times x."""
+
+    def write(lanes: Any, x: Any) -> Any:
+        return x * factor
+
+    return write
+
+
+def number(value: float, type_: Type) -> Callable[..., Any]:
+    """A number."""
+
+    def write(lanes: Any) -> Any:
+        return lanes.constant(value, type_)
+
+    return write
+
+
+# ---------------------------------------------------------------- statements
 
 
 @dataclass(frozen=True)
@@ -165,15 +198,9 @@ class Graph:
             self.constant(made, self.constants[slot])
             return made
         axes = range(len(shape))
-        self.statement(made, shape, [self.access(slot, axes, len(shape))], lambda lanes, x: x)
+        self.statement(made, shape, [self.access(slot, axes, len(shape))], itself)
         return made
 
     def constant(self, slot: int, value: float) -> None:
         """Write one number into all of a slot."""
-        of = self.types[slot]
-        self.statement(slot, self.shapes[slot], [], lambda lanes: lanes.constant(value, of))
-
-    @staticmethod
-    def count(shape: Shape) -> int:
-        """Entries of an array."""
-        return prod(shape)
+        self.statement(slot, self.shapes[slot], [], number(value, self.types[slot]))
