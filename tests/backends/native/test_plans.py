@@ -375,7 +375,7 @@ WRONG = [None, "x", 1j, object(), [], np.zeros(0), np.zeros((3, 0, 2)), np.zeros
 
 
 @given(samples(depth=5, kinks=True))
-@settings(max_examples=25, deadline=None, database=None, derandomize=True,
+@settings(max_examples=8, deadline=None, database=None, derandomize=True,
           suppress_health_check=list(HealthCheck))
 def run(sample):
     plan = make_plan([lower(sample.pair.expr)], {})
