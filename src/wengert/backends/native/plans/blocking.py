@@ -135,6 +135,8 @@ class _Search:
     def _of_product(self, product: Product) -> tuple[set[int], set[int]]:
         """What it writes row by row, and what it adds up over the rows."""
         first, second = product.turned
+        if any(product.offsets):
+            return set(), set()
         if product.rows == self.n and not first and product.right not in self.by_row:
             if self._is_by_row(product.left):
                 return {product.target}, set()
@@ -173,8 +175,10 @@ class _Search:
             return True
         shape = self.graph.shapes[access.slot]
         row = prod(shape[1:])
-        reach = sum((n - 1) * s for n, s in zip(nest.space[1:], access.strides[1:], strict=True))
-        return shape[0] == self.n and access.strides[0] == row and reach < row
+        steps = [(n - 1) * s for n, s in zip(nest.space[1:], access.strides[1:], strict=True)]
+        least = access.offset + sum(s for s in steps if s < 0)
+        most = access.offset + sum(s for s in steps if s > 0)
+        return shape[0] == self.n and access.strides[0] == row and least >= 0 and most < row
 
     def block(self, needed: set[int]) -> Block | None:
         """The block; None if it would not have at least two parts."""

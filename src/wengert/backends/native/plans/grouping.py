@@ -46,7 +46,9 @@ MOST = 200  # statements of a nest: long bodies run out of registers and compile
 def same_place(access: Access, space: Shape) -> bool:
     """Does an access go through an array of the space's shape in its order?"""
     expected = row_major(space)
-    return all(n == 1 or s == e for n, s, e in zip(space, access.strides, expected, strict=True))
+    return not access.offset and all(
+        n == 1 or s == e for n, s, e in zip(space, access.strides, expected, strict=True)
+    )
 
 
 def grouped(graph: Graph) -> list[Group]:

@@ -36,10 +36,11 @@ _LINE = 64  # bytes that values are aligned to
 
 @dataclass(frozen=True)
 class Kernel:
-    """What was written: the symbols that it needs, and the bytes of the arena."""
+    """What was written: the routines and known arrays that it needs, and bytes of the arena."""
 
     name: str
     routines: frozenset[str]
+    tables: Mapping[int, Any]
     arena: int
 
 
@@ -124,13 +125,13 @@ def write_kernel(
     width : int
         Bytes of a vector.
     """
-    given = _given_out(graph, set(inputs), outputs)
+    given = _given_out(graph, {*inputs, *graph.tables}, outputs)
     groups = grouped(graph)
     same = _continued(groups)
     parts = blocked(groups, graph, given)
     named = [*inputs, *given]
     outside = {*named, *(base for slot, base in same.items() if slot in set(given))}
-    local = {same.get(s, s) for s in in_memory(groups, given)} - outside
+    local = {same.get(s, s) for s in in_memory(groups, given)} - outside - graph.tables.keys()
     offsets, size = _places(graph, parts, local, same)
     pointers = [PTR] * len(named)
     whole = module.function(name, pointers, I64, internal=True)
@@ -141,14 +142,21 @@ def write_kernel(
         if len(chunks) > 1:
             b = module.function(f"{name}_{k}", pointers, internal=True)
             whole.call(b.name, VOID, *whole.parameters)
-        writer = _Writer(b, _memory(b, named, offsets, same), graph, width)
+        memory = _memory(b, named, offsets, same)
+        memory.update({s: module.external(b, table_name(s)) for s in graph.tables})
+        writer = _Writer(b, memory, graph, width)
         for part in chunk:
             writer.write(part)
         routines |= writer.routines
         if b is not whole:
             b.give()
     whole.give(whole.constant(0, I64))
-    return Kernel(name, frozenset(routines), size)
+    return Kernel(name, frozenset(routines), graph.tables, size)
+
+
+def table_name(slot: int) -> str:
+    """The symbol of a known array."""
+    return f"table_{slot}"
 
 
 def _memory(
@@ -190,9 +198,8 @@ def _given_out(graph: Graph, inputs: set[int], outputs: Sequence[int]) -> list[i
         if slot in graph.constants:
             slot = graph.copy(slot)
         root = graph.layouts[slot].slot
-        if not graph.in_a_row(slot) or root in taken or prod(graph.shapes[root]) != prod(
-            graph.shapes[slot]
-        ):  # fmt: skip
+        whole = prod(graph.shapes[root]) == prod(graph.shapes[slot])
+        if root in taken or not whole or not graph.in_a_row(slot) or graph.layouts[slot].offset:
             root = slot = graph.copy(slot)
         taken.add(root)
         given.append(root)
@@ -256,7 +263,11 @@ class _Writer:
         """Of some rows of the left factor, or of both if these are what is summed over."""
         type_ = self.graph.types[product.target]
         slots = (product.left, product.right, product.target)
-        left, right, target = (self.memory[s] for s in slots)
+        begins = (*product.offsets, 0)
+        left, right, target = (
+            self.b.offset(self.memory[s], begin, type_.size)
+            for s, begin in zip(slots, begins, strict=True)
+        )
         added = rows is not None and product.target in rows.summed
         if rows is not None:
             if added:
@@ -295,8 +306,13 @@ def symbols_of(kernels: Sequence[Kernel]) -> tuple[dict[str, int], tuple[object,
     """The addresses that kernels need, and what keeps them valid."""
     names = sorted({name for kernel in kernels for name in kernel.routines})
     symbols = blas.addresses(names)
+    keep: list[object] = []
+    for kernel in kernels:
+        for slot, array in kernel.tables.items():
+            symbols[table_name(slot)] = array.ctypes.data
+            keep.append(array)
     size = max((kernel.arena for kernel in kernels), default=0)
-    if not size:
-        return symbols, ()
-    address, buffer = arena(size)
-    return {**symbols, "arena": address}, (buffer,)
+    if size:
+        symbols["arena"], buffer = arena(size)
+        keep.append(buffer)
+    return symbols, tuple(keep)

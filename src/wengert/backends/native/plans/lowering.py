@@ -7,8 +7,13 @@ from functools import partial
 from math import prod
 from typing import Any
 
+import numpy as np
+
+from wengert.backends.native.callables import DTYPES
 from wengert.backends.native.mathematics.routines import FUNCTIONS
+from wengert.backends.native.plans.moving import Move, is_view, moves_of, strides_of_view
 from wengert.backends.native.plans.statements import (
+    Access,
     Graph,
     Layout,
     Shape,
@@ -100,7 +105,12 @@ def can_be_lowered(i: Instruction, kinds: Kinds, shapes: Mapping[int, Shape]) ->
     if isinstance(i, Reshape):
         return kinds[i.source] is not None
     if isinstance(i, Combine):
-        return not i.placed and all(kinds[s] == "real" for s in i.sources)
+        placed = all(
+            _is_moved(p.node, [kinds[o] for o in p.operands], [shapes[o] for o in p.operands],
+                      i.shape)
+            for p in i.placed
+        )  # fmt: skip
+        return placed and all(kinds[s] == "real" for s in i.sources)
     if isinstance(i, Scale | Pair):
         return all(kinds[s] == "real" for s in i.sources)
     return isinstance(i, Fill)
@@ -108,6 +118,8 @@ def can_be_lowered(i: Instruction, kinds: Kinds, shapes: Mapping[int, Shape]) ->
 
 def _is_written(i: Apply, kinds: Sequence[str | None], shapes: Mapping[int, Shape]) -> bool:
     primitive = i.node.primitive
+    if primitive.route is not None:
+        return _is_moved(i.node, kinds, [shapes[o] for o in i.operands], i.shape)
     if primitive.by_rows is not None:
         return set(kinds) == {"real"} and all(prod(shapes[o]) for o in i.operands)
     expected = [d.dtype for d in primitive.domains]
@@ -115,6 +127,15 @@ def _is_written(i: Apply, kinds: Sequence[str | None], shapes: Mapping[int, Shap
     conversion = i.node.dtype == "real" and expected == ["bool"]
     fits = kinds == expected or (set(kinds) == {"int"} and (comparison or conversion))
     return fits and writer_of(i.node) is not None
+
+
+def _is_moved(
+    node: Expr, kinds: Sequence[str | None], operands: Sequence[Shape], result: Shape
+) -> bool:
+    moves = moves_of(node, operands, result)
+    if moves is None or any(kind != node.dtype for kind in kinds):
+        return False
+    return node.dtype != "bool" or (len(moves) == 1 and is_view(moves[0], result))
 
 
 # ---------------------------------------------------------------- lowering
@@ -142,6 +163,12 @@ class Lowering:
         """A value that comes from outside."""
         self.graph.enter(slot, shape, self._types[kind])
 
+    def know(self, slot: int, array: Any, kind: str) -> None:
+        """A value that is known."""
+        self.graph.enter(slot, array.shape, self._types[kind])
+        dtype = DTYPES[self._types[kind]]
+        self.graph.tables[slot] = np.ascontiguousarray(array, dtype).reshape(array.shape)
+
     def lower(self, i: Instruction) -> None:
         """Add an instruction's statements."""
         _LOWER[type(i)](self, i)
@@ -168,7 +195,7 @@ class Lowering:
         if set(i.labels) == set(i.out) and i.source not in graph.constants:
             inner = graph.access(i.source, [places[x] for x in i.labels], len(places))
             strides = tuple(inner.strides[places[x]] for x in i.out)
-            graph.view(i.target, i.shape, Layout(inner.slot, strides), type_)
+            graph.view(i.target, i.shape, Layout(inner.slot, strides, inner.offset), type_)
             return
         source = self._stored(i.source)
         space = tuple(sizes[x] for x in places)
@@ -189,7 +216,8 @@ class Lowering:
         source = self._stored(i.source)
         if not graph.in_a_row(source):
             source = graph.copy(source)
-        layout = Layout(graph.layouts[source].slot, row_major(i.shape))
+        found = graph.layouts[source]
+        layout = Layout(found.slot, row_major(i.shape), found.offset)
         graph.view(i.target, i.shape, layout, graph.types[source])
 
     # ------------------------------------------------ sums
@@ -200,16 +228,22 @@ class Lowering:
         diagonal = [t for t in i.terms if len(set(t.out)) < len(t.out)]
         whole = [t for t in i.terms if len(set(t.out)) == len(t.out)]
         graph.enter(i.target, i.shape, self.real)
-        target = graph.new(i.shape, self.real) if diagonal else i.target
+        left = len(diagonal) + len(i.placed)
+        target = graph.new(i.shape, self.real) if left else i.target
         if not whole:
             graph.constant(target, 0.0)
         else:
             self._total(target, whole)
-        for k, term in enumerate(diagonal):
-            last = k == len(diagonal) - 1
-            following = i.target if last else graph.new(i.shape, self.real)
-            write = multiple(term.factor)
-            self._through(following, target, term.out, [term.source], term.labels, write)
+        for part in (*diagonal, *i.placed):
+            left -= 1
+            following = graph.new(i.shape, self.real) if left else i.target
+            write = multiple(part.factor)
+            if isinstance(part, Term):
+                self._through(following, target, part.out, [part.source], part.labels, write)
+            else:
+                shapes = [graph.shapes[o] for o in part.operands]
+                (move,) = moves_of(part.node, shapes, i.shape) or ()
+                self._move(following, target, self._stored(part.operands[0]), move, write)
             target = following
 
     def _total(self, target: int, terms: Sequence[Term]) -> None:
@@ -286,28 +320,36 @@ class Lowering:
         rows, summed = graph.shapes[x][::-1] if turn_x else graph.shapes[x]
         vector = len(graph.shapes[y]) == 1
         columns = 1 if vector else graph.shapes[y][0 if turn_y else 1]
-        left, turn_x = self._matrix(x, turn_x)
-        right, turn_y = self._matrix(y, turn_y)
+        (left, begin), turn_x = self._matrix(x, turn_x)
+        (right, second), turn_y = self._matrix(y, turn_y)
         graph.works.append(
-            Multiply(target, left, right, rows, columns, summed, (turn_x, turn_y), factor, vector)
-        )
+            Multiply(
+                target, left, right, rows, columns, summed, (turn_x, turn_y), factor, vector,
+                (begin, second),
+            )
+        )  # fmt: skip
 
-    def _matrix(self, slot: int, turned: bool) -> tuple[int, bool]:
-        """A slot whose memory BLAS can read, and whether it is to be transposed."""
+    def _matrix(self, slot: int, turned: bool) -> tuple[tuple[int, int], bool]:
+        """Where BLAS can read a slot, and whether it is to be transposed."""
         graph = self.graph
         slot = self._stored(slot)
-        if graph.in_a_row(slot):
-            return graph.layouts[slot].slot, turned
         shape, layout = graph.shapes[slot], graph.layouts[slot]
+        if graph.in_a_row(slot):
+            return (layout.slot, layout.offset), turned
         if len(shape) == 2 and layout.strides == (1, shape[0]):
-            return layout.slot, not turned
-        return graph.copy(slot), turned
+            return (layout.slot, layout.offset), not turned
+        return (graph.copy(slot), 0), turned
 
     # ------------------------------------------------ operations
 
     def apply(self, i: Apply) -> None:
         """An operation, by its own declaration."""
         graph, node = self.graph, i.node
+        if node.primitive.route is not None:
+            moves = moves_of(node, [graph.shapes[o] for o in i.operands], i.shape)
+            assert moves is not None
+            self._moved(i, moves)
+            return
         if node.primitive.by_rows is not None:
             rows = _Rows(self, _rank_of(node))
             found = node.primitive.by_rows(rows, node, *i.operands)
@@ -319,6 +361,42 @@ class Lowering:
         graph.enter(i.target, i.shape, self._types[node.dtype])
         axes = [list(range(len(i.shape) - len(graph.shapes[o]), len(i.shape))) for o in i.operands]
         self.map(i.target, i.operands, write, axes)
+
+    def _moved(self, i: Apply, moves: Sequence[Move]) -> None:
+        graph, type_ = self.graph, self._types[i.node.dtype]
+        first = self._stored(i.operands[0])
+        if len(moves) == 1 and is_view(moves[0], i.shape):
+            if not graph.in_a_row(first):
+                first = graph.copy(first)
+            slot, offset = graph.layouts[first].slot, graph.layouts[first].offset
+            strides = strides_of_view(moves[0], i.shape)
+            graph.view(
+                i.target, i.shape, Layout(slot, strides, offset + moves[0].source.offset), type_
+            )
+            return
+        base = graph.new(i.shape, type_)
+        graph.constant(base, 0)
+        for k, (operand, move) in enumerate(zip(i.operands, moves, strict=True)):
+            last = k == len(moves) - 1
+            target = i.target if last else graph.new(i.shape, type_)
+            if last:
+                graph.enter(target, i.shape, type_)
+            self._move(target, base, self._stored(operand), move, itself)
+            base = target
+
+    def _move(
+        self, target: int, base: int, operand: int, move: Move, write: Callable[..., Any]
+    ) -> None:
+        """Add an operand's entries where they belong."""
+        graph = self.graph
+        if not graph.in_a_row(operand):
+            operand = graph.copy(operand)
+        layout = graph.layouts[operand]
+        read = Access(layout.slot, move.source.strides, layout.offset + move.source.offset)
+        graph.statement(
+            target, move.space, [read], write, move.target.strides, into=base,
+            offset=move.target.offset,
+        )  # fmt: skip
 
     # ------------------------------------------------ helpers
 

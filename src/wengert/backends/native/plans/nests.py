@@ -90,6 +90,7 @@ class _Place:
 
     slot: int
     strides: Strides
+    offset: int
 
 
 def write_nest(
@@ -133,7 +134,7 @@ class _Writer:
         self.statements = nest.statements
         self.reads = list(
             dict.fromkeys(
-                _Place(a.slot, a.strides)
+                _Place(a.slot, a.strides, a.offset)
                 for s in self.statements
                 for a in s.reads
                 if not nest.holds(a)
@@ -158,17 +159,18 @@ class _Writer:
         self._clear()
         if prod(self.space) == 0:
             return
-        bases = [self._base(p.slot, p.strides) for p in self.reads]
-        targets = [self._base(s.target, s.places) for s in self.written]
+        bases = [self._base(p.slot, p.strides, p.offset) for p in self.reads]
+        targets = [self._base(s.target, s.places, s.offset) for s in self.written]
         found = self._level(0, bases, targets)
         self._finish(0, found, targets)
 
-    def _base(self, slot: int, strides: Strides) -> Value:
+    def _base(self, slot: int, strides: Strides, offset: int) -> Value:
         """Where the first of the rows begins."""
-        pointer, rows = self.memory[slot], self.rows
+        size, rows = self.types[slot].size, self.rows
+        pointer = self.b.offset(self.memory[slot], offset, size)
         if rows is None or slot in rows.inner or not strides[0]:
             return pointer
-        return self.b.offset(pointer, rows.start, strides[0] * self.types[slot].size)
+        return self.b.offset(pointer, rows.start, strides[0] * size)
 
     def _clear(self) -> None:
         """What entries are added to begins at the number that changes nothing."""
@@ -181,7 +183,7 @@ class _Writer:
                 if self.rows is not None:
                     count = count // self.nest.space[0] * self.rows.count
                 fill(
-                    self.b, self._base(s.target, s.places), self.types[s.target], count,
+                    self.b, self._base(s.target, s.places, 0), self.types[s.target], count,
                     REDUCTIONS[s.reduction].identity, self.lanes,
                 )  # fmt: skip
 
@@ -297,7 +299,7 @@ class _Writer:
         """The statements for some entries; gives what is written, by number."""
         lanes = Lanes(self.b, width, self.graph.real)
         given = {
-            (p.slot, p.strides): self._from_memory(entry)
+            (p.slot, p.strides, p.offset): self._from_memory(entry)
             for p, entry in zip(self.reads, entries, strict=True)
         }
         registers: dict[int, Value] = {}
@@ -314,12 +316,12 @@ class _Writer:
     def _read(
         self,
         access: Access,
-        given: Mapping[tuple[int, Strides], Value],
+        given: Mapping[tuple[int, Strides, int], Value],
         registers: Mapping[int, Value],
     ) -> Value:
         if access.slot in registers and self.nest.holds(access):
             return registers[access.slot]
-        return given[access.slot, access.strides]
+        return given[access.slot, access.strides, access.offset]
 
     def _from_memory(self, value: Value) -> Value:
         """Truth values are bytes in memory, masks elsewhere."""

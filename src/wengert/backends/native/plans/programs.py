@@ -51,7 +51,7 @@ def stages_of(plan: Plan, kinds: Mapping[int, str | None]) -> list[_Stage]:
     native = {i.target: can_be_lowered(i, kinds, shapes) for i in plan.instructions}
     wanted = _without_preparations(plan, native)
     for i in wanted:
-        if isinstance(i, Input):
+        if isinstance(i, Input) or is_known(i):
             number[i.target] = -1
             continue
         parity = 0 if native[i.target] else 1
@@ -62,6 +62,11 @@ def stages_of(plan: Plan, kinds: Mapping[int, str | None]) -> list[_Stage]:
         number[i.target] = stage
         found.setdefault(stage, []).append(i)
     return [_Stage(k % 2 == 0, tuple(found[k])) for k in sorted(found)]
+
+
+def is_known(i: Instruction) -> bool:
+    """Is it a constant that an operation gives?"""
+    return isinstance(i, Apply) and not i.operands
 
 
 def _sources(i: Instruction, *, native: bool) -> tuple[int, ...]:
@@ -107,14 +112,18 @@ class NativeProgram:
         of_kind: dict[str | None, Any] = {"real": real, "int": np.int64, "bool": np.bool_}
         self.dtypes = tuple(np.dtype(of_kind[kinds[o]]) for o in plan.outputs if kinds[o])
         self.names = tuple(i.name for i in inputs)
-        self.native = frozenset(i.target for s in stages if s.native for i in s.instructions)
+        own = [i.target for s in stages if s.native for i in s.instructions]
+        self.native = frozenset((*own, *(i.target for i in plan.instructions if is_known(i))))
         self.plan = plan
         self._inputs = [i.target for i in inputs]
+        slots: list[Any] = [None] * plan.slots
+        known = {i.target: step_of(i, dtype)(slots) for i in plan.instructions if is_known(i)}
+        for slot, value in known.items():
+            slots[slot] = value
+        self._template = slots
         self._runs: list[Callable[[list[Any]], None]] = []
         self.function: Callable[..., Any] | None = None
         whole = len(stages) == 1 and stages[0].native
-        if not stages:
-            return
         for k, stage in enumerate(stages):
             if not stage.native:
                 self._runs.append(_numpy_run(stage.instructions, dtype))
@@ -124,7 +133,7 @@ class NativeProgram:
             if whole:
                 takes, gives = list(self._inputs), list(plan.outputs)
             else:
-                takes = [s for s in dict.fromkeys(read) if s not in own]
+                takes = [s for s in dict.fromkeys(read) if s not in own and s not in known]
                 later = {
                     s
                     for other in stages[k + 1 :]
@@ -133,7 +142,9 @@ class NativeProgram:
                 }
                 later.update(plan.outputs)
                 gives = [t for t in own if t in later]
-            function = _segment(plan, stage.instructions, takes, gives, kinds, dtype, engine)
+            function = _segment(
+                plan, stage.instructions, takes, gives, known, kinds, dtype, engine
+            )  # fmt: skip
             if whole:
                 self.function = function.native
             self._runs.append(_native_run(function, takes, gives))
@@ -145,7 +156,7 @@ class NativeProgram:
             found = self.function(*given)
             if found is not NotImplemented:
                 return found
-        slots: list[Any] = [None] * self.plan.slots
+        slots = self._template.copy()
         for slot, value in zip(self._inputs, given, strict=True):
             slots[slot] = value
         with np.errstate(all="ignore"):
@@ -186,6 +197,7 @@ def _segment(
     instructions: Sequence[Instruction],
     takes: Sequence[int],
     gives: Sequence[int],
+    known: Mapping[int, Any],
     kinds: Mapping[int, str | None],
     dtype: Any,
     engine: Engine,
@@ -198,6 +210,10 @@ def _segment(
         kind = kinds[slot]
         assert kind is not None
         lowering.enter(slot, shapes[slot], kind)
+    used = {s for i in instructions for s in _sources(i, native=True)} | set(gives)
+    for slot, value in known.items():
+        if slot in used:
+            lowering.know(slot, np.asarray(value), kinds[slot] or "real")
     graph = lowering.graph
     graph.fresh = max(graph.fresh, plan.slots)
     for i in instructions:
@@ -207,7 +223,10 @@ def _segment(
     arguments = [Array(graph.types[s], shapes[s]) for s in takes]
     results = [Array(graph.types[s], shapes[s]) for s in gives]
     symbols, keep = symbols_of([kernel])
-    segment = Segment(instructions, plan.slots, takes, gives, arguments, dtype)
+    template: list[Any] = [None] * plan.slots
+    for slot, value in known.items():
+        template[slot] = value
+    segment = Segment(instructions, template, takes, gives, arguments, dtype)
     segment.native = native_callable(
         engine, module, "kernel", arguments, results, segment.slow, tupled=True, symbols=symbols,
         keep=keep,
@@ -247,13 +266,13 @@ class Segment:
     def __init__(
         self,
         instructions: Sequence[Instruction],
-        slots: int,
+        template: list[Any],
         takes: Sequence[int],
         gives: Sequence[int],
         arguments: Sequence[Array],
         dtype: Any,
     ) -> None:
-        self._instructions, self._slots, self._dtype = instructions, slots, dtype
+        self._instructions, self._template, self._dtype = instructions, template, dtype
         self._takes, self._gives, self._arguments = takes, gives, arguments
         self._steps: list[tuple[int, Step]] | None = None
 
@@ -271,7 +290,7 @@ class Segment:
         """The results for any arrays."""
         if self._steps is None:
             self._steps = [(i.target, step_of(_alone(i), self._dtype)) for i in self._instructions]
-        slots: list[Any] = [None] * self._slots
+        slots = self._template.copy()
         for slot, value in zip(self._takes, arguments, strict=True):
             slots[slot] = value
         with np.errstate(all="ignore"):

@@ -62,18 +62,23 @@ def number(value: float, type_: Type) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a value's entries are: in the memory of a slot, with strides."""
+    """Where a value's entries are: in the memory of a slot, from an entry on, with strides."""
 
     slot: int
     strides: Strides
+    offset: int = 0
 
 
 @dataclass(frozen=True)
 class Access:
-    """How a statement reads a slot: the step for each axis of the space, 0 where it is the same."""
+    """How a statement reads a slot: from an entry on, with a step for each axis of the space.
+
+    The step is 0 along axes on which what is read is the same.
+    """
 
     slot: int
     strides: Strides
+    offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ class Statement:
     into : int or None
         The slot that the target continues: entries are added to it where it is, and the target is
         the same memory afterwards.
+    offset : int
+        Where the places begin.
     """
 
     target: int
@@ -104,6 +111,7 @@ class Statement:
     places: Strides
     reduction: str | None = None
     into: int | None = None
+    offset: int = 0
 
     @property
     def maps(self) -> bool:
@@ -116,7 +124,7 @@ class Product:
     """``target = factor · left · right``, of matrices or of a matrix and a vector, by BLAS.
 
     ``rows`` and ``columns`` are the product's, ``columns`` is 1 for a vector; ``turned`` says of
-    each factor if its transpose is what is multiplied.
+    each factor if its transpose is what is multiplied, ``offsets`` where it begins.
     """
 
     target: int
@@ -128,6 +136,7 @@ class Product:
     turned: tuple[bool, bool]
     factor: float = 1.0
     vector: bool = False
+    offsets: tuple[int, int] = (0, 0)
 
 
 Work = Statement | Product
@@ -135,13 +144,24 @@ Work = Statement | Product
 
 @dataclass
 class Graph:
-    """Statements in an order in which they may run, and what their slots hold."""
+    """Statements in an order in which they may run, and what their slots hold.
+
+    Attributes
+    ----------
+    real : Type
+        Of real numbers.
+    constants : dict
+        Slots that hold one number everywhere, and are not in memory.
+    tables : dict
+        Slots that hold arrays that are known.
+    """
 
     real: Type
     shapes: dict[int, Shape] = field(default_factory=dict[int, Shape])
     types: dict[int, Type] = field(default_factory=dict[int, Type])
     layouts: dict[int, Layout] = field(default_factory=dict[int, Layout])
     constants: dict[int, float] = field(default_factory=dict[int, float])
+    tables: dict[int, Any] = field(default_factory=dict[int, Any])
     works: list[Work] = field(default_factory=list[Work])
     fresh: int = 0
 
@@ -174,7 +194,7 @@ class Graph:
         steps = [0] * rank
         for axis, stride in zip(axes, layout.strides, strict=True):
             steps[axis] += stride
-        return Access(layout.slot, tuple(steps))
+        return Access(layout.slot, tuple(steps), layout.offset)
 
     def statement(
         self,
@@ -185,10 +205,13 @@ class Graph:
         places: Strides | None = None,
         reduction: str | None = None,
         into: int | None = None,
+        offset: int = 0,
     ) -> None:
         """Add a statement; by default an entry of the target for each of the space's."""
         where = row_major(space) if places is None else places
-        self.works.append(Statement(target, space, tuple(reads), write, where, reduction, into))
+        self.works.append(
+            Statement(target, space, tuple(reads), write, where, reduction, into, offset)
+        )
 
     def copy(self, slot: int) -> int:
         """The same entries in memory of their own."""

@@ -1,0 +1,124 @@
+"""Operations that move entries by fixed steps: slices, their transposes, concatenations.
+
+They say themselves how the entries move (:class:`wengert.primitive.Route`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from wengert.backends.native.plans.statements import Shape, row_major
+from wengert.expr import Expr
+from wengert.operations.discrete import known_values
+from wengert.primitive import Place
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Where entries are: from one on, with a step for each axis of a space."""
+
+    offset: int
+    strides: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Move:
+    """Entries of an operand go to places of the result, over a space."""
+
+    space: Shape
+    source: Steps
+    target: Steps
+
+
+def moves_of(node: Expr, operands: Sequence[Shape], result: Shape) -> list[Move] | None:
+    """How the entries of each operand move; None if not by fixed steps, or two to one place."""
+    route_of = node.primitive.route
+    if route_of is None:
+        return None
+    moves: list[Move] = []
+    for k, shape in enumerate(operands):
+        route = route_of(node, k)
+        if route is None or not all(isinstance(n, int) for n in route.sizes):
+            return None
+        lead = len(result) - len(route.result)
+        if lead != len(shape) - len(route.operand) or lead < 0:
+            return None
+        sizes = tuple(int(str(n)) for n in route.sizes)
+        space = (*result[:lead], *sizes)
+        source = _steps(route.operand, sizes, shape, lead)
+        target = _steps(route.result, sizes, result, lead)
+        if source is None or target is None or not _apart(target.strides, space):
+            return None
+        moves.append(Move(space, source, target))
+    return moves
+
+
+def _steps(places: Sequence[Place], sizes: Shape, shape: Shape, lead: int) -> Steps | None:
+    strides = row_major(shape)
+    offset = 0
+    steps = [*strides[:lead], *[0] * len(sizes)]
+    for place, stride in zip(places, strides[lead:], strict=True):
+        found = _affine(place, sizes)
+        if found is None:
+            return None
+        start, slopes = found
+        offset += start * stride
+        for label, slope in slopes.items():
+            steps[lead + label] += slope * stride
+    return Steps(offset, tuple(steps))
+
+
+def _affine(place: Place, sizes: Shape) -> tuple[int, dict[int, int]] | None:
+    """A place as a number and a multiple of each label; None if it is not of this kind."""
+    shape = tuple(sizes[x] for x in place.labels)
+    if place.at is None:
+        return 0, dict(zip(place.labels, row_major(shape), strict=True))
+    table: Any = known_values(place.at)
+    if table is None or table.shape != shape:
+        return None
+    if not table.size:
+        return 0, dict.fromkeys(place.labels, 0)
+    start = int(table[(0,) * table.ndim])
+    slopes: dict[int, int] = {}
+    expected = np.full(shape, start)
+    for axis, label in enumerate(place.labels):
+        second = tuple(int(k == axis) for k in range(table.ndim))
+        slope = int(table[second]) - start if shape[axis] > 1 else 0
+        slopes[label] = slopes.get(label, 0) + slope
+        expected = expected + slope * np.indices(shape)[axis]
+    return (start, slopes) if np.array_equal(expected, table) and start >= 0 else None
+
+
+def _apart(strides: Sequence[int], space: Shape) -> bool:
+    """Do all indices lead to different places?"""
+    reach = 0
+    for step, n in sorted((abs(s), n) for s, n in zip(strides, space, strict=True) if n > 1):
+        if step <= reach:
+            return False
+        reach += (n - 1) * step
+    return True
+
+
+def is_view(move: Move, result: Shape) -> bool:
+    """Does every entry of the result come from one of the operand, axis by axis?"""
+    return (
+        prod(move.space) == prod(result)
+        and not move.target.offset
+        and [n for n in move.space if n != 1] == [n for n in result if n != 1]
+        and all(
+            n == 1 or s == e
+            for n, s, e in zip(move.space, move.target.strides, row_major(move.space), strict=True)
+        )
+    )
+
+
+def strides_of_view(move: Move, result: Shape) -> tuple[int, ...]:
+    """The strides of the result's axes in the operand."""
+    moving = [s for n, s in zip(move.space, move.source.strides, strict=True) if n != 1]
+    found = iter(moving)
+    return tuple(next(found) if n != 1 else 0 for n in result)
