@@ -6,7 +6,7 @@ where they belong. No array in between is larger than the structure demands.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
@@ -41,6 +41,22 @@ class Running:
     program: Program
     parts: tuple[tuple[int, Layout | None], ...]
     dtype: Any
+
+    @property
+    def function(self) -> Callable[..., Any] | None:
+        """The native function that gives all results, if there is such a one."""
+        plain = all(layout is None for _, layout in self.parts)
+        return getattr(self.program, "function", None) if plain else None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the native function takes, in order."""
+        return getattr(self.program, "names", ())
+
+    @property
+    def dtypes(self) -> tuple[Any, ...]:
+        """Of what it gives."""
+        return getattr(self.program, "dtypes", ())
 
     def __call__(self, values: Mapping[str, Any]) -> list[Any]:
         """The results at named values, bound to the program's precision."""

@@ -19,6 +19,7 @@ from wengert.plan import Plan
 from wengert.rewrite import recognise
 from wengert.structured import Running, running
 from wengert.tracing import TracedArray, current_trace, kind_of, new_trace, replaced
+from wengert.transforms.direct import Direct, direct_of, quick_of
 from wengert.transforms.recording import check_callable, describe, output_of, plain_array
 from wengert.transforms.surroundings import Surroundings, to_compare
 
@@ -41,14 +42,15 @@ class _Entry:
     structure: Any
 
     @cached_property
-    def flat(self) -> bool:
-        """Is each argument one array or number?"""
-        return self.structure == optree.tree_structure(((0,) * len(self.names), {}))
+    def direct(self) -> Direct | None:
+        """The way without detours, if the whole program is native."""
+        return direct_of(self)
 
     @cached_property
-    def direct(self) -> _Direct | None:
-        """The way without detours, if the whole program is native."""
-        return _Direct.of(self)
+    def quick(self) -> Direct | None:
+        """The same for arguments that are yet to be checked; None if the code looks not at all."""
+        every = self.direct is not None and set(self.names) <= set(self.running.names)
+        return quick_of(self) if every else None
 
     def __call__(self, flat: list[Any]) -> Any:
         if self.direct is not None and (found := self.direct(flat)) is not NotImplemented:
@@ -58,47 +60,6 @@ class _Entry:
         arrays = self.running(bound(values, self.precision))
         results = [owned(a, d, values.values()) for a, d in zip(arrays, self.dtypes, strict=True)]
         return optree.tree_unflatten(self.output, results)
-
-
-@dataclass(frozen=True)
-class _Direct:
-    """A native function that takes the arguments as they are and gives results of their own."""
-
-    function: Callable[..., Any]
-    order: tuple[int, ...] | None
-    captured: tuple[Any, ...]
-    output: Any
-    shape: str  # of the output: "one", "tuple", or any other "tree"
-
-    @classmethod
-    def of(cls, entry: _Entry) -> _Direct | None:
-        program: Any = entry.running.program
-        function = getattr(program, "function", None)
-        plain = all(layout is None for _, layout in entry.running.parts)
-        if function is None or not plain or program.dtypes != entry.dtypes:
-            return None
-        names = (*entry.names, *(name for name, _ in entry.captured))
-        order = tuple(names.index(name) for name in program.names)
-        count = len(entry.dtypes)
-        trees: list[Any] = [optree.tree_structure(0), optree.tree_structure((0,) * count)]
-        shape = "one" if entry.output == trees[0] else "tree"
-        if entry.output == trees[1]:
-            shape = "tuple"
-        straight = order == tuple(range(len(entry.names)))
-        return cls(
-            function, None if straight else order, tuple(a for _, a in entry.captured),
-            entry.output, shape,
-        )  # fmt: skip
-
-    def __call__(self, flat: Any) -> Any:
-        order = self.order
-        if order is not None:
-            given = (*flat, *self.captured)
-            flat = [given[k] for k in order]
-        found = self.function(*flat)
-        if self.shape == "tuple" or found is NotImplemented:
-            return found
-        return found[0] if self.shape == "one" else optree.tree_unflatten(self.output, found)
 
 
 class Compiled:
@@ -114,7 +75,7 @@ class Compiled:
         self.function = function
         self.static_argnums = static_argnums
         self.engine = engine
-        self._last: _Entry | None = None
+        self._quick: Direct | None = None
         self._entries: dict[Any, list[_Entry]] = {}
         self._traced: dict[Any, int] = {}
 
@@ -124,30 +85,17 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's value."""
-        if self._last is not None and not kwargs:
-            found = self._again(self._last, args)
+        quick = self._quick
+        if quick is not None and not kwargs:
+            found = quick(args)
             if found is not NotImplemented:
                 return found
         flat, structure, static = self._arguments(args, kwargs)
         if current_trace() is not None and any(isinstance(a, TracedArray) for a in flat):
             return self.function(*args, **kwargs)
         entry = self._entry(flat, structure, static)
-        self._last = entry if entry.direct is not None and not static and not kwargs else None
+        self._quick = None if static or kwargs else entry.quick
         return entry(flat)
-
-    def _again(self, entry: _Entry, args: tuple[Any, ...]) -> Any:
-        """What the native function of the last call gives, if these arguments are like its."""
-        direct = entry.direct
-        if direct is None:
-            return NotImplemented
-        flat: Any = args
-        if not entry.flat:
-            flat, structure = optree.tree_flatten((args, {}))
-            if structure != entry.structure:
-                return NotImplemented
-        elif len(args) != len(entry.names):
-            return NotImplemented
-        return NotImplemented if entry.surroundings.changed() is not None else direct(flat)
 
     def plan(self, *args: Any, **kwargs: Any) -> Plan:
         """The instructions for arguments of these shapes; prints with FLOPs and bytes."""

@@ -274,6 +274,27 @@ def test_other_shapes_dtypes_and_structures_are_traced_for_themselves():
         native({"b": draw(3)})
 
 
+def test_the_shape_of_an_argument_that_is_not_read_counts():
+    native = wg.compile(lambda x, y: x * len(y), engine="native")
+    for n in (3, 3, 4, 3, 4):
+        assert native(2.0, draw(n)) == 2 * n
+
+
+def test_precisions_are_those_of_the_reference():
+    """Numbers of Python and of NumPy among arrays, one after the other."""
+    native = wg.compile(lambda x, a: a * x, engine="native")
+    reference = wg.compile(lambda x, a: a * x, engine="numpy")
+    single = draw(3).astype(np.float32)
+    arguments: list[tuple[Any, Any]] = [
+        (single, 2.0), (single, np.float64(2.0)), (single, np.float32(2.0)), (draw(3), 2.0),
+        (np.float32(1.0), np.float32(2.0)), (1.0, 2.0), (np.float64(1.0), 2.0), (1.0, single),
+        (single, np.array(2.0, np.float32)), (single, np.array(2.0)), (draw(3), np.float32(2.0)),
+    ]  # fmt: skip
+    for x, a in (*arguments, *arguments[::-1]):
+        for _ in range(2):
+            assert native(x, a).dtype == reference(x, a).dtype
+
+
 @pytest.mark.parametrize("n", [0, 1])
 def test_empty_arrays_and_arrays_of_one_entry(n: int):
     both_ways(wg.value_and_grad(squares), (draw(n), draw(4, n), draw(4)), 1e-12)

@@ -11,7 +11,7 @@ import numpy as np
 
 from wengert.backends.native.callables import DTYPES
 from wengert.backends.native.mathematics.routines import FUNCTIONS
-from wengert.backends.native.plans.moving import Move, is_view, moves_of, strides_of_view
+from wengert.backends.native.plans.moving import is_view, moves_of, moving_operands, strides_of_view
 from wengert.backends.native.plans.statements import (
     Access,
     Graph,
@@ -105,12 +105,9 @@ def can_be_lowered(i: Instruction, kinds: Kinds, shapes: Mapping[int, Shape]) ->
     if isinstance(i, Reshape):
         return kinds[i.source] is not None
     if isinstance(i, Combine):
-        placed = all(
-            _is_moved(p.node, [kinds[o] for o in p.operands], [shapes[o] for o in p.operands],
-                      i.shape)
-            for p in i.placed
-        )  # fmt: skip
-        return placed and all(kinds[s] == "real" for s in i.sources)
+        placed = all(_is_moved(p.node, p.operands, kinds, shapes, i.shape) for p in i.placed)
+        terms = [t.source for t in i.terms]
+        return placed and all(kinds[s] == "real" for s in terms)
     if isinstance(i, Scale | Pair):
         return all(kinds[s] == "real" for s in i.sources)
     return isinstance(i, Fill)
@@ -119,7 +116,9 @@ def can_be_lowered(i: Instruction, kinds: Kinds, shapes: Mapping[int, Shape]) ->
 def _is_written(i: Apply, kinds: Sequence[str | None], shapes: Mapping[int, Shape]) -> bool:
     primitive = i.node.primitive
     if primitive.route is not None:
-        return _is_moved(i.node, kinds, [shapes[o] for o in i.operands], i.shape)
+        return _is_moved(
+            i.node, i.operands, dict(zip(i.operands, kinds, strict=True)), shapes, i.shape
+        )
     if primitive.by_rows is not None:
         return set(kinds) == {"real"} and all(prod(shapes[o]) for o in i.operands)
     expected = [d.dtype for d in primitive.domains]
@@ -130,10 +129,13 @@ def _is_written(i: Apply, kinds: Sequence[str | None], shapes: Mapping[int, Shap
 
 
 def _is_moved(
-    node: Expr, kinds: Sequence[str | None], operands: Sequence[Shape], result: Shape
+    node: Expr, operands: Sequence[int], kinds: Kinds, shapes: Mapping[int, Shape], result: Shape
 ) -> bool:
-    moves = moves_of(node, operands, result)
-    if moves is None or any(kind != node.dtype for kind in kinds):
+    moving = [operands[k] for k in moving_operands(node)]
+    if any(kinds[o] != node.dtype for o in moving):
+        return False
+    moves = moves_of(node, [shapes[o] for o in moving], result)
+    if moves is None:
         return False
     return node.dtype != "bool" or (len(moves) == 1 and is_view(moves[0], result))
 
@@ -213,9 +215,7 @@ class Lowering:
     def reshape(self, i: Reshape) -> None:
         """Another shape: a view, or a copy of a view that is not in a row."""
         graph = self.graph
-        source = self._stored(i.source)
-        if not graph.in_a_row(source):
-            source = graph.copy(source)
+        source = self._in_a_row(i.source)
         found = graph.layouts[source]
         layout = Layout(found.slot, row_major(i.shape), found.offset)
         graph.view(i.target, i.shape, layout, graph.types[source])
@@ -241,9 +241,7 @@ class Lowering:
             if isinstance(part, Term):
                 self._through(following, target, part.out, [part.source], part.labels, write)
             else:
-                shapes = [graph.shapes[o] for o in part.operands]
-                (move,) = moves_of(part.node, shapes, i.shape) or ()
-                self._move(following, target, self._stored(part.operands[0]), move, write)
+                self._move(following, target, part.node, part.operands, write)
             target = following
 
     def _total(self, target: int, terms: Sequence[Term]) -> None:
@@ -346,9 +344,7 @@ class Lowering:
         """An operation, by its own declaration."""
         graph, node = self.graph, i.node
         if node.primitive.route is not None:
-            moves = moves_of(node, [graph.shapes[o] for o in i.operands], i.shape)
-            assert moves is not None
-            self._moved(i, moves)
+            self._moved(i)
             return
         if node.primitive.by_rows is not None:
             rows = _Rows(self, _rank_of(node))
@@ -362,41 +358,44 @@ class Lowering:
         axes = [list(range(len(i.shape) - len(graph.shapes[o]), len(i.shape))) for o in i.operands]
         self.map(i.target, i.operands, write, axes)
 
-    def _moved(self, i: Apply, moves: Sequence[Move]) -> None:
+    def _moved(self, i: Apply) -> None:
+        """A view, where every entry comes from one operand; else added to zeros."""
         graph, type_ = self.graph, self._types[i.node.dtype]
-        first = self._stored(i.operands[0])
+        moving = [i.operands[k] for k in moving_operands(i.node)]
+        moves = moves_of(i.node, [graph.shapes[o] for o in moving], i.shape) or []
         if len(moves) == 1 and is_view(moves[0], i.shape):
-            if not graph.in_a_row(first):
-                first = graph.copy(first)
-            slot, offset = graph.layouts[first].slot, graph.layouts[first].offset
+            layout = graph.layouts[self._in_a_row(moving[0])]
+            offset = layout.offset + moves[0].source.offset
             strides = strides_of_view(moves[0], i.shape)
-            graph.view(
-                i.target, i.shape, Layout(slot, strides, offset + moves[0].source.offset), type_
-            )
+            graph.view(i.target, i.shape, Layout(layout.slot, strides, offset), type_)
             return
         base = graph.new(i.shape, type_)
         graph.constant(base, 0)
-        for k, (operand, move) in enumerate(zip(i.operands, moves, strict=True)):
-            last = k == len(moves) - 1
-            target = i.target if last else graph.new(i.shape, type_)
-            if last:
-                graph.enter(target, i.shape, type_)
-            self._move(target, base, self._stored(operand), move, itself)
-            base = target
+        graph.enter(i.target, i.shape, type_)
+        self._move(i.target, base, i.node, i.operands, itself)
 
     def _move(
-        self, target: int, base: int, operand: int, move: Move, write: Callable[..., Any]
+        self, target: int, base: int, node: Expr, operands: Sequence[int], write: Callable[..., Any]
     ) -> None:
-        """Add an operand's entries where they belong."""
+        """Add operands' entries where they belong."""
         graph = self.graph
-        if not graph.in_a_row(operand):
-            operand = graph.copy(operand)
-        layout = graph.layouts[operand]
-        read = Access(layout.slot, move.source.strides, layout.offset + move.source.offset)
-        graph.statement(
-            target, move.space, [read], write, move.target.strides, into=base,
-            offset=move.target.offset,
-        )  # fmt: skip
+        moving = [operands[k] for k in moving_operands(node)]
+        result, type_ = graph.shapes[target], graph.types[target]
+        moves = moves_of(node, [graph.shapes[o] for o in moving], result) or []
+        for k, (operand, move) in enumerate(zip(moving, moves, strict=True)):
+            following = target if k == len(moves) - 1 else graph.new(result, type_)
+            layout = graph.layouts[self._in_a_row(operand)]
+            read = Access(layout.slot, move.source.strides, layout.offset + move.source.offset)
+            graph.statement(
+                following, move.space, [read], write, move.target.strides, into=base,
+                offset=move.target.offset,
+            )  # fmt: skip
+            base = following
+
+    def _in_a_row(self, slot: int) -> int:
+        """A slot whose entries lie in memory without gaps."""
+        stored = self._stored(slot)
+        return stored if self.graph.in_a_row(stored) else self.graph.copy(stored)
 
     # ------------------------------------------------ helpers
 

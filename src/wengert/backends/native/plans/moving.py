@@ -35,13 +35,30 @@ class Move:
     target: Steps
 
 
+def moving_operands(node: Expr) -> list[int]:
+    """The operands whose entries move; the others, if there are some, are indices."""
+    domains = node.primitive.domains
+    last = len(domains) - 1
+    return [k for k in range(len(node.operands)) if domains[min(k, last)].dtype == "real"]
+
+
 def moves_of(node: Expr, operands: Sequence[Shape], result: Shape) -> list[Move] | None:
-    """How the entries of each operand move; None if not by fixed steps, or two to one place."""
+    """How the entries of the operands move; None if not by fixed steps, or two to one place.
+
+    Parameters
+    ----------
+    node : Expr
+        An operation with a route.
+    operands : sequence of tuple of int
+        The shapes of those that :func:`moving_operands` names.
+    result : tuple of int
+        The result's shape.
+    """
     route_of = node.primitive.route
     if route_of is None:
         return None
     moves: list[Move] = []
-    for k, shape in enumerate(operands):
+    for k, shape in zip(moving_operands(node), operands, strict=True):
         route = route_of(node, k)
         if route is None or not all(isinstance(n, int) for n in route.sizes):
             return None

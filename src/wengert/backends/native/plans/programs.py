@@ -29,6 +29,7 @@ from wengert.plan.instructions import (
 
 LONGEST = 5000  # instructions of a plan: more would take seconds to compile
 
+_NUMBERS: Any = (np.float64, np.float32, np.int64, np.bool_)
 Step = Callable[[list[Any]], Any]
 
 
@@ -306,9 +307,7 @@ def _alone(i: Instruction) -> Instruction:
 
 def _packed(array: Any, expected: Array) -> Any:
     """The array as native code reads it; None if it is another one."""
-    if type(array) is float and expected.type.floating:  # takes the precision of the others
-        array = np.asarray(array, DTYPES[expected.type])
-    if not expected.shape and isinstance(array, np.float64 | np.float32 | np.int64 | np.bool_):
+    if not expected.shape and isinstance(array, _NUMBERS):
         array = np.asarray(array)
     if type(array) is not np.ndarray or array.shape != expected.shape:
         return None
