@@ -171,6 +171,15 @@ def _extremum_mask(node: Expr, x: Any) -> Any:
     return (mask / np.sum(mask, axis=_axes(node), keepdims=True)).astype(x.dtype)
 
 
+def _mask_by_rows(name: str, rows: Rows, node: Expr, x: Any) -> Any:
+    there = rows.map(_one_where_equal, x, rows.reduce(name, x))
+    return rows.map(_quotient, there, rows.reduce("sum", there))
+
+
+def _one_where_equal(lanes: Lanes, x: Any, y: Any) -> Any:
+    return lanes.real(x.equals(y))
+
+
 def _extremum(name: str, reduce: Callable[..., Any], x: Any, axes: tuple[int, ...]) -> Any:
     if any(x.shape[k] == 0 for k in axes):
         raise DomainError(f"the {name} of no entries is undefined; the operand has shape {x.shape}")
@@ -220,6 +229,7 @@ def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive,
                 f"(t == np.{name}(t, axis=axis, keepdims=True)))",
             ),
             parameters=("rank",),
+            by_rows=partial(_mask_by_rows, f"{name}imum"),
             smooth=False,
             enclosure=partial(_enclosed_mask, largest=name == "max"),
             kinks=kinks,
@@ -425,6 +435,27 @@ def _scaling_out(name: str) -> Callable[[tuple[Expr, ...], Params], Expr | None]
     return rewrite
 
 
+def _norm2_by_rows(rows: Rows, node: Expr, x: Any) -> Any:
+    """Rows whose squares would over- or underflow are divided by their largest entry."""
+    unit = rows.map(_unit_of, rows.reduce("maximum", rows.map(called("abs"), x)))
+    total = rows.reduce("sum", rows.map(_squared_quotient, x, unit))
+    return rows.map(lambda lanes, s, u: lanes.call("sqrt", s) * u, total, unit)
+
+
+def _unit_of(lanes: Lanes, largest: Any) -> Any:
+    safe = (largest > 1 / _SQUARED) & (largest < _SQUARED)
+    scaled = (largest > 0.0) & (largest < inf) & ~safe
+    return lanes.select(scaled, largest, 1.0)
+
+
+def _squared_quotient(lanes: Lanes, x: Any, unit: Any) -> Any:
+    quotient = x / unit
+    return quotient * quotient
+
+
+_SQUARED = 1e14  # numbers up to which, and from whose inverse on, are squared as they are
+
+
 def _evaluate_norm2(node: Expr, x: Any) -> Any:
     """√Σx², scaled by the largest entry where squares would over- or underflow."""
     axes = _axes(node)
@@ -465,6 +496,7 @@ NORM2 = register(
         ),
         _notation_norm2,
         parameters=("rank",),
+        by_rows=_norm2_by_rows,
         rewrite=_scaling_out("norm2"),
         power_rule=_power_of_norm,
         domains=(Domain(boundary=(0.0, 1e-200, 1e200)),),

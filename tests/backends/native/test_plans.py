@@ -16,12 +16,12 @@ from scipy.special import logsumexp
 
 import wengert as wg
 from operations.expressions import Sample, samples
-from operations.support import BATCHED, ELEMENTWISE, SMALL, Call, calls
+from operations.support import BATCHED, ELEMENTWISE, GENERAL, SMALL, Call, calls
 from wengert.backends import compile_plan, compile_with
 from wengert.backends.native.plans.lowering import writer_of
 from wengert.derive import derivative
 from wengert.expr import Expr
-from wengert.operations import variable
+from wengert.operations import apply, variable
 from wengert.plan import Plan, make_plan
 from wengert.rewrite import lower
 
@@ -107,6 +107,29 @@ def test_special_values_of_elementwise_operations():
             c.id for c, e, g in zip(found, expected, got, strict=True) if not same(e, g, 1e-12)
         ]
         assert not wrong
+
+
+def test_special_values_of_operations_by_rows():
+    """Extrema at ties, norms that would overflow, sums of exponentials of infinities."""
+    rows = np.array(
+        [
+            [1.0, 2.0, 2.0], [np.nan, 1.0, 2.0], [1.0, 2.0, np.nan], [np.inf, 1.0, -np.inf],
+            [-np.inf, -np.inf, -np.inf], [np.inf, np.inf, 1.0], [0.0, -0.0, 0.0],
+            [1e300, 1e300, -1e300], [1e-300, 0.0, -1e-300], [0.0, -40.0, -800.0], [5.0, 5.0, 5.0],
+        ]
+    )  # fmt: skip
+    x = variable("x", rows.shape)
+    found = [p for p in GENERAL if p.by_rows is not None]
+    calls_ = [(p, r) for p in found for r in ((1, 2) if p.parameters else (0,))]
+    roots = [apply(p, x, **({"rank": r} if r else {})) for p, r in calls_]
+    expected, got, program = both(plan_of(roots), {"x": rows})
+    assert program.function is not None
+    wrong = [
+        (p.name, r)
+        for (p, r), e, g in zip(calls_, expected, got, strict=True)
+        if not same(e, g, 1e-14)
+    ]
+    assert not wrong
 
 
 def test_every_other_operation():

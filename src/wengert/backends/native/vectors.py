@@ -167,11 +167,14 @@ class _Loop:
 
     def _unrolled(
         self, totals: list[Value], singles: dict[int, Value]
-    ) -> tuple[Value, list[Value]]:
+    ) -> tuple[Count, list[Value]]:
         """Whole groups of vectors, each vector with its accumulators."""
         b, group = self.b, self.lanes * self.unroll
-        count = self._counted
-        full = count - (count & (group - 1))
+        full: Count
+        if isinstance(self.count, int):
+            full = self.count - self.count % group
+        else:
+            full = self.count - (self.count & (group - 1))
         width = len(totals)
 
         def inside(index: Value, carried: tuple[Value, ...]) -> list[Value]:
@@ -200,6 +203,15 @@ class _Loop:
         In place that is what comes after the whole vectors, else all of less than a vector.
         """
         b, lanes = self.b, self.lanes
+        if isinstance(self.count, int) and isinstance(begin, int):
+            if begin == self.count:
+                return totals
+            if not self.in_place or self.count % lanes == 0:
+                stop = self._const(self.count)
+                even = (self.count - begin) % lanes == 0
+                return self._steps(
+                    self._const(begin), stop, totals, singles, self.reads, self.writes, even=even
+                )
         count = self._counted
         begin = begin if isinstance(begin, Value) else self._const(begin)
         if self.in_place:
@@ -209,8 +221,6 @@ class _Loop:
             enough = count >= lanes
             stop = b.select(enough, count, self._const(0))
             left = b.select(enough, self._const(0), count)
-        if isinstance(self.count, int) and (not self.in_place or self.count % lanes == 0):
-            return self._steps(begin, count, totals, singles, self.reads, self.writes)
         moving = [s for s in (*self.reads, *self.writes) if not _is(s.step, 0)]
         buffers = [b.slot(lanes * s.type.size) for s in moving]
 
@@ -302,12 +312,19 @@ class _Loop:
         singles: dict[int, Value],
         reads: Sequence[Stream],
         writes: Sequence[Stream],
+        *,
+        even: bool = False,
     ) -> list[Value]:
-        """From the first index below the last; the last vector begins so that it ends there."""
+        """From the first index below the last; the last vector begins so that it ends there.
+
+        It does so by itself if the vectors come out ``even``.
+        """
         b, lanes = self.b, self.lanes
-        final = last - lanes
+        final = last if even else last - lanes
 
         def inside(index: Value, carried: tuple[Value, ...]) -> list[Value]:
+            if even:
+                return self._step(index, None, list(carried), singles, reads, writes)
             at = b.select(index < final, index, final)
             fresh = None
             if (self.reductions or self.adds) and self._width:
@@ -369,12 +386,14 @@ class _Loop:
     def _across(self, reduction: Reduction, vector: Value) -> Value:
         """All lanes put together, by halves."""
         b, lanes = self.b, vector.type.lanes
-        while lanes > 1:
+        while lanes > 2:
             lanes //= 2
             low = b.shuffle(vector, vector, range(lanes))
             high = b.shuffle(vector, vector, range(lanes, 2 * lanes))
             vector = reduction.combine(low, high)
-        return b.extract(vector, 0) if vector.type.lanes else vector
+        if not lanes:
+            return vector
+        return reduction.combine(b.extract(vector, 0), b.extract(vector, 1))
 
 
 def _is(count: Count, number: int) -> bool:

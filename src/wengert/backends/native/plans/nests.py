@@ -24,7 +24,7 @@ from wengert.backends.native.vectors import (
 
 REDUCTIONS = {"sum": SUM, "maximum": MAXIMUM, "minimum": MINIMUM, "product": PRODUCT}
 _UNROLLED = 4  # accumulators of short bodies
-_SHORT = 6  # statements of a body that is short
+_SHORT = 3  # statements of a body that is short
 
 
 class Lanes:
