@@ -325,6 +325,13 @@ def test_empty_arrays_and_arrays_of_one_entry(n: int):
     both_ways(wg.grad(lambda X: np.sum(np.exp(X) @ X.T)), (draw(n, 2),), 1e-12)
 
 
+def test_long_sums_lose_few_digits():
+    x = np.full(3_000_001, 0.1, np.float32)
+    native = wg.compile(lambda x: (np.sum(x), np.sum(x * x)), engine="native")
+    for one, exact in zip(native(x), (300000.1, 30000.01), strict=True):
+        assert abs(float(one) / exact - 1) < 5e-6
+
+
 def test_nan_and_infinity_pass_through():
     X = draw(20, 5)
     X[3, 2], X[7, 1] = np.nan, np.inf

@@ -18,6 +18,7 @@ from wengert.backends.native.plans.statements import Access, Graph, Product
 LARGE = 1 << 18  # bytes of a pass from which on blocks are worth while
 _BLOCK = 1 << 17  # bytes that a block should have
 _FEWEST, _MOST = 16, 4096  # rows of a block
+_LONG = 1 << 14  # rows from which on sums of sums of blocks have fewer rounding errors
 _FEWEST_OF_PRODUCT = 128  # below it products of matrices are slow
 
 
@@ -71,7 +72,7 @@ def blocked(groups: Sequence[Group], graph: Graph, given: Iterable[int]) -> list
         if size < LARGE or n < 2 * _FEWEST:
             break
         found = _Search(groups, graph, n)
-        if len(found.members) > 1:
+        if len(found.members) > 1 or (found.summed and n > _LONG):
             outside = {s for g in (*found.before, *found.after) for s in read_from_memory(g)}
             block = found.block(kept | outside)
             if block is not None:
