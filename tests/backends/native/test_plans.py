@@ -21,7 +21,7 @@ from wengert.backends import compile_plan, compile_with
 from wengert.backends.native.plans.lowering import writer_of
 from wengert.derive import derivative
 from wengert.expr import Expr
-from wengert.operations import apply, variable
+from wengert.operations import add, apply, concatenate, embed, slice_, variable
 from wengert.plan import Plan, make_plan
 from wengert.rewrite import lower
 
@@ -130,6 +130,26 @@ def test_special_values_of_operations_by_rows():
         if not same(e, g, 1e-14)
     ]
     assert not wrong
+
+
+SLICES = [slice(None), slice(None, None, -1), slice(1, None, 2), slice(-1, 0, -2), slice(2, 2), 1]
+
+
+def test_slices_and_their_transposes():
+    """Forwards, backwards, in steps, of nothing: read, written and derived, on every axis."""
+    X = variable("X", (5, 4, 3))
+    both_axes = [(a, b, c) for a in SLICES for b in SLICES[:3] for c in SLICES[1:3]]
+    sliced = [slice_(X, list(index)) for index in both_axes]
+    doubled = [add([s, s], [1, 2]) for s in sliced]
+    back = [embed(s, list(i), X.shape) for s, i in zip(sliced, both_axes, strict=True)]
+    joined = [concatenate([s, s, d], 0) for s, d in zip(sliced, doubled, strict=True) if s.ndim]
+    value = draw(5, 4, 3)
+    expected, got, program = both(plan_of([*sliced, *doubled, *back, *joined]), {"X": value})
+    assert program.function is not None
+    for index, one in zip(both_axes, got, strict=False):
+        assert np.array_equal(one, value[index])
+    for one, other in zip(expected, got, strict=True):
+        assert same(one, other, 1e-15)
 
 
 def test_every_other_operation():

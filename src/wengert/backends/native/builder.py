@@ -414,6 +414,8 @@ class Builder:
             if not index:
                 return pointer
             return self.pure(PTR, f"getelementptr i8, ptr {pointer.text}, i64 {index * size}")
+        if size < 0:
+            index, size = -index, -size
         return self.pure(PTR, f"getelementptr [{size} x i8], ptr {pointer.text}, i64 {index.text}")
 
     def load(self, type_: Type, pointer: Value, align: int | None = None) -> Value:
