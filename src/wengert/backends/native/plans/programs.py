@@ -124,10 +124,12 @@ class NativeProgram:
         self._template = slots
         self._runs: list[Callable[[list[Any]], None]] = []
         self.function: Callable[..., Any] | None = None
+        self._numpy = None if own else compile_plan(plan, dtype)
         whole = len(stages) == 1 and stages[0].native
-        for k, stage in enumerate(stages):
+        done = _last_reads(stages, plan.outputs)
+        for k, stage in enumerate(stages if own else ()):
             if not stage.native:
-                self._runs.append(_numpy_run(stage.instructions, dtype))
+                self._runs.append(_numpy_run(stage.instructions, done, dtype))
                 continue
             own = {i.target for i in stage.instructions}
             read = [s for i in stage.instructions for s in _sources(i, native=True)]
@@ -148,10 +150,13 @@ class NativeProgram:
             )  # fmt: skip
             if whole:
                 self.function = function.native
-            self._runs.append(_native_run(function, takes, gives))
+            gone = [s for i in stage.instructions for s in done[i.target]]
+            self._runs.append(_native_run(function, takes, gives, gone))
 
     def __call__(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """The outputs."""
+        if self._numpy is not None:
+            return self._numpy(values)
         given = [values[name] for name in self.names]
         if self.function is not None:
             found = self.function(*given)
@@ -166,18 +171,34 @@ class NativeProgram:
         return tuple([slots[o] for o in self.plan.outputs])
 
 
-def _numpy_run(instructions: Sequence[Instruction], dtype: Any) -> Callable[[list[Any]], None]:
-    steps = [(i.target, step_of(i, dtype)) for i in instructions]
+def _last_reads(stages: Sequence[_Stage], outputs: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """For each target, the slots that nobody reads after it was written."""
+    seen = set(outputs)
+    found: dict[int, tuple[int, ...]] = {}
+    for stage in reversed(stages):
+        for i in reversed(stage.instructions):
+            fresh = set(_sources(i, native=stage.native)) - seen
+            seen |= fresh
+            found[i.target] = tuple(fresh)
+    return found
+
+
+def _numpy_run(
+    instructions: Sequence[Instruction], done: Mapping[int, tuple[int, ...]], dtype: Any
+) -> Callable[[list[Any]], None]:
+    steps = [(i.target, step_of(i, dtype), done[i.target]) for i in instructions]
 
     def run(slots: list[Any]) -> None:
-        for target, step in steps:
+        for target, step, gone in steps:
             slots[target] = step(slots)
+            for slot in gone:
+                slots[slot] = None
 
     return run
 
 
 def _native_run(
-    segment: Segment, takes: Sequence[int], gives: Sequence[int]
+    segment: Segment, takes: Sequence[int], gives: Sequence[int], gone: Sequence[int]
 ) -> Callable[[list[Any]], None]:
     def run(slots: list[Any]) -> None:
         given = [slots[s] for s in takes]
@@ -186,6 +207,8 @@ def _native_run(
             found = segment.by_numpy(given)
         for slot, value in zip(gives, found, strict=True):
             slots[slot] = value
+        for slot in gone:
+            slots[slot] = None
 
     return run
 
