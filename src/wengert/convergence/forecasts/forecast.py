@@ -28,7 +28,7 @@ from wengert.convergence.forecasts.recursions import (
 )
 from wengert.convergence.forecasts.surrogate import simulated
 from wengert.optimize.descent import GradientDescent
-from wengert.optimize.minimize import problem_of
+from wengert.optimize.minimize import posed
 from wengert.optimize.newton import GaussNewton, LevenbergMarquardt, Newton, NewtonCG, TrustRegion
 from wengert.optimize.space import Tree, Vector
 from wengert.optimize.stochastic import SGD
@@ -211,9 +211,9 @@ def forecast(
         raise ValueError(f"eps is a gap, a positive number; got {eps!r}")
     if isinstance(pilot, bool) or not isinstance(pilot, int) or pilot < 1:
         raise ValueError(f"pilot is a number of steps, 1 or more; got {pilot!r}")
-    problem = Metered(problem_of(objective, theta0, given, seed))
+    problem, x = posed(objective, theta0, given, seed)
     with np.errstate(all="ignore"):
-        return forecast_of(problem, problem.space.vector(theta0), method, eps, pilot, budget)
+        return forecast_of(Metered(problem), x, method, eps, pilot, budget)
 
 
 def forecast_of(

@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.convergence.forecasts.lanczos import Ritz, lanczos
 from wengert.optimize.krylov import Vector
-from wengert.optimize.minimize import problem_of
+from wengert.optimize.minimize import posed
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Tree
 
@@ -178,8 +178,8 @@ def spectral_density(
     """
     if probes < 1 or products < 1:
         raise ValueError("probes and products must be 1 or more")
-    problem = problem_of(objective, theta, given, seed)
-    return spectrum_at(problem, problem.space.vector(theta), probes, products, dense)
+    problem, x = posed(objective, theta, given, seed)
+    return spectrum_at(problem, x, probes, products, dense)
 
 
 def spectrum_at(
