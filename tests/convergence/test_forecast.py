@@ -13,8 +13,8 @@ import wengert as wg
 from optimize.support import linear, quadratic
 from wengert.convergence import facts
 from wengert.convergence.forecasts.expected import companion
+from wengert.convergence.forecasts.metered import Metered
 from wengert.convergence.forecasts.moments import second_moments
-from wengert.convergence.forecasts.pilot import Metered
 from wengert.convergence.forecasts.recursions import blocks, mean_path
 from wengert.convergence.forecasts.recursions import linear as recursion_of
 

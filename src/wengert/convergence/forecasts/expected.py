@@ -9,8 +9,8 @@ import numpy as np
 
 from wengert.convergence.forecasts.batch_noise import BatchNoise, batch_noise
 from wengert.convergence.forecasts.local import Local, Path, followed
+from wengert.convergence.forecasts.metered import Metered
 from wengert.convergence.forecasts.moments import second_moments
-from wengert.convergence.forecasts.pilot import Metered
 from wengert.convergence.forecasts.recursions import Linear, blocks, mean_path
 from wengert.optimize.space import Vector
 from wengert.optimize.stochastic import SGD
@@ -34,15 +34,15 @@ class Expected:
         What the scatter adds to it.
     floor : float
         The scatter at the end, if the step is fixed: it stays.
-    change : float
-        As of a :class:`Path`.
+    path : Path
+        Of the mean.
     """
 
     at: Any
     mean: Any
     scatter: Any
     floor: float
-    change: float
+    path: Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ def expected(
     mean = np.concatenate([mean, path.gap[np.searchsorted(fine, at[at >= first])]])
     scatter = course.scatter(at, course.variances(path))
     floor = float(scatter[-1]) if recursion.constant and method.average is None else 0.0
-    return Expected(at, mean, scatter, floor, path.change)
+    return Expected(at, mean, scatter, floor, path)
 
 
 @dataclass(frozen=True, eq=False)

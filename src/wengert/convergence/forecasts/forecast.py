@@ -16,11 +16,14 @@ from wengert.convergence.facts import Curve, StepsTo, first_below
 from wengert.convergence.forecasts.expected import companion, expected
 from wengert.convergence.forecasts.extrapolation import trends
 from wengert.convergence.forecasts.forecaster import Forecaster
-from wengert.convergence.forecasts.local import Local, followed, local_model
-from wengert.convergence.forecasts.pilot import Metered, Minimum, Pilot, find_minimum, run_pilot
+from wengert.convergence.forecasts.local import Local, Path, followed, local_model
+from wengert.convergence.forecasts.metered import Metered
+from wengert.convergence.forecasts.minimum import Minimum, find_minimum
+from wengert.convergence.forecasts.pilot import Pilot, run_pilot
 from wengert.convergence.forecasts.recursions import (
     RAISED,
     Linear,
+    Powers,
     blocks,
     linear,
     mean_path,
@@ -35,11 +38,14 @@ from wengert.optimize.stochastic import SGD
 
 _LONGEST = 10_000_000  # steps that are looked ahead
 _SIMULATED = 20_000  # the same, of a method that is run step by step
+_NEAR = 1e-2  # of eps: how exact f* has to be
 _FEW = 4  # steps of the pilot of Newton's methods
 _MORE = 5  # times as many steps where the pilot is all there is
 _LEAST = 0.03  # width of intervals, on each side
 _STEPPED = 0.25  # the same for line searches
 _SCATTERED = 0.1  # the same for batches
+_FLAT = 1.0  # logarithm of the gap over the model's, at a point near the minimum
+_SHAKY = 0.5  # change of the steps by the last correction
 _UNSURE = 1.3  # factor of the gap of batches
 _SUPERLINEAR = (Newton, NewtonCG, TrustRegion, GaussNewton, LevenbergMarquardt)
 
@@ -63,7 +69,9 @@ class Forecast:
     pilot : int
         Steps of the method that were taken.
     cost : float
-        What all of it cost, in gradients of all data; a product with the Hessian counts as two.
+        What all of it cost, in gradients of all data; see :class:`Metered`.
+    seconds : float
+        The same, compiling included.
     seconds_per_step : float
         As measured in the pilot.
     confidence : str
@@ -86,6 +94,7 @@ class Forecast:
     minimum_error: float
     pilot: int
     cost: float
+    seconds: float
     seconds_per_step: float
     confidence: str
     how: tuple[str, ...]
@@ -131,6 +140,7 @@ class Forecast:
             "floor": _finite(self.floor),
             "pilot": self.pilot,
             "cost": self.cost,
+            "seconds": self.seconds,
             "confidence": self.confidence,
             "how": list(self.how),
             "curve": {
@@ -154,7 +164,8 @@ class Forecast:
         lines += [
             f"gap at θ₀   {self.gap0:.4g}, with f* = {self.minimum:.8g}{sure}",
             f"confidence  {self.confidence}",
-            f"cost        {self.cost:.0f} gradients, {self.pilot} steps of the method included",
+            f"cost        {self.cost:.0f} gradients, {self.pilot} steps of the method included; "
+            f"{self.seconds:.2g} s",
         ]
         return "\n".join([*lines, *(f"            {line}" for line in self.how)])
 
@@ -224,15 +235,17 @@ def forecast_of(
     task = _Task(problem, x, method, float(eps), pilot, begun)
     if isinstance(method, SGD):
         return task.stochastic(budget)
-    minimum = find_minimum(problem, begun.state.x, 1e-4 * eps, budget)
+    minimum = task.minimum(begun.state.x, budget)
     if not minimum.found:
         return task.extrapolated(minimum)
+    if begun.ended:
+        return task.over(minimum)
     if _is_newton(method):
         return task.superlinear(minimum)
     exact = isinstance(method, GradientDescent) and not isinstance(method.step, int | float | str)
     if not exact and linear(method, 1.0) is None:
         return task.extrapolated(minimum)
-    local = local_model(problem, minimum, begun.state.x)
+    local = local_model(problem, minimum, begun.state.x, eps)
     if local.values[0] < -1e-8 * abs(local.values[-1]):
         return task.extrapolated(replace(minimum, found=False, why="it is a saddle"))
     return task.searched(local) if exact else task.linear(local)
@@ -252,6 +265,17 @@ class _Task:
     eps: float
     pilot: int
     begun: Pilot
+
+    def minimum(self, x: Vector, budget: float) -> Minimum:
+        """f* and θ*, from a point."""
+        return find_minimum(self.problem, x, _NEAR * self.eps, budget, self.begun.scale)
+
+    def over(self, minimum: Minimum) -> Forecast:
+        """A method that has come to its end in the pilot: that is all there is to say."""
+        measured = self.begun.loss - minimum.value
+        how = (f"the method ends by itself: {self.begun.ended}",)
+        gap = np.maximum(measured, 0.0)
+        return self.made(self.begun.steps, gap, minimum, "high: the pilot is the run", how, 0.0)
 
     def made(
         self,
@@ -277,6 +301,7 @@ class _Task:
             minimum.error,
             known,
             self.problem.cost,
+            self.problem.seconds,
             self.begun.seconds_per_step,
             confidence,
             (taken, *how),
@@ -316,10 +341,11 @@ class _Task:
         path = followed(self.problem, local, recursion, z, at, self.eps)
         how = (
             f"{_nodes(local)}, and the method's recursion on each",
-            f"{path.sweeps} corrections of the path by gradients on it; the last one moved "
-            f"the steps by {path.change:.1%}",
+            _corrected(path),
         )
-        sure = _sureness(local, path.change, "a smooth minimum that Newton's method found")
+        if _is_flat(path):
+            return self.flat(local, path)
+        sure = _sureness(path.change, "a smooth minimum that Newton's method found")
         steps, gap = self.joined(path.at, path.gap, minimum)
         return self.made(steps, gap, minimum, sure, how, _LEAST + path.change)
 
@@ -349,31 +375,39 @@ class _Task:
         sure = "high: the pilot got there" if last <= self.eps else "moderate: few steps are known"
         return self.made(*joined, minimum, sure, how, 0.5)
 
+    def flat(self, local: Local, path: Path) -> Forecast:
+        """A model that does not hold: the pilot goes on as it has begun, towards the known f*."""
+        least, most = float(local.values[0]), float(local.values[-1])
+        why = f"the curvature at the minimum ({least:.2g} to {most:.2g}) is not that of the way there"
+        return self.extrapolated(local.minimum, why)
+
     def stochastic(self, budget: float) -> Forecast:
         """Batches: the mean's path, and the scatter around it."""
         method = self.method
         lead = companion(self.problem, method, self.x, self.pilot)
-        minimum = find_minimum(self.problem, lead.state.x, 1e-4 * self.eps, budget)
+        minimum = self.minimum(lead.state.x, budget)
         if not minimum.found:
             return self.extrapolated(minimum)
-        local = local_model(self.problem, minimum, self.x)
+        local = local_model(self.problem, minimum, self.x, self.eps)
         if local.values[0] < -1e-8 * abs(local.values[-1]):
             return self.extrapolated(replace(minimum, found=False, why="it is a saddle"))
         recursion = linear(method, 0.0)
         assert recursion is not None
         found = expected(self.problem, local, method, recursion, lead, self.eps)
+        if _is_flat(found.path):
+            return self.flat(local, found.path)
         drawn = "with" if method.replacement else "without"
         how = (
             f"{_nodes(local)}; the mean's path, and the second moments of the scatter around it",
             f"the noise of single rows' gradients, of batches of {method.batch_size} {drawn} "
             "replacement",
         )
-        sure = _sureness(local, found.change, "the expected curve; single runs scatter around it")
+        sure = _sureness(found.path.change, "the expected curve; single runs scatter around it")
         if sure.startswith("high"):
             sure = "moderate" + sure.removeprefix("high")
         return self.made(
             found.at, found.mean + found.scatter, minimum, sure, how,
-            _SCATTERED + found.change, _UNSURE, found.floor,
+            _SCATTERED + found.path.change, _UNSURE, found.floor,
         )  # fmt: skip
 
     def extrapolated(self, minimum: Minimum) -> Forecast:
@@ -414,7 +448,21 @@ def _nodes(local: Local) -> str:
     return f"{len(local.values)} Ritz values at the minimum"
 
 
-def _sureness(local: Local, change: float, why: str) -> str:
+def _corrected(path: Path) -> str:
+    if not path.sweeps:
+        return "gradients on the path are those of the model"
+    times = "1 correction" if path.sweeps == 1 else f"{path.sweeps} corrections"
+    return (
+        f"{times} of the path by gradients on it; the last one moved the steps by {path.change:.1%}"
+    )
+
+
+def _is_flat(path: Path) -> bool:
+    """Whether the quadratic model says nothing of the function, even near the minimum."""
+    return not path.change < _SHAKY or abs(path.misfit) > _FLAT or not path.gap[-1] < path.gap[0]
+
+
+def _sureness(change: float, why: str) -> str:
     if change < 0.1:
         return f"high: {why}"
     return f"moderate: the curvature changes on the way (by {change:.0%} of the steps)"
@@ -423,9 +471,10 @@ def _sureness(local: Local, change: float, why: str) -> str:
 def _horizon(method: Linear, local: Local, z: Any, first: int, eps: float) -> Any:
     """Ends of blocks until the model's gap is well below eps."""
     last = 64
+    powers: Powers = {}
     while True:
         at = blocks(method, first, first + last)
-        gap = local.gap(mean_path(method, local.values, z, at) @ method.last)
+        gap = local.gap(mean_path(method, local.values, z, at, None, powers) @ method.last)
         after = first_below(at, gap, 0.1 * eps)
         if np.isfinite(after):
             return at[: int(np.searchsorted(at, after)) + 2]

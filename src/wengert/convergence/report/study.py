@@ -16,7 +16,7 @@ from wengert.convergence.constants.rows import affine_model
 from wengert.convergence.convexity.verdict import convexity_of
 from wengert.convergence.facts import Constants, Convexity
 from wengert.convergence.forecasts.forecast import Forecast, forecast_of
-from wengert.convergence.forecasts.pilot import Metered
+from wengert.convergence.forecasts.metered import Metered
 from wengert.convergence.report.advice import Situation, advice_for
 from wengert.convergence.report.choices import Choice, choose
 from wengert.convergence.report.comparison import crossings_of
