@@ -72,7 +72,7 @@ def test_the_run_of_an_unstable_step_is_said_not_to_end():
 # ---------------------------------------------------------------- recursions
 
 
-@pytest.mark.parametrize("average", [None, "all", "tail"])
+@pytest.mark.parametrize("average", [None, "all", "tail", "weighted"])
 @pytest.mark.parametrize("momentum", [0.0, 0.7])
 @pytest.mark.parametrize("step", [0.3, wg.InverseSqrt(0.5), wg.Inverse(3.0, 8)])
 def test_a_recursion_takes_the_methods_steps(average: Any, momentum: float, step: Any):
@@ -106,7 +106,7 @@ def test_a_recursion_takes_the_methods_steps(average: Any, momentum: float, step
 
 
 @pytest.mark.parametrize("replacement", [True, False])
-@pytest.mark.parametrize("average", [None, "all", "tail"])
+@pytest.mark.parametrize("average", [None, "all", "tail", "weighted"])
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
 def test_second_moments_are_those_of_many_runs(replacement: bool, average: Any, momentum: float):
     """Noise of variance 1 that does not depend on the point, in 4000 runs of one dimension."""

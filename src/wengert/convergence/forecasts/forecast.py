@@ -14,11 +14,11 @@ import numpy as np
 
 from wengert.convergence.facts import Curve, StepsTo, first_below
 from wengert.convergence.forecasts.expected import companion, expected
-from wengert.convergence.forecasts.extrapolation import trends
+from wengert.convergence.forecasts.extrapolation import Trend, trends
 from wengert.convergence.forecasts.forecaster import Forecaster
 from wengert.convergence.forecasts.local import Local, Path, followed, local_model
 from wengert.convergence.forecasts.metered import Metered
-from wengert.convergence.forecasts.minimum import Minimum, find_minimum
+from wengert.convergence.forecasts.minimum import Minimum, find_minimum, lowest
 from wengert.convergence.forecasts.pilot import Pilot, run_pilot
 from wengert.convergence.forecasts.recursions import (
     RAISED,
@@ -40,7 +40,9 @@ _LONGEST = 10_000_000  # steps that are looked ahead
 _SIMULATED = 20_000  # the same, of a method that is run step by step
 _NEAR = 1e-2  # of eps: how exact f* has to be
 _FEW = 4  # steps of the pilot of Newton's methods
-_MORE = 5  # times as many steps where the pilot is all there is
+_MORE = 5  # times as many steps where the pilot is all there is, or epochs
+_MOST = 5000  # steps of such a pilot
+_GUESSED = 2.0  # factor of the gap where nobody knows f*
 _LEAST = 0.03  # width of intervals, on each side
 _STEPPED = 0.25  # the same for line searches
 _SCATTERED = 0.1  # the same for batches
@@ -410,36 +412,64 @@ class _Task:
             _SCATTERED + found.path.change, _UNSURE, found.floor,
         )  # fmt: skip
 
-    def extrapolated(self, minimum: Minimum) -> Forecast:
+    def extrapolated(self, minimum: Minimum, why: str = "") -> Forecast:
         """A longer pilot, and what its curve looks like."""
-        begun = run_pilot(self.problem, self.method, self.x, _MORE * self.pilot, record=True)
+        begun = run_pilot(self.problem, self.method, self.x, self._longer(), record=True)
         task = replace(self, begun=begun)
-        known = minimum.value if minimum.found else None
-        fits = trends(begun.steps, begun.loss, known)
-        why = minimum.why if not minimum.found else "the method is not linear on a quadratic"
-        if minimum.found and begun.loss[-1] - minimum.value <= self.eps:
-            gap = np.maximum(begun.loss - minimum.value, 0.0)
-            return task.made(begun.steps, gap, minimum, "high: the pilot got there", (), _LEAST)
-        if not fits:
-            limit = minimum if minimum.found else replace(minimum, value=float(min(begun.loss)))
-            gap = np.maximum(begun.loss - limit.value, 0.0)
-            gap = np.maximum(gap, 2 * self.eps) if known is None else gap
-            sure = f"none: {why}, and the loss does not fall steadily"
-            return task.made(begun.steps, gap, limit, sure, (), 10.0)
-        best = fits[0]
-        limit = replace(minimum, value=best.limit)
+        why = why or minimum.why or "the method is not linear on a quadratic"
+        if not minimum.found:
+            minimum = lowest(self.problem, self.x, begun.loss, why)
+        unsure = 0.0 if np.isinf(minimum.error) else 3 * minimum.error
+        gap = np.maximum(begun.loss - minimum.value, 0.0)
+        clear = gap > unsure
+        known = minimum.value if np.isfinite(minimum.value) else None
+        fits = trends(begun.steps[clear], begun.loss[clear], known)
+        if begun.ended or not fits:
+            return task.measured(minimum, gap, why)
+        return task.continued(minimum, fits, why)
+
+    def _longer(self) -> int:
+        """Steps of a pilot that is all there is: epochs, for methods that draw batches."""
+        steps = _MORE * self.pilot
+        if not getattr(self.method, "stochastic", False):
+            return steps
+        return max(steps, min(_MORE * self.method.interval(self.problem), _MOST))
+
+    def measured(self, minimum: Minimum, gap: Any, why: str) -> Forecast:
+        """A pilot whose curve cannot be continued, as it is."""
+        begun = self.begun
+        if minimum.found and begun.ended:
+            return self.over(minimum)
+        if np.isfinite(minimum.value) and gap[-1] <= self.eps:
+            sure = f"low: {why}; the pilot got there, if f* is as it seems"
+            return self.made(begun.steps, gap, minimum, sure, (), 1.0)
+        known = minimum if np.isfinite(minimum.value) else replace(minimum, value=min(begun.loss))
+        gap = np.maximum(np.maximum(begun.loss - known.value, 0.0), 2 * self.eps)
+        sure = f"none: {why}, and the loss does not fall steadily"
+        return self.made(begun.steps, gap, known, sure, (), 10.0)
+
+    def continued(self, minimum: Minimum, fits: list[Trend], why: str) -> Forecast:
+        """A pilot's curve that goes on as it has begun."""
+        begun, best = self.begun, fits[0]
         end = int(begun.steps[-1])
-        at = np.unique(np.geomspace(max(end, 1), _LONGEST, 400).astype(int))
-        gap = best.gap(at)
+        limit = replace(minimum, value=best.limit)
         last = float(begun.loss[-1]) - best.limit
-        gap = gap * (last / float(best.gap(end)))
-        steps, gap = task.joined(at, gap, limit)
+        at = np.unique(np.geomspace(max(end, 1), _LONGEST, 400).astype(int))
+        later = best.gap(at) * (max(last, 0.0) / float(best.gap(end)))
+        steps, gap = self.joined(at, later, limit)
         reach = [first_below(at, one.gap(at), self.eps) for one in fits]
         spread = max(reach) / max(min(reach), 1.0) if np.all(np.isfinite(reach)) else 10.0
         words = "exponential" if best.kind == "exponential" else f"power (t⁻ᵖ, p = {best.rate:.2g})"
         how = (f"{end} steps of the method, continued by an {words} law",)
-        sure = f"low: {why}; the pilot is extrapolated"
-        return task.made(steps, gap, limit, sure, how, max(1.0, spread))
+        if last <= self.eps and minimum.found:
+            noisy = getattr(self.method, "stochastic", False)
+            sure = f"moderate: {why}; one run got there" if noisy else "high: the pilot got there"
+            return self.made(steps, gap, limit, sure, how, 1.0 if noisy else _LEAST)
+        got = "got there, if f* is as it seems" if last <= self.eps else "is extrapolated"
+        factor = _GUESSED if np.isinf(limit.error) else 1.0
+        return self.made(
+            steps, gap, limit, f"low: {why}; the pilot {got}", how, max(1.0, spread), factor
+        )
 
 
 def _nodes(local: Local) -> str:

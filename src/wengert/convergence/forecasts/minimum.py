@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
 import numpy as np
 
-from wengert.convergence.forecasts.metered import PRODUCT
+from wengert.convergence.constants.reference import reference_of
+from wengert.convergence.forecasts.metered import PRODUCT, Metered
 from wengert.optimize.krylov import Product, Solution, conjugate_gradients
 from wengert.optimize.methods import State
 from wengert.optimize.problem import Problem
@@ -20,6 +23,7 @@ _MOST = 200  # products a step
 _FINE = 1e-2  # of the residual, where a gap is believed
 _SHARE = 0.3  # of the gap before a Newton step that is left after it, at most
 _NEAR = 10.0  # times the tolerance, that is accepted where no step goes down
+_SECONDS = 5.0  # that other methods may take
 _NOTHING = 1e-9  # of the first gradient: as good as zero
 
 
@@ -106,6 +110,34 @@ def find_minimum(
         else "Newton's method needs more products than were granted"
     )
     return Minimum(state.x, state.value, np.inf, False, why)
+
+
+def lowest(problem: Metered, x: Vector, seen: Any, why: str) -> Minimum:
+    """f* of a function that Newton's steps do not minimise: kinks, no minimiser, a saddle.
+
+    Parameters
+    ----------
+    problem : Metered
+        What is minimised.
+    x : ndarray
+        A start.
+    seen : ndarray
+        Losses that some method has found.
+    why : str
+        Why Newton's steps do not lead there.
+
+    Returns
+    -------
+    Minimum
+        Whose error is infinite if nobody knows; ``value`` is -inf where there is no minimum.
+    """
+    begun = time.perf_counter()
+    found = reference_of(problem, x, seconds=_SECONDS)
+    problem.charge_seconds(time.perf_counter() - begun)
+    least, error = found.value, float(found.error)
+    if np.isnan(error) or np.min(seen) < least - error:
+        least, error = min(least, float(np.min(seen))), np.inf
+    return Minimum(x if found.x is None else found.x, least, error, False, why)
 
 
 def _newton(problem: Problem, state: State, first: float, goal: float) -> Solution:

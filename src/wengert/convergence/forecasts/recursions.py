@@ -47,7 +47,7 @@ class Linear:
         What z consists of: "x", and entries of a state's ``own``.
     constant : bool
         Whether F and b are the same at all steps.
-    average : None, "all" or "tail"
+    average : None, "all", "tail" or "weighted"
         What it answers with; the last entries of z are then sums of iterates.
     unit : int
         Steps of which a whole number goes by before a new sum begins: an epoch, or 1.
@@ -71,7 +71,9 @@ class Linear:
         if self.average is None or step == 0:
             return self.last
         found = np.zeros(len(self.last))
-        terms = step if self.average == "all" else step - self._opened(step)[0] + 1
+        terms = step - self._opened(step)[0] + 1 if self.average == "tail" else step
+        if self.average == "weighted":
+            terms = step * (step + 1) / 2
         found[len(self.keeps)] = 1 / terms
         return found
 
@@ -105,7 +107,9 @@ class Linear:
         """z with its sums, after the iterates of shape (t, k) that ``trail`` has."""
         if self.average is None:
             return z
-        starts = (1,) if self.average == "all" else self._opened(len(trail))
+        starts = self._opened(len(trail)) if self.average == "tail" else (1,)
+        if self.average == "weighted":
+            trail = np.arange(1, len(trail) + 1)[:, None] * trail
         sums = [np.sum(trail[s - 1 :], axis=0) for s in starts]
         return np.concatenate([z, np.array(sums).T], 1)
 
@@ -198,15 +202,16 @@ def _between(rule: Any, t: float) -> float:
 def _averaged(method: Linear, average: str) -> Linear:
     """The same with sums of the iterates."""
     k = len(method.keeps)
-    sums = 1 if average == "all" else 2
+    sums = 2 if average == "tail" else 1
 
     def coefficients(t: float) -> tuple[Any, Any]:
         F, b = method.coefficients(t)
+        weight = t + 1 if average == "weighted" else 1.0
         whole = np.zeros((k + sums, k + sums))
         whole[:k, :k] = F
-        whole[k:, :k] = method.last @ F
+        whole[k:, :k] = weight * method.last @ F
         whole[k:, k:] = np.eye(sums)
-        return whole, np.concatenate([b, np.full(sums, method.last @ b)])
+        return whole, np.concatenate([b, np.full(sums, weight * method.last @ b)])
 
     none = np.zeros(sums)
     return replace(
@@ -214,6 +219,7 @@ def _averaged(method: Linear, average: str) -> Linear:
         coefficients=coefficients,
         read=np.concatenate([method.read, none]),
         last=np.concatenate([method.last, none]),
+        constant=method.constant and average != "weighted",
         average=average,
     )
 
