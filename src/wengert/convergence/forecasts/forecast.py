@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from wengert.convergence.constants.reference import Reference
 from wengert.convergence.facts import Curve, StepsTo, first_below
 from wengert.convergence.forecasts.expected import companion, expected
 from wengert.convergence.forecasts.extrapolation import Trend, trends
 from wengert.convergence.forecasts.forecaster import Forecaster
 from wengert.convergence.forecasts.local import Local, Path, followed, local_model
 from wengert.convergence.forecasts.metered import Metered
-from wengert.convergence.forecasts.minimum import Minimum, find_minimum, lowest
+from wengert.convergence.forecasts.minimum import DENSE, Minimum, find_minimum, lowest
 from wengert.convergence.forecasts.pilot import Pilot, run_pilot
 from wengert.convergence.forecasts.recursions import (
     RAISED,
@@ -34,6 +35,7 @@ from wengert.optimize.descent import GradientDescent
 from wengert.optimize.minimize import posed
 from wengert.optimize.newton import GaussNewton, LevenbergMarquardt, Newton, NewtonCG, TrustRegion
 from wengert.optimize.space import Tree, Vector
+from wengert.optimize.steps import Backtracking
 from wengert.optimize.stochastic import SGD
 
 _LONGEST = 10_000_000  # steps that are looked ahead
@@ -42,7 +44,7 @@ _NEAR = 1e-2  # of eps: how exact f* has to be
 _FEW = 4  # steps of the pilot of Newton's methods
 _MORE = 5  # times as many steps where the pilot is all there is, or epochs
 _MOST = 5000  # steps of such a pilot
-_GUESSED = 2.0  # factor of the gap where nobody knows f*
+_GUESSED = 2.0  # factor of the gap where nobody knows f*, or of a single run with batches
 _LEAST = 0.03  # width of intervals, on each side
 _STEPPED = 0.25  # the same for line searches
 _SCATTERED = 0.1  # the same for batches
@@ -110,7 +112,8 @@ class Forecast:
         steps, gap = self.curve.steps, self.curve.value
         known = 0 if self.factor > 1 else self.pilot
         low = first_below(steps, gap / self.factor, eps)
-        high = first_below(steps, gap * self.factor, eps)
+        off = min(self.minimum_error, 0.5 * eps) if np.isfinite(self.minimum_error) else 0.0
+        high = first_below(steps, gap * self.factor, eps - off)
         return StepsTo(
             eps,
             first_below(steps, gap, eps),
@@ -230,11 +233,25 @@ def forecast(
 
 
 def forecast_of(
-    problem: Metered, x: Vector, method: Any, eps: float, pilot: int = 20, budget: float = 400.0
+    problem: Metered,
+    x: Vector,
+    method: Any,
+    eps: float,
+    pilot: int = 20,
+    budget: float = 400.0,
+    reference: Reference | None = None,
 ) -> Forecast:
-    """The same for a problem and a vector."""
+    """The same for a problem and a vector.
+
+    Parameters
+    ----------
+    problem, x, method, eps, pilot, budget
+        As in :func:`forecast`.
+    reference : Reference, optional
+        A minimum for functions that Newton's steps do not minimise, if one is known.
+    """
     begun = run_pilot(problem, method, x, min(pilot, _FEW) if _is_newton(method) else pilot)
-    task = _Task(problem, x, method, float(eps), pilot, begun)
+    task = _Task(problem, x, method, float(eps), pilot, begun, reference)
     if isinstance(method, SGD):
         return task.stochastic(budget)
     minimum = task.minimum(begun.state.x, budget)
@@ -267,6 +284,7 @@ class _Task:
     eps: float
     pilot: int
     begun: Pilot
+    reference: Reference | None = None
 
     def minimum(self, x: Vector, budget: float) -> Minimum:
         """f* and θ*, from a point."""
@@ -293,7 +311,7 @@ class _Task:
         """The forecast of a curve."""
         known = self.begun.state.step
         curve = banded(steps, gap, 0 if factor > 1 else known, width, factor)
-        taken = f"{known} steps of the method, and Newton's steps to the minimum from there"
+        taken = f"{known} steps of the method, and {minimum.how}"
         return Forecast(
             self.method,
             self.eps,
@@ -364,23 +382,24 @@ class _Task:
         )
 
     def superlinear(self, minimum: Minimum) -> Forecast:
-        """Newton's methods: after the pilot the gap is squared at every step."""
-        gap = np.maximum(self.begun.loss - minimum.value, 0.0)
-        last, before = float(gap[-1]), float(gap[-2]) if len(gap) > 1 else np.inf
-        steps, found = [int(self.begun.steps[-1])], [last]
-        factor = min(last / before**2, 0.5 / last) if last > 0 and before > 0 else 0.0
-        while found[-1] > 0.1 * self.eps and len(steps) < 200:
-            found.append(factor * found[-1] ** 2)
-            steps.append(steps[-1] + 1)
-        joined = self.joined(np.array(steps), np.array(found), minimum)
-        how = ("the gap is squared at every step, with the factor of the pilot's last one",)
-        sure = "high: the pilot got there" if last <= self.eps else "moderate: few steps are known"
-        return self.made(*joined, minimum, sure, how, 0.5)
+        """Newton's methods: the steps that led to the minimum from the pilot's end are theirs."""
+        begun = self.begun
+        values = np.array(minimum.trail)
+        steps = begun.state.step + np.arange(len(values))
+        gap = np.maximum(values - minimum.value, 0.0)
+        joined = self.joined(steps, gap, minimum)
+        if begun.loss[-1] - minimum.value <= self.eps:
+            return self.made(*joined, minimum, "high: the pilot got there", (), _LEAST)
+        same = isinstance(self.method, Newton) and isinstance(self.method.step, Backtracking)
+        sure = "moderate: these are steps of another of Newton's methods"
+        if same and len(self.x) <= DENSE:
+            sure = "high: these are the steps of this method"
+        return self.made(*joined, minimum, sure, (), 0.5)
 
     def flat(self, local: Local, path: Path) -> Forecast:
         """A model that does not hold: the pilot goes on as it has begun, towards the known f*."""
         least, most = float(local.values[0]), float(local.values[-1])
-        why = f"the curvature at the minimum ({least:.2g} to {most:.2g}) is not that of the way there"
+        why = f"the curvature at the minimum ({least:.2g} to {most:.2g}) is not that of the way"
         return self.extrapolated(local.minimum, why)
 
     def stochastic(self, budget: float) -> Forecast:
@@ -418,7 +437,7 @@ class _Task:
         task = replace(self, begun=begun)
         why = why or minimum.why or "the method is not linear on a quadratic"
         if not minimum.found:
-            minimum = lowest(self.problem, self.x, begun.loss, why)
+            minimum = lowest(self.problem, self.x, begun.loss, why, self.reference)
         unsure = 0.0 if np.isinf(minimum.error) else 3 * minimum.error
         gap = np.maximum(begun.loss - minimum.value, 0.0)
         clear = gap > unsure
@@ -461,12 +480,11 @@ class _Task:
         spread = max(reach) / max(min(reach), 1.0) if np.all(np.isfinite(reach)) else 10.0
         words = "exponential" if best.kind == "exponential" else f"power (t⁻ᵖ, p = {best.rate:.2g})"
         how = (f"{end} steps of the method, continued by an {words} law",)
-        if last <= self.eps and minimum.found:
-            noisy = getattr(self.method, "stochastic", False)
-            sure = f"moderate: {why}; one run got there" if noisy else "high: the pilot got there"
-            return self.made(steps, gap, limit, sure, how, 1.0 if noisy else _LEAST)
+        noisy = getattr(self.method, "stochastic", False)
+        if last <= self.eps and minimum.found and not noisy:
+            return self.made(steps, gap, limit, "high: the pilot got there", how, _LEAST)
         got = "got there, if f* is as it seems" if last <= self.eps else "is extrapolated"
-        factor = _GUESSED if np.isinf(limit.error) else 1.0
+        factor = _GUESSED if noisy or np.isinf(limit.error) else 1.0
         return self.made(
             steps, gap, limit, f"low: {why}; the pilot {got}", how, max(1.0, spread), factor
         )
@@ -489,6 +507,8 @@ def _corrected(path: Path) -> str:
 
 def _is_flat(path: Path) -> bool:
     """Whether the quadratic model says nothing of the function, even near the minimum."""
+    if not np.any(path.gap):
+        return False
     return not path.change < _SHAKY or abs(path.misfit) > _FLAT or not path.gap[-1] < path.gap[0]
 
 

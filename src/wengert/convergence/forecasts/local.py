@@ -219,7 +219,7 @@ class _Asked:
         extra = np.zeros(points.shape)
         for j, z in enumerate(points):
             model = float(self.local.gap(z))
-            if model <= self.rounding:
+            if j and model <= self.rounding:  # the first point is asked for in any case
                 continue
             if j not in self.seen or not self.local.gap(z - self.seen[j][0]) < _STILL**2 * model:
                 self.seen[j] = (z, *self._at(z, model))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.convergence.constants.reference import reference_of
+from wengert.convergence.constants.reference import Reference, reference_of
 from wengert.convergence.forecasts.metered import PRODUCT, Metered
 from wengert.optimize.krylov import Product, Solution, conjugate_gradients
 from wengert.optimize.methods import State
@@ -23,7 +23,8 @@ _MOST = 200  # products a step
 _FINE = 1e-2  # of the residual, where a gap is believed
 _SHARE = 0.3  # of the gap before a Newton step that is left after it, at most
 _NEAR = 10.0  # times the tolerance, that is accepted where no step goes down
-_SECONDS = 5.0  # that other methods may take
+_SECONDS = 3.0  # that other methods may take
+_FALL = 1e6  # of what a pilot gains: a loss that has no minimum
 _NOTHING = 1e-9  # of the first gradient: as good as zero
 
 
@@ -43,6 +44,10 @@ class Minimum:
         Whether the error is small enough, on convex ground.
     why : str
         Why not.
+    how : str
+        How f* was found.
+    trail : tuple of float
+        f at the start and after each of Newton's steps.
     """
 
     x: Vector
@@ -50,6 +55,8 @@ class Minimum:
     error: float
     found: bool
     why: str = ""
+    how: str = "Newton's steps to the minimum from there"
+    trail: tuple[float, ...] = ()
 
 
 def find_minimum(
@@ -81,11 +88,11 @@ def find_minimum(
     value, gradient = problem.value_and_gradient(x)
     state = State(x, value, gradient)
     first = float(np.linalg.norm(gradient))
-    scale = max(scale, first)
+    trail = [value]
     spent, bent = 0.0, False
     for _ in range(_ROUNDS):
         if not np.any(state.gradient):
-            return Minimum(state.x, state.value, 0.0, True)
+            return Minimum(state.x, state.value, 0.0, True, trail=tuple(trail))
         rounding = 8 * float(np.finfo(x.dtype).eps) * (1 + abs(state.value))
         goal = max(tolerance, rounding)
         solved = _newton(problem, state, first, goal)
@@ -94,25 +101,40 @@ def find_minimum(
         gap = solved.decrement if solved.convex else np.inf
         bent = bent or not solved.convex
         if trial is None:
-            if gap <= _NEAR * goal:
-                return Minimum(state.x, state.value, max(gap, rounding), True)
-            if float(np.linalg.norm(state.gradient)) <= _NOTHING * scale:
-                return Minimum(state.x, state.value, goal, True)
+            small = float(np.linalg.norm(state.gradient)) <= _NOTHING * max(scale, first)
+            if small or gap <= _NEAR * goal:
+                error = max(rounding, min(gap, goal))
+                return Minimum(state.x, state.value, error, True, trail=tuple(trail))
             return Minimum(state.x, state.value, np.inf, False, "Newton's method stalled")
         state = State(trial.x, trial.value, trial.gradient)
-        if gap <= goal:
-            return Minimum(state.x, state.value, max(_SHARE * gap, rounding), True)
+        trail.append(trial.value)
+        left = max(_left(trail), min(_SHARE * gap, goal))
+        if gap <= goal and left <= goal:
+            return Minimum(state.x, state.value, max(left, rounding), True, trail=tuple(trail))
         if spent > most:
             break
-    why = (
-        "the curvature is not positive on the way"
-        if bent
-        else "Newton's method needs more products than were granted"
-    )
+    why = "Newton's steps do not come to rest"
+    if spent > most:
+        why = "Newton's method needs more products than were granted"
+    if bent:
+        why = "the curvature is not positive on the way"
     return Minimum(state.x, state.value, np.inf, False, why)
 
 
-def lowest(problem: Metered, x: Vector, seen: Any, why: str) -> Minimum:
+def _left(trail: list[float]) -> float:
+    """How far a loss still falls, if each step goes on to gain so much less than the one before."""
+    if len(trail) < 3:
+        return 0.0
+    before, last = trail[-3] - trail[-2], trail[-2] - trail[-1]
+    if not last > 0:
+        return 0.0
+    share = last / before if before > 0 else 1.0
+    return last * share / (1 - share) if share < 1 else np.inf
+
+
+def lowest(
+    problem: Metered, x: Vector, seen: Any, why: str, reference: Reference | None = None
+) -> Minimum:
     """f* of a function that Newton's steps do not minimise: kinks, no minimiser, a saddle.
 
     Parameters
@@ -122,22 +144,29 @@ def lowest(problem: Metered, x: Vector, seen: Any, why: str) -> Minimum:
     x : ndarray
         A start.
     seen : ndarray
-        Losses that some method has found.
+        Losses that some method has found, from the start's on.
     why : str
         Why Newton's steps do not lead there.
+    reference : Reference, optional
+        If it is known.
 
     Returns
     -------
     Minimum
         Whose error is infinite if nobody knows; ``value`` is -inf where there is no minimum.
     """
-    begun = time.perf_counter()
-    found = reference_of(problem, x, seconds=_SECONDS)
-    problem.charge_seconds(time.perf_counter() - begun)
-    least, error = found.value, float(found.error)
-    if np.isnan(error) or np.min(seen) < least - error:
-        least, error = min(least, float(np.min(seen))), np.inf
-    return Minimum(x if found.x is None else found.x, least, error, False, why)
+    if reference is None:
+        begun = time.perf_counter()
+        reference = reference_of(problem, x, seconds=_SECONDS)
+        problem.charge_seconds(time.perf_counter() - begun)
+    least, error = reference.value, float(reference.error)
+    low = float(np.min(seen))
+    if np.isnan(error) or low < least - error:
+        least, error = min(least, low), np.inf
+    if np.isinf(error) and seen[0] - least > _FALL * max(seen[0] - low, 1.0):
+        least = -np.inf
+    at = x if reference.x is None else reference.x
+    return Minimum(at, least, error, False, why, f"f* by {reference.how}")
 
 
 def _newton(problem: Problem, state: State, first: float, goal: float) -> Solution:

@@ -379,7 +379,8 @@ class Study:
         return self._deeper[key].steps_to(gap).value
 
     def _forecast(self, method: Any, eps: float) -> Forecast:
-        return forecast_of(Metered(self.problem), self.x0, method, eps)
+        metered = Metered(self.problem)
+        return forecast_of(metered, self.x0, method, eps, reference=self.reference)
 
     # ------------------------------------------------------------ the report
 
