@@ -1,15 +1,16 @@
 """Forecasts of the steps to a gap, made before the run, against the run.
 
-Run ``python benchmarks/forecast.py [--only BEGINNING] [--set tuned|fresh] [--seeds N]``: a table for
-each method, and a summary of each set of problems. The intervals were chosen by looking at the
+Run ``python benchmarks/forecast.py [--only BEGINNING] [--set tuned|fresh] [--seeds N]``: a table
+for each method, and a summary of each set of problems. The intervals were chosen by looking at the
 "tuned" problems; the "fresh" ones were not looked at for that. Losses are convex, with an ℓ₂
 penalty. A ratio is forecast over measured steps; a star marks a measured value outside of the
 forecast's interval. The gap is held against f* of Newton's method, which the forecast does not
 know. Of methods that draw batches the measured curve is the mean over seeds, and its logarithm a
 running mean over up to 17 records: single records of few seeds scatter, and a forecast is of the
-expected curve. Gaps below twice the measured floor, the mean of the last eighth of the run, are left
-out: there the mean of few runs says when noise ends. The forecast's time is that of a second call
-in the same process; the run's is its steps to the smallest gap times the pilot's seconds per step.
+expected curve. Gaps below twice the measured floor, the mean of the last eighth of the run, are
+left out: there the mean of few runs says when noise ends. The forecast's time is that of a second
+call in the same process; the run's is its steps to the smallest gap times the pilot's seconds per
+step.
 """
 
 from __future__ import annotations

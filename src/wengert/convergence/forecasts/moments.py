@@ -1,8 +1,8 @@
 """How far batches scatter a method: second moments by eigenvalue, step by step.
 
 With replacement the noise of every batch is independent. Without, the batches of an epoch add up to
-all n rows: the means of batches i and j of s rows have the covariance (δᵢⱼ n/sᵢ − 1)/(n − 1), so that
-at the end of an epoch most of it has cancelled.
+all n rows: the means of batches i and j, of sᵢ and sⱼ rows, have covariance (δᵢⱼ n/sᵢ − 1)/(n − 1),
+so that at the end of an epoch most of it has cancelled.
 
 Sources: Bach and Moulines, Non-strongly-convex smooth stochastic approximation (2013);
 Gürbüzbalaban, Ozdaglar and Parrilo, Why random reshuffling beats stochastic gradient descent

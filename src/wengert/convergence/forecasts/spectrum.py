@@ -111,6 +111,22 @@ class Spectrum:
             return np.inf
         return 0.5 * self.gradient.integrate(lambda v: 1 / v)
 
+    def plot(self, path: str | None = None) -> Any:
+        """The shares of the eigenvalues and of ‖∇f‖², by eigenvalue.
+
+        Parameters
+        ----------
+        path : str, optional
+            A file to write the figure to; its ending says the format.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from wengert.convergence.forecasts.plots import plot_spectrum  # noqa: PLC0415 (optional)
+
+        return plot_spectrum(self, path)
+
     def __str__(self) -> str:
         how = "all eigenvalues" if self.exact else f"Lanczos quadrature, {self.probes} probes"
         lines = [
