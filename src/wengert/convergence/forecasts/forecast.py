@@ -262,9 +262,11 @@ def forecast_of(
     if _is_newton(method):
         return task.superlinear(minimum)
     exact = isinstance(method, GradientDescent) and not isinstance(method.step, int | float | str)
-    if not exact and linear(method, 1.0) is None:
+    recursion = linear(method, 1.0)
+    if not exact and recursion is None:
         return task.extrapolated(minimum)
-    local = local_model(problem, minimum, begun.state.x, eps)
+    swings = recursion is not None and len(recursion.keeps) > 1 and not recursion.constant
+    local = local_model(problem, minimum, begun.state.x, eps, swings)
     if local.values[0] < -1e-8 * abs(local.values[-1]):
         return task.extrapolated(replace(minimum, found=False, why="it is a saddle"))
     return task.searched(local) if exact else task.linear(local)

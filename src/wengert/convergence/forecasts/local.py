@@ -27,7 +27,7 @@ _POINTS = {"theta", "mean", "next"}  # of a state's own vectors, those that are 
 _EXACT = 1e-5  # of a gradient: what the model leaves out that does not count
 _CLOSE = 0.02  # relative change of steps at which sweeps end
 _STILL = 0.02  # of a point's distance: a change at which its gradient is not asked for again
-_SETTLED = 0.01  # relative change of times and of the largest eigenvalue at which products end
+_SETTLED = 0.005  # relative change of times and of the largest eigenvalue at which products end
 _LEVELS = 6  # gaps whose times are looked at
 
 
@@ -79,7 +79,9 @@ class Local:
         return 0.5 * np.asarray(points) ** 2 @ self.values
 
 
-def local_model(problem: Problem, minimum: Minimum, x: Vector, eps: float) -> Local:
+def local_model(
+    problem: Problem, minimum: Minimum, x: Vector, eps: float, patient: bool = False
+) -> Local:
     """The quadratic model at a minimum, as a path from x to it sees it.
 
     Parameters
@@ -92,11 +94,14 @@ def local_model(problem: Problem, minimum: Minimum, x: Vector, eps: float) -> Lo
         Where the path comes from.
     eps : float
         The smallest gap of interest.
+    patient : bool
+        Whether all products are taken: a path that swings shows more than times.
     """
     if problem.space.size <= DENSE or not np.any(x - minimum.x):
         values, vectors = np.linalg.eigh(np.asarray(problem.hessian(minimum.x), float))
         return Local(minimum, values, vectors, True)
-    found = lanczos(problem.product(minimum.x), x - minimum.x, _PRODUCTS, _Settled(eps))
+    settled = None if patient else _Settled(eps)
+    found = lanczos(problem.product(minimum.x), x - minimum.x, _PRODUCTS, settled)
     return Local(minimum, found.values, found.vectors, found.complete)
 
 

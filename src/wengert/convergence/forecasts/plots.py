@@ -60,6 +60,7 @@ def plot_spectrum(spectrum: Spectrum, path: str | None = None) -> Figure:
             axes.set_xscale("log")
         else:
             axes.set_xscale("symlog", linthresh=zero)
+            axes.tick_params(axis="x", labelsize=8)  # signs take room
             if high > 0:
                 axes.axvline(0.0, color="0.6", linewidth=0.8, zorder=0)
         axes.set_xlabel("eigenvalue of the Hessian")
