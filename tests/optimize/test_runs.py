@@ -482,6 +482,7 @@ def test_time_left() -> None:
     assert time_left(rows, wg.Stop(relative=0.5**15, steps=100)) == pytest.approx(1.0)
     assert time_left(rows, wg.Stop(seconds=2.5)) == pytest.approx(0.5)
     assert time_left(rows, wg.Stop(target=0.1)) is None
+    assert time_left(rows, wg.Stop(gap=0.1)) is None
     assert time_left(rows[:2], wg.Stop(steps=20)) is None
 
 
