@@ -85,7 +85,7 @@ def _marks(most: int) -> set[int]:
     >>> sorted(_marks(20))
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20]
     >>> len(_marks(1000))
-    58
+    65
     """
     found = {0, most}
     at = 0
