@@ -50,6 +50,7 @@ _STEPPED = 0.25  # the same for line searches
 _SCATTERED = 0.1  # the same for batches
 _FLAT = 1.0  # logarithm of the gap over the model's, at a point near the minimum
 _SHAKY = 0.5  # change of the steps by the last correction
+_SWINGING = 1.25  # factor of the gap where it may rise again: which wave is the last one?
 _UNSURE = 1.3  # factor of the gap of batches
 _SUPERLINEAR = (Newton, NewtonCG, TrustRegion, GaussNewton, LevenbergMarquardt)
 
@@ -369,7 +370,8 @@ class _Task:
             return self.flat(local, path)
         sure = _sureness(path.change, "a smooth minimum that Newton's method found")
         steps, gap = self.joined(path.at, path.gap, minimum)
-        return self.made(steps, gap, minimum, sure, how, _LEAST + path.change)
+        factor = 1.0 if len(recursion.keeps) == 1 else _SWINGING
+        return self.made(steps, gap, minimum, sure, how, _LEAST + path.change, factor)
 
     def searched(self, local: Local) -> Forecast:
         """Gradient descent with a search for each step."""
@@ -393,10 +395,10 @@ class _Task:
         if begun.loss[-1] - minimum.value <= self.eps:
             return self.made(*joined, minimum, "high: the pilot got there", (), _LEAST)
         same = isinstance(self.method, Newton) and isinstance(self.method.step, Backtracking)
-        sure = "moderate: these are steps of another of Newton's methods"
         if same and len(self.x) <= DENSE:
-            sure = "high: these are the steps of this method"
-        return self.made(*joined, minimum, sure, (), 0.5)
+            return self.made(*joined, minimum, "high: these are the steps of this method", (), 0.5)
+        sure = "moderate: these are steps of another of Newton's methods"
+        return self.made(*joined, minimum, sure, (), 1.0)
 
     def flat(self, local: Local, path: Path) -> Forecast:
         """A model that does not hold: the pilot goes on as it has begun, towards the known f*."""
