@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import wengert as wg
 from optimize.support import quadratic
-from wengert.convergence.forecasts.lanczos import lanczos
+from wengert.convergence.forecasts.lanczos import Ritz, lanczos
 
 
 def test_a_small_spectrum_is_exact():
@@ -56,6 +58,36 @@ def test_a_printed_spectrum_has_all_shares():
     lines = str(found).splitlines()
     assert "4 eigenvalues from -1 to 4 (all eigenvalues)" in lines[0]
     assert sum(float(line.split()[2].rstrip("%")) for line in lines[2:]) == pytest.approx(100)
+
+
+def test_products_end_when_they_are_told_to():
+    asked: list[int] = []
+
+    def settled(found: Ritz) -> bool:
+        asked.append(found.products)
+        assert found.vectors.shape == (200, found.products)
+        return len(asked) == 3
+
+    values = np.geomspace(0.01, 1.0, 200)
+    found = lanczos(lambda v: values * v, np.ones(200), 60, settled)
+    assert asked == sorted(set(asked))
+    assert found.products == asked[-1] < 60
+    assert not found.complete
+
+
+@pytest.mark.parametrize("spectrum", [[1.0, 2.0, 300.0], [-1.0, 0.0, 4.0], [-3.0, -1.0], [2.0]])
+def test_a_spectrum_is_drawn(spectrum: list[float], tmp_path: Path):
+    pytest.importorskip("matplotlib")
+    f, _, _, x = quadratic(spectrum)
+    found = wg.spectral_density(f, x)
+    figure = found.plot(str(tmp_path / "spectrum.png"))
+    assert (tmp_path / "spectrum.png").stat().st_size > 5000
+    (axes,) = figure.axes
+    shares = [patch.get_data() for patch in axes.patches]
+    assert [float(np.sum(s.values)) for s in shares] == pytest.approx([1.0, 1.0])
+    for value in spectrum:
+        bin = np.searchsorted(shares[0].edges, value) - 1
+        assert shares[0].values[bin] > 0
 
 
 def test_bad_input_is_refused():

@@ -482,6 +482,18 @@ def test_time_left() -> None:
     assert time_left(rows, wg.Stop(relative=0.5**15, steps=100)) == pytest.approx(1.0)
     assert time_left(rows, wg.Stop(seconds=2.5)) == pytest.approx(0.5)
     assert time_left(rows, wg.Stop(target=0.1)) is None
+    assert time_left(rows, wg.Stop(gap=0.1)) is None  # nothing is known of f*
+
+
+def test_time_left_until_a_gap() -> None:
+    rows = [(k, 3 + 0.25**k, 0.5**k, 0.1, 0.2 * k, 10) for k in range(11)]
+    assert time_left(rows, wg.Stop(gap=0.25**15, minimum=3.0)) == pytest.approx(1.0, rel=1e-3)
+    assert time_left(rows, wg.Stop(gap=0.25**15), gap=0.25**10) == pytest.approx(1.0)
+    assert time_left(rows, wg.Stop(gap=0.25**15, minimum=4.0)) is None  # that cannot be f*
+
+
+def test_no_time_is_left_without_records() -> None:
+    rows = [(k, 1.0, 0.5**k, 0.1, 0.2 * k, 10) for k in range(11)]
     assert time_left(rows[:2], wg.Stop(steps=20)) is None
 
 

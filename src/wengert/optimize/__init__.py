@@ -3,7 +3,7 @@
 from wengert.optimize.checkpoint import Checkpoint
 from wengert.optimize.descent import GradientDescent, Momentum, Nesterov
 from wengert.optimize.history import History
-from wengert.optimize.minimize import Moment, minimize, problem_of
+from wengert.optimize.minimize import Moment, minimize, posed, problem_of, vector_of
 from wengert.optimize.newton import GaussNewton, LevenbergMarquardt, Newton, NewtonCG, TrustRegion
 from wengert.optimize.problem import Problem
 from wengert.optimize.result import Result
@@ -40,5 +40,7 @@ __all__ = [
     "Stop",
     "TrustRegion",
     "minimize",
+    "posed",
     "problem_of",
+    "vector_of",
 ]

@@ -125,7 +125,7 @@ def minimize(
     method = LBFGS() if method is None else method
     stop = USUAL if stop is None else stop
     _check(method, stop, seed, record)
-    problem = problem_of(objective, theta0, given, seed)
+    problem, x = posed(objective, theta0, given, seed)
     inputs = {
         "objective": objective,
         "theta0": theta0,
@@ -142,7 +142,7 @@ def minimize(
     run = _Run(problem, method, stop, inputs)
     with Bar(progress, stop) as bar, np.errstate(all="ignore"):
         run.bar = bar
-        return run.result(run.go(theta0))
+        return run.result(run.go(x))
 
 
 def problem_of(
@@ -167,6 +167,40 @@ def problem_of(
         )
     function, point = function_of(objective, theta0, given)
     return Problem(Derivatives(function), point, None, seed, objective)
+
+
+def vector_of(
+    problem: Problem, objective: Any, theta: Tree, given: Mapping[str, Any] | None = None
+) -> Vector:
+    """Parameters as a vector of a problem: a formula's one variable needs no name.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of the objective.
+    objective, theta, given
+        As in :func:`minimize`.
+
+    Raises
+    ------
+    ShapeError
+        If the parameters are not nested as the problem's are.
+
+    Examples
+    --------
+    >>> vector_of(problem_of("norm2(w)^2", np.zeros(2)), "norm2(w)^2", np.ones(2))
+    array([1., 1.])
+    """
+    own = hasattr(objective, "problem")
+    return problem.space.vector(theta if own else function_of(objective, theta, given)[1])
+
+
+def posed(
+    objective: Any, theta0: Tree, given: Mapping[str, Any] | None = None, seed: int = 0
+) -> tuple[Problem, Vector]:
+    """The problem of an objective, and the vector to start at; as :func:`problem_of`."""
+    problem = problem_of(objective, theta0, given, seed)
+    return problem, vector_of(problem, objective, theta0, given)
 
 
 def _check(method: Any, stop: Any, seed: Any, record: Any) -> None:
@@ -233,9 +267,9 @@ class _Run:
 
     # ------------------------------------------------------------ the loop
 
-    def go(self, theta0: Tree) -> Ending:
+    def go(self, x: Vector) -> Ending:
         """Run to an end."""
-        ending = self._begin(theta0)
+        ending = self._begin(x)
         try:
             if ending is None:
                 if isinstance(self.method, Method):
@@ -266,11 +300,10 @@ class _Run:
             f"with decreasing steps, or a smooth loss), or very different scales{more}",
         )
 
-    def _begin(self, theta0: Tree) -> Ending | None:
+    def _begin(self, x: Vector) -> Ending | None:
         problem = self.problem
         if self.inputs["resume"] is not None:
             return self._resume(self.inputs["resume"])
-        x = self._point(theta0)
         self.state = self.method.init(problem, x)
         first = self.state.value
         if not math.isfinite(first):
@@ -282,12 +315,6 @@ class _Run:
         else:
             self.judge.first = float(np.linalg.norm(self.state.gradient))
         return self._record()
-
-    def _point(self, theta0: Tree) -> Vector:
-        objective = self.inputs["objective"]
-        if hasattr(objective, "problem"):
-            return self.problem.space.vector(theta0)
-        return self.problem.space.vector(function_of(objective, theta0, self.inputs["given"])[1])
 
     def _steps(self) -> Ending:
         method, problem = self.method, self.problem

@@ -26,12 +26,13 @@ class Clock(Protocol):
 
 
 def time_left(
-    rows: list[tuple[float, ...]], stop: Stop, clock: Clock | None = None
+    rows: list[tuple[float, ...]], stop: Stop, clock: Clock | None = None, gap: float = np.inf
 ) -> float | None:
     """Seconds until the first criterion is met; None if nothing is known.
 
-    Until a gap as the clock says, if there is one; until a gradient by extrapolation: the logarithm
-    of its norm goes on as in the later half of the records.
+    Until a gap as the clock says, if there is one. Otherwise, and until a gradient, by
+    extrapolation: the logarithm of the gap, or of the norm, goes on as in the later half of the
+    records. Where f* is not known the gap goes as the norm's square.
 
     Parameters
     ----------
@@ -41,12 +42,14 @@ def time_left(
         The criteria.
     clock : Clock, optional
         That has seen these records.
+    gap : float
+        As it was estimated last; infinite if it is not known.
     """
     if len(rows) < 3:
         return None
     table = np.array(rows[-_RECENT:], float)
     later = table[len(table) // 2 :]
-    step, norm, seconds = later[:, 0], later[:, 2], later[:, 4]
+    step, loss, norm, seconds = later[:, 0], later[:, 1], later[:, 2], later[:, 4]
     pace = (seconds[-1] - seconds[0]) / max(step[-1] - step[0], 1)
     found: list[float] = []
     if stop.seconds is not None:
@@ -57,12 +60,24 @@ def time_left(
         left = clock.seconds_left(stop.gap)
         found += [] if left is None else [left]
     goals = [stop.gradient, stop.relative and stop.relative * rows[0][2]]
-    goal = max((g for g in goals if g), default=0.0)
-    if goal and len(later) > 2 and np.all(norm > 0) and np.all(np.isfinite(norm)):
-        slope = np.polyfit(step, np.log(norm), 1)[0]
-        if slope < 0:
-            found.append(max(0.0, np.log(goal / norm[-1]) / slope) * pace)
+    ways = [(norm, max((g for g in goals if g), default=0.0))]
+    if stop.gap is not None and clock is None:
+        if stop.minimum is not None:
+            ways.append((loss - stop.minimum, stop.gap))
+        elif 0 < gap < np.inf:
+            ways.append((norm, norm[-1] * np.sqrt(stop.gap / gap)))
+    found += [
+        left * pace for values, goal in ways if (left := _left(step, values, goal)) is not None
+    ]
     return max(0.0, min(found)) if found else None
+
+
+def _left(steps: Any, values: Any, goal: float) -> float | None:
+    """Steps until a falling quantity is at its goal."""
+    if not goal > 0 or len(values) < 3 or not np.all((values > 0) & np.isfinite(values)):
+        return None
+    slope = np.polyfit(steps, np.log(values), 1)[0]
+    return max(0.0, float(np.log(goal / values[-1]) / slope)) if slope < 0 else None
 
 
 class Bar:
@@ -104,7 +119,7 @@ class Bar:
         if seconds < self._next:
             return
         self._next = seconds + _SECONDS
-        left = time_left(rows, self.stop, self.clock)
+        left = time_left(rows, self.stop, self.clock, gap)
         text = f"step {step:.0f}  loss {loss:.6g}  ‖∇f‖ {norm:.2g}"
         if np.isfinite(gap):
             text += f"  gap {gap:.2g}"

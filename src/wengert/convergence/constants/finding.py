@@ -30,11 +30,10 @@ from wengert.convergence.constants.smoothness import (
 )
 from wengert.convergence.facts import Constant, Constants, Convexity
 from wengert.errors import DomainError
-from wengert.optimize.minimize import minimize, problem_of
+from wengert.optimize.minimize import minimize, posed, vector_of
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Vector
 from wengert.optimize.stop import Stop
-from wengert.taylor.subject import function_of
 
 _PILOT = 50  # steps of a method whose path is looked at
 
@@ -84,19 +83,12 @@ def constants(
     >>> round(found["R"].value, 9), round(found["gap0"].value, 9)
     (5.0, 57.0)
     """
-    problem = problem_of(objective, theta0, given, seed)
-    space = problem.space
-    x0 = space.vector(_point(objective, theta0, given))
-    points = [space.vector(_point(objective, theta, given)) for theta in path or ()]
+    problem, x0 = posed(objective, theta0, given, seed)
+    points = [vector_of(problem, objective, theta, given) for theta in path or ()]
     if method is not None and not points:
         points = _steps_of(objective, theta0, given, method, seed, problem)
-    known = None if optimum is None else space.vector(_point(objective, optimum, given))
+    known = None if optimum is None else vector_of(problem, objective, optimum, given)
     return constants_of(problem, x0, optimum=known, path=tuple(points))
-
-
-def _point(objective: Any, theta: Any, given: Mapping[str, Any] | None) -> Any:
-    """Parameters as the problem has them: a formula's by name."""
-    return theta if hasattr(objective, "problem") else function_of(objective, theta, given)[1]
 
 
 def _steps_of(

@@ -24,10 +24,9 @@ from wengert.formulas import Formula
 from wengert.operations import variable
 from wengert.operations.intervals import Interval, point
 from wengert.operations.rebuild import with_operands
-from wengert.optimize import Problem, problem_of
+from wengert.optimize import Problem, posed, vector_of
 from wengert.optimize.space import Space, Tree, Vector
 from wengert.rewrite import recognise
-from wengert.taylor.subject import function_of
 from wengert.transforms.recording import Recorded, record
 
 _MOST_ENCLOSED = 2 * 10**6  # entries of data with which values are enclosed
@@ -89,14 +88,13 @@ def convexity(
     >>> found.verdict, round(found.certificate.curvature, 6)
     ('nonconvex', -1.0)
     """
-    problem = problem_of(f, theta, given, seed)
+    problem, x = posed(f, theta, given, seed)
 
     def vector(tree: Tree) -> Vector:
-        named = tree if hasattr(f, "problem") else function_of(f, tree, given)[1]
-        return problem.space.vector(named)
+        return vector_of(problem, f, tree, given)
 
     corners = None if box is None else (vector(box[0]), vector(box[1]))
-    return convexity_of(problem, vector(theta), box=corners, given=given)
+    return convexity_of(problem, x, box=corners, given=given)
 
 
 def convexity_of(

@@ -13,7 +13,7 @@ import optree
 
 from wengert.convergence.forecasts.lanczos import lanczos
 from wengert.convergence.forecasts.local import Local
-from wengert.convergence.forecasts.pilot import Metered
+from wengert.convergence.forecasts.metered import Metered
 from wengert.optimize.space import Vector
 
 _MOST = 20_000_000  # entries of rows' gradients at a time
@@ -50,7 +50,7 @@ class RowGradients:
         tree = self.risk.per_sample_gradients(self.problem.space.views(x), rows)
         leaves = [np.reshape(leaf, (len(leaf), -1)) for leaf in optree.tree_leaves(tree)]
         found = np.concatenate(leaves, 1)
-        self.problem.cost += 2 * len(found) / self.problem.source.length
+        self.problem.charge(2 * len(found) / self.problem.source.length)
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,8 +10,8 @@ import numpy as np
 
 from wengert.convergence.forecasts.batch_noise import BatchNoise, batch_noise
 from wengert.convergence.forecasts.local import Local, Path, followed
+from wengert.convergence.forecasts.metered import Metered
 from wengert.convergence.forecasts.moments import second_moments
-from wengert.convergence.forecasts.pilot import Metered
 from wengert.convergence.forecasts.recursions import Linear, blocks, mean_path
 from wengert.optimize.space import Vector
 from wengert.optimize.stochastic import SGD
@@ -34,15 +35,15 @@ class Expected:
         What the scatter adds to it.
     floor : float
         The scatter at the end, if the step is fixed: it stays.
-    change : float
-        As of a :class:`Path`.
+    path : Path
+        Of the mean.
     """
 
     at: Any
     mean: Any
     scatter: Any
     floor: float
-    change: float
+    path: Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,22 +99,34 @@ def expected(
     n = problem.source.length
     size = min(method.batch_size, n)
     noise = batch_noise(problem, local)
-    epoch = None if method.replacement else problem.batches(size, False).per_epoch
-    factor = 1 / size if method.replacement else (n - size) / max(1, n - 1) / size
-    recursion = replace(recursion, unit=epoch or 1)
+    source = problem.source
+    parts = [n] if hasattr(source, "part") else source.sizes
+    sizes = None if method.replacement else _sizes(parts, size)
+    epoch = 1 if sizes is None else len(sizes)
+    factor = 1 / size if sizes is None else 1.0
+    recursion = replace(recursion, unit=epoch)
     first = len(begun.trail) - 1
     trail = np.array([local.coordinates(x) for x in begun.trail])
     z = recursion.summed(trail[1:], local.start(recursion, begun.state))
-    course = _Course(problem, local, recursion, noise, factor, epoch, trail, z)
+    course = _Course(problem, local, recursion, noise, factor, sizes, trail, z)
     last = course.horizon(eps)
-    at = blocks(recursion, 0, last, epoch or 1)
+    at = blocks(recursion, 0, last, epoch)
     fine = np.unique([*blocks(recursion, first, last), *at[at >= first]])
     path = followed(problem, local, recursion, z, fine, eps)
     mean = course.early(at[at < first])
     mean = np.concatenate([mean, path.gap[np.searchsorted(fine, at[at >= first])]])
     scatter = course.scatter(at, course.variances(path))
     floor = float(scatter[-1]) if recursion.constant and method.average is None else 0.0
-    return Expected(at, mean, scatter, floor, path.change)
+    return Expected(at, mean, scatter, floor, path)
+
+
+def _sizes(parts: Sequence[int], size: int) -> Any:
+    """Of an epoch's batches, of parts that share none.
+
+    >>> _sizes([10], 4)
+    array([4, 4, 2])
+    """
+    return np.array([min(size, n - begin) for n in parts for begin in range(0, n, size)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,13 +138,13 @@ class _Course:
     recursion: Linear
     noise: BatchNoise
     factor: float
-    epoch: int | None
+    sizes: Any
     trail: Any
     z: Any
 
     def horizon(self, eps: float) -> int:
         """The step at which the gap is well below eps, or does not fall any more."""
-        unit = self.epoch or 1
+        unit = self.recursion.unit
         first = len(self.trail) - 1
         last = _LONGEST // unit * unit
         at = blocks(self.recursion, 0, last, unit, _COARSE)
@@ -154,7 +167,7 @@ class _Course:
         def noise(step: float, moments: Any) -> Any:
             return self.factor * (variances(step) + self.noise.growth @ np.maximum(moments, 0.0))
 
-        moments = second_moments(self.recursion, self.noise.values, at, noise, self.epoch)
+        moments = second_moments(self.recursion, self.noise.values, at, noise, self.sizes)
         outs = np.array([self.recursion.out(int(t)) for t in at])
         squares = np.einsum("mkij,mi,mj->mk", moments, outs, outs)
         return 0.5 * squares @ np.maximum(self.noise.values, 0.0)

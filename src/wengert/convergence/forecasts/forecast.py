@@ -12,15 +12,19 @@ from typing import Any
 
 import numpy as np
 
+from wengert.convergence.constants.reference import Reference
 from wengert.convergence.facts import Curve, StepsTo, first_below
 from wengert.convergence.forecasts.expected import companion, expected
-from wengert.convergence.forecasts.extrapolation import trends
+from wengert.convergence.forecasts.extrapolation import Trend, trends
 from wengert.convergence.forecasts.forecaster import Forecaster
-from wengert.convergence.forecasts.local import Local, followed, local_model
-from wengert.convergence.forecasts.pilot import Metered, Minimum, Pilot, find_minimum, run_pilot
+from wengert.convergence.forecasts.local import Local, Path, followed, local_model
+from wengert.convergence.forecasts.metered import Metered
+from wengert.convergence.forecasts.minimum import DENSE, Minimum, find_minimum, lowest
+from wengert.convergence.forecasts.pilot import Pilot, run_pilot
 from wengert.convergence.forecasts.recursions import (
     RAISED,
     Linear,
+    Powers,
     blocks,
     linear,
     mean_path,
@@ -28,18 +32,25 @@ from wengert.convergence.forecasts.recursions import (
 )
 from wengert.convergence.forecasts.surrogate import simulated
 from wengert.optimize.descent import GradientDescent
-from wengert.optimize.minimize import problem_of
+from wengert.optimize.minimize import posed
 from wengert.optimize.newton import GaussNewton, LevenbergMarquardt, Newton, NewtonCG, TrustRegion
 from wengert.optimize.space import Tree, Vector
+from wengert.optimize.steps import Backtracking
 from wengert.optimize.stochastic import SGD
 
 _LONGEST = 10_000_000  # steps that are looked ahead
 _SIMULATED = 20_000  # the same, of a method that is run step by step
+_NEAR = 1e-2  # of eps: how exact f* has to be
 _FEW = 4  # steps of the pilot of Newton's methods
-_MORE = 5  # times as many steps where the pilot is all there is
+_MORE = 5  # times as many steps where the pilot is all there is, or epochs
+_MOST = 5000  # steps of such a pilot
+_GUESSED = 2.0  # factor of the gap where nobody knows f*, or of a single run with batches
 _LEAST = 0.03  # width of intervals, on each side
 _STEPPED = 0.25  # the same for line searches
 _SCATTERED = 0.1  # the same for batches
+_FLAT = 1.0  # logarithm of the gap over the model's, at a point near the minimum
+_SHAKY = 0.5  # change of the steps by the last correction
+_SWINGING = 1.25  # factor of the gap where it may rise again: which wave is the last one?
 _UNSURE = 1.3  # factor of the gap of batches
 _SUPERLINEAR = (Newton, NewtonCG, TrustRegion, GaussNewton, LevenbergMarquardt)
 
@@ -63,7 +74,9 @@ class Forecast:
     pilot : int
         Steps of the method that were taken.
     cost : float
-        What all of it cost, in gradients of all data; a product with the Hessian counts as two.
+        What all of it cost, in gradients of all data; see :class:`Metered`.
+    seconds : float
+        The same, compiling included.
     seconds_per_step : float
         As measured in the pilot.
     confidence : str
@@ -86,6 +99,7 @@ class Forecast:
     minimum_error: float
     pilot: int
     cost: float
+    seconds: float
     seconds_per_step: float
     confidence: str
     how: tuple[str, ...]
@@ -99,7 +113,8 @@ class Forecast:
         steps, gap = self.curve.steps, self.curve.value
         known = 0 if self.factor > 1 else self.pilot
         low = first_below(steps, gap / self.factor, eps)
-        high = first_below(steps, gap * self.factor, eps)
+        off = min(self.minimum_error, 0.5 * eps) if np.isfinite(self.minimum_error) else 0.0
+        high = first_below(steps, gap * self.factor, eps - off)
         return StepsTo(
             eps,
             first_below(steps, gap, eps),
@@ -131,6 +146,7 @@ class Forecast:
             "floor": _finite(self.floor),
             "pilot": self.pilot,
             "cost": self.cost,
+            "seconds": self.seconds,
             "confidence": self.confidence,
             "how": list(self.how),
             "curve": {
@@ -154,7 +170,8 @@ class Forecast:
         lines += [
             f"gap at θ₀   {self.gap0:.4g}, with f* = {self.minimum:.8g}{sure}",
             f"confidence  {self.confidence}",
-            f"cost        {self.cost:.0f} gradients, {self.pilot} steps of the method included",
+            f"cost        {self.cost:.0f} gradients, {self.pilot} steps of the method included; "
+            f"{self.seconds:.2g} s",
         ]
         return "\n".join([*lines, *(f"            {line}" for line in self.how)])
 
@@ -211,28 +228,46 @@ def forecast(
         raise ValueError(f"eps is a gap, a positive number; got {eps!r}")
     if isinstance(pilot, bool) or not isinstance(pilot, int) or pilot < 1:
         raise ValueError(f"pilot is a number of steps, 1 or more; got {pilot!r}")
-    problem = Metered(problem_of(objective, theta0, given, seed))
+    problem, x = posed(objective, theta0, given, seed)
     with np.errstate(all="ignore"):
-        return forecast_of(problem, problem.space.vector(theta0), method, eps, pilot, budget)
+        return forecast_of(Metered(problem), x, method, eps, pilot, budget)
 
 
 def forecast_of(
-    problem: Metered, x: Vector, method: Any, eps: float, pilot: int = 20, budget: float = 400.0
+    problem: Metered,
+    x: Vector,
+    method: Any,
+    eps: float,
+    pilot: int = 20,
+    budget: float = 400.0,
+    reference: Reference | None = None,
 ) -> Forecast:
-    """The same for a problem and a vector."""
+    """The same for a problem and a vector.
+
+    Parameters
+    ----------
+    problem, x, method, eps, pilot, budget
+        As in :func:`forecast`.
+    reference : Reference, optional
+        A minimum for functions that Newton's steps do not minimise, if one is known.
+    """
     begun = run_pilot(problem, method, x, min(pilot, _FEW) if _is_newton(method) else pilot)
-    task = _Task(problem, x, method, float(eps), pilot, begun)
+    task = _Task(problem, x, method, float(eps), pilot, begun, reference)
     if isinstance(method, SGD):
         return task.stochastic(budget)
-    minimum = find_minimum(problem, begun.state.x, 1e-4 * eps, budget)
+    minimum = task.minimum(begun.state.x, budget)
     if not minimum.found:
         return task.extrapolated(minimum)
+    if begun.ended:
+        return task.over(minimum)
     if _is_newton(method):
         return task.superlinear(minimum)
     exact = isinstance(method, GradientDescent) and not isinstance(method.step, int | float | str)
-    if not exact and linear(method, 1.0) is None:
+    recursion = linear(method, 1.0)
+    if not exact and recursion is None:
         return task.extrapolated(minimum)
-    local = local_model(problem, minimum, begun.state.x)
+    swings = recursion is not None and len(recursion.keeps) > 1 and not recursion.constant
+    local = local_model(problem, minimum, begun.state.x, eps, swings)
     if local.values[0] < -1e-8 * abs(local.values[-1]):
         return task.extrapolated(replace(minimum, found=False, why="it is a saddle"))
     return task.searched(local) if exact else task.linear(local)
@@ -252,6 +287,18 @@ class _Task:
     eps: float
     pilot: int
     begun: Pilot
+    reference: Reference | None = None
+
+    def minimum(self, x: Vector, budget: float) -> Minimum:
+        """f* and θ*, from a point."""
+        return find_minimum(self.problem, x, _NEAR * self.eps, budget, self.begun.scale)
+
+    def over(self, minimum: Minimum) -> Forecast:
+        """A method that has come to its end in the pilot: that is all there is to say."""
+        measured = self.begun.loss - minimum.value
+        how = (f"the method ends by itself: {self.begun.ended}",)
+        gap = np.maximum(measured, 0.0)
+        return self.made(self.begun.steps, gap, minimum, "high: the pilot is the run", how, 0.0)
 
     def made(
         self,
@@ -267,7 +314,7 @@ class _Task:
         """The forecast of a curve."""
         known = self.begun.state.step
         curve = banded(steps, gap, 0 if factor > 1 else known, width, factor)
-        taken = f"{known} steps of the method, and Newton's steps to the minimum from there"
+        taken = f"{known} steps of the method, and {minimum.how}"
         return Forecast(
             self.method,
             self.eps,
@@ -277,6 +324,7 @@ class _Task:
             minimum.error,
             known,
             self.problem.cost,
+            self.problem.seconds,
             self.begun.seconds_per_step,
             confidence,
             (taken, *how),
@@ -316,12 +364,14 @@ class _Task:
         path = followed(self.problem, local, recursion, z, at, self.eps)
         how = (
             f"{_nodes(local)}, and the method's recursion on each",
-            f"{path.sweeps} corrections of the path by gradients on it; the last one moved "
-            f"the steps by {path.change:.1%}",
+            _corrected(path),
         )
-        sure = _sureness(local, path.change, "a smooth minimum that Newton's method found")
+        if _is_flat(path):
+            return self.flat(local, path)
+        sure = _sureness(path.change, "a smooth minimum that Newton's method found")
         steps, gap = self.joined(path.at, path.gap, minimum)
-        return self.made(steps, gap, minimum, sure, how, _LEAST + path.change)
+        factor = 1.0 if len(recursion.keeps) == 1 else _SWINGING
+        return self.made(steps, gap, minimum, sure, how, _LEAST + path.change, factor)
 
     def searched(self, local: Local) -> Forecast:
         """Gradient descent with a search for each step."""
@@ -336,76 +386,112 @@ class _Task:
         )
 
     def superlinear(self, minimum: Minimum) -> Forecast:
-        """Newton's methods: after the pilot the gap is squared at every step."""
-        gap = np.maximum(self.begun.loss - minimum.value, 0.0)
-        last, before = float(gap[-1]), float(gap[-2]) if len(gap) > 1 else np.inf
-        steps, found = [int(self.begun.steps[-1])], [last]
-        factor = min(last / before**2, 0.5 / last) if last > 0 and before > 0 else 0.0
-        while found[-1] > 0.1 * self.eps and len(steps) < 200:
-            found.append(factor * found[-1] ** 2)
-            steps.append(steps[-1] + 1)
-        joined = self.joined(np.array(steps), np.array(found), minimum)
-        how = ("the gap is squared at every step, with the factor of the pilot's last one",)
-        sure = "high: the pilot got there" if last <= self.eps else "moderate: few steps are known"
-        return self.made(*joined, minimum, sure, how, 0.5)
+        """Newton's methods: the steps that led to the minimum from the pilot's end are theirs."""
+        begun = self.begun
+        values = np.array(minimum.trail)
+        steps = begun.state.step + np.arange(len(values))
+        gap = np.maximum(values - minimum.value, 0.0)
+        joined = self.joined(steps, gap, minimum)
+        if begun.loss[-1] - minimum.value <= self.eps:
+            return self.made(*joined, minimum, "high: the pilot got there", (), _LEAST)
+        same = isinstance(self.method, Newton) and isinstance(self.method.step, Backtracking)
+        if same and len(self.x) <= DENSE:
+            return self.made(*joined, minimum, "high: these are the steps of this method", (), 0.5)
+        sure = "moderate: these are steps of another of Newton's methods"
+        return self.made(*joined, minimum, sure, (), 1.0)
+
+    def flat(self, local: Local, path: Path) -> Forecast:
+        """A model that does not hold: the pilot goes on as it has begun, towards the known f*."""
+        least, most = float(local.values[0]), float(local.values[-1])
+        why = f"the curvature at the minimum ({least:.2g} to {most:.2g}) is not that of the way"
+        return self.extrapolated(local.minimum, why)
 
     def stochastic(self, budget: float) -> Forecast:
         """Batches: the mean's path, and the scatter around it."""
         method = self.method
         lead = companion(self.problem, method, self.x, self.pilot)
-        minimum = find_minimum(self.problem, lead.state.x, 1e-4 * self.eps, budget)
+        minimum = self.minimum(lead.state.x, budget)
         if not minimum.found:
             return self.extrapolated(minimum)
-        local = local_model(self.problem, minimum, self.x)
+        local = local_model(self.problem, minimum, self.x, self.eps)
         if local.values[0] < -1e-8 * abs(local.values[-1]):
             return self.extrapolated(replace(minimum, found=False, why="it is a saddle"))
         recursion = linear(method, 0.0)
         assert recursion is not None
         found = expected(self.problem, local, method, recursion, lead, self.eps)
+        if _is_flat(found.path):
+            return self.flat(local, found.path)
         drawn = "with" if method.replacement else "without"
         how = (
             f"{_nodes(local)}; the mean's path, and the second moments of the scatter around it",
             f"the noise of single rows' gradients, of batches of {method.batch_size} {drawn} "
             "replacement",
         )
-        sure = _sureness(local, found.change, "the expected curve; single runs scatter around it")
+        sure = _sureness(found.path.change, "the expected curve; single runs scatter around it")
         if sure.startswith("high"):
             sure = "moderate" + sure.removeprefix("high")
         return self.made(
             found.at, found.mean + found.scatter, minimum, sure, how,
-            _SCATTERED + found.change, _UNSURE, found.floor,
+            _SCATTERED + found.path.change, _UNSURE, found.floor,
         )  # fmt: skip
 
-    def extrapolated(self, minimum: Minimum) -> Forecast:
+    def extrapolated(self, minimum: Minimum, why: str = "") -> Forecast:
         """A longer pilot, and what its curve looks like."""
-        begun = run_pilot(self.problem, self.method, self.x, _MORE * self.pilot, record=True)
+        begun = run_pilot(self.problem, self.method, self.x, self._longer(), record=True)
         task = replace(self, begun=begun)
-        known = minimum.value if minimum.found else None
-        fits = trends(begun.steps, begun.loss, known)
-        why = minimum.why if not minimum.found else "the method is not linear on a quadratic"
-        if minimum.found and begun.loss[-1] - minimum.value <= self.eps:
-            gap = np.maximum(begun.loss - minimum.value, 0.0)
-            return task.made(begun.steps, gap, minimum, "high: the pilot got there", (), _LEAST)
-        if not fits:
-            limit = minimum if minimum.found else replace(minimum, value=float(min(begun.loss)))
-            gap = np.maximum(begun.loss - limit.value, 0.0)
-            gap = np.maximum(gap, 2 * self.eps) if known is None else gap
-            sure = f"none: {why}, and the loss does not fall steadily"
-            return task.made(begun.steps, gap, limit, sure, (), 10.0)
-        best = fits[0]
-        limit = replace(minimum, value=best.limit)
+        why = why or minimum.why or "the method is not linear on a quadratic"
+        if not minimum.found:
+            minimum = lowest(self.problem, self.x, begun.loss, why, self.reference)
+        unsure = 0.0 if np.isinf(minimum.error) else 3 * minimum.error
+        gap = np.maximum(begun.loss - minimum.value, 0.0)
+        clear = gap > unsure
+        known = minimum.value if np.isfinite(minimum.value) else None
+        fits = trends(begun.steps[clear], begun.loss[clear], known)
+        if begun.ended or not fits:
+            return task.measured(minimum, gap, why)
+        return task.continued(minimum, fits, why)
+
+    def _longer(self) -> int:
+        """Steps of a pilot that is all there is: epochs, for methods that draw batches."""
+        steps = _MORE * self.pilot
+        if not getattr(self.method, "stochastic", False):
+            return steps
+        return max(steps, min(_MORE * self.method.interval(self.problem), _MOST))
+
+    def measured(self, minimum: Minimum, gap: Any, why: str) -> Forecast:
+        """A pilot whose curve cannot be continued, as it is."""
+        begun = self.begun
+        if minimum.found and begun.ended:
+            return self.over(minimum)
+        if np.isfinite(minimum.value) and gap[-1] <= self.eps:
+            sure = f"low: {why}; the pilot got there, if f* is as it seems"
+            return self.made(begun.steps, gap, minimum, sure, (), 1.0)
+        known = minimum if np.isfinite(minimum.value) else replace(minimum, value=min(begun.loss))
+        gap = np.maximum(np.maximum(begun.loss - known.value, 0.0), 2 * self.eps)
+        sure = f"none: {why}, and the loss does not fall steadily"
+        return self.made(begun.steps, gap, known, sure, (), 10.0)
+
+    def continued(self, minimum: Minimum, fits: list[Trend], why: str) -> Forecast:
+        """A pilot's curve that goes on as it has begun."""
+        begun, best = self.begun, fits[0]
         end = int(begun.steps[-1])
-        at = np.unique(np.geomspace(max(end, 1), _LONGEST, 400).astype(int))
-        gap = best.gap(at)
+        limit = replace(minimum, value=best.limit)
         last = float(begun.loss[-1]) - best.limit
-        gap = gap * (last / float(best.gap(end)))
-        steps, gap = task.joined(at, gap, limit)
+        at = np.unique(np.geomspace(max(end, 1), _LONGEST, 400).astype(int))
+        later = best.gap(at) * (max(last, 0.0) / float(best.gap(end)))
+        steps, gap = self.joined(at, later, limit)
         reach = [first_below(at, one.gap(at), self.eps) for one in fits]
         spread = max(reach) / max(min(reach), 1.0) if np.all(np.isfinite(reach)) else 10.0
         words = "exponential" if best.kind == "exponential" else f"power (t⁻ᵖ, p = {best.rate:.2g})"
         how = (f"{end} steps of the method, continued by an {words} law",)
-        sure = f"low: {why}; the pilot is extrapolated"
-        return task.made(steps, gap, limit, sure, how, max(1.0, spread))
+        noisy = getattr(self.method, "stochastic", False)
+        if last <= self.eps and minimum.found and not noisy:
+            return self.made(steps, gap, limit, "high: the pilot got there", how, _LEAST)
+        got = "got there, if f* is as it seems" if last <= self.eps else "is extrapolated"
+        factor = _GUESSED if noisy or np.isinf(limit.error) else 1.0
+        return self.made(
+            steps, gap, limit, f"low: {why}; the pilot {got}", how, max(1.0, spread), factor
+        )
 
 
 def _nodes(local: Local) -> str:
@@ -414,7 +500,23 @@ def _nodes(local: Local) -> str:
     return f"{len(local.values)} Ritz values at the minimum"
 
 
-def _sureness(local: Local, change: float, why: str) -> str:
+def _corrected(path: Path) -> str:
+    if not path.sweeps:
+        return "gradients on the path are those of the model"
+    times = "1 correction" if path.sweeps == 1 else f"{path.sweeps} corrections"
+    return (
+        f"{times} of the path by gradients on it; the last one moved the steps by {path.change:.1%}"
+    )
+
+
+def _is_flat(path: Path) -> bool:
+    """Whether the quadratic model says nothing of the function, even near the minimum."""
+    if not np.any(path.gap):
+        return False
+    return not path.change < _SHAKY or abs(path.misfit) > _FLAT or not path.gap[-1] < path.gap[0]
+
+
+def _sureness(change: float, why: str) -> str:
     if change < 0.1:
         return f"high: {why}"
     return f"moderate: the curvature changes on the way (by {change:.0%} of the steps)"
@@ -423,9 +525,10 @@ def _sureness(local: Local, change: float, why: str) -> str:
 def _horizon(method: Linear, local: Local, z: Any, first: int, eps: float) -> Any:
     """Ends of blocks until the model's gap is well below eps."""
     last = 64
+    powers: Powers = {}
     while True:
         at = blocks(method, first, first + last)
-        gap = local.gap(mean_path(method, local.values, z, at) @ method.last)
+        gap = local.gap(mean_path(method, local.values, z, at, None, powers) @ method.last)
         after = first_below(at, gap, 0.1 * eps)
         if np.isfinite(after):
             return at[: int(np.searchsorted(at, after)) + 2]

@@ -59,9 +59,12 @@ class Forecaster:
 
     def observe(self, step: int, loss: float, gradient_norm: float, seconds: float) -> None:
         """A record of the run."""
+        self.observe_gap(step, loss - self.minimum, seconds)
+
+    def observe_gap(self, step: int, gap: float, seconds: float) -> None:
+        """The same, where the gap is known."""
         if self._seen and step <= self._seen[-1][0]:
             self._seen.clear()
-        gap = loss - self.minimum
         at = float(step) if self._noisy else self._place(gap)
         self._seen.append((step, gap, at, seconds))
         del self._seen[: -2 * _RECENT]

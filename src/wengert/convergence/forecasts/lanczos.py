@@ -6,6 +6,7 @@ Van Loan, Matrix Computations (4th ed.), section 10.1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from scipy.linalg import eigh_tridiagonal
 
 from wengert.optimize.krylov import Product, Vector
 
+_LOOK, _FARTHER = 8, 1.4  # after how many products it is asked whether they will do
 _NEGLIGIBLE = 1e-12  # relative to the matrix: a space that products do not leave
 
 
@@ -42,7 +44,9 @@ class Ritz:
     products: int
 
 
-def lanczos(product: Product, start: Vector, most: int) -> Ritz:
+def lanczos(
+    product: Product, start: Vector, most: int, settled: Callable[[Ritz], bool] | None = None
+) -> Ritz:
     """The Ritz values and vectors of a start, with full reorthogonalisation.
 
     Parameters
@@ -53,6 +57,8 @@ def lanczos(product: Product, start: Vector, most: int) -> Ritz:
         Not zero.
     most : int
         Products at most.
+    settled : callable, optional
+        Asked now and then, with what is known: whether that will do.
 
     Examples
     --------
@@ -64,7 +70,13 @@ def lanczos(product: Product, start: Vector, most: int) -> Ritz:
     basis = [np.asarray(start, float) / length]
     diagonal: list[float] = []
     beside: list[float] = []
-    complete = False
+    complete, looked = False, _LOOK
+
+    def ritz() -> Ritz:
+        k = len(diagonal)
+        values, turns = eigh_tridiagonal(diagonal, beside[: k - 1])
+        return Ritz(values, np.array(basis[:k]).T @ turns, length * turns[0], complete, k)
+
     for _ in range(min(most, start.size)):
         w = np.asarray(product(basis[-1]), float)
         diagonal.append(float(basis[-1] @ w))
@@ -76,8 +88,10 @@ def lanczos(product: Product, start: Vector, most: int) -> Ritz:
         complete = size <= _NEGLIGIBLE * scale or len(basis) == start.size
         if complete:
             break
+        if settled is not None and len(diagonal) == looked:
+            if settled(ritz()):
+                break
+            looked = int(_FARTHER * looked)
         beside.append(size)
         basis.append(w / size)
-    k = len(diagonal)
-    values, turns = eigh_tridiagonal(diagonal, beside[: k - 1])
-    return Ritz(values, np.array(basis[:k]).T @ turns, length * turns[0], complete, k)
+    return ritz()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from math import log1p, sqrt
 from typing import Any
@@ -46,7 +47,7 @@ class Linear:
         What z consists of: "x", and entries of a state's ``own``.
     constant : bool
         Whether F and b are the same at all steps.
-    average : None, "all" or "tail"
+    average : None, "all", "tail" or "weighted"
         What it answers with; the last entries of z are then sums of iterates.
     unit : int
         Steps of which a whole number goes by before a new sum begins: an epoch, or 1.
@@ -70,7 +71,9 @@ class Linear:
         if self.average is None or step == 0:
             return self.last
         found = np.zeros(len(self.last))
-        terms = step if self.average == "all" else step - self._opened(step)[0] + 1
+        terms = step - self._opened(step)[0] + 1 if self.average == "tail" else step
+        if self.average == "weighted":
+            terms = step * (step + 1) / 2
         found[len(self.keeps)] = 1 / terms
         return found
 
@@ -104,7 +107,9 @@ class Linear:
         """z with its sums, after the iterates of shape (t, k) that ``trail`` has."""
         if self.average is None:
             return z
-        starts = (1,) if self.average == "all" else self._opened(len(trail))
+        starts = self._opened(len(trail)) if self.average == "tail" else (1,)
+        if self.average == "weighted":
+            trail = np.arange(1, len(trail) + 1)[:, None] * trail
         sums = [np.sum(trail[s - 1 :], axis=0) for s in starts]
         return np.concatenate([z, np.array(sums).T], 1)
 
@@ -169,12 +174,21 @@ def _nesterov(method: Nesterov, length: float) -> Linear:
     return Linear(coefficients, y, theta, ("x", "theta"), constant)
 
 
+_COUNTED = 100  # steps after which an expansion is exact enough
+
+
+@cache
+def _counted() -> list[float]:
+    t = [1.0]
+    for _ in range(_COUNTED):
+        t.append((1 + sqrt(1 + 4 * t[-1] ** 2)) / 2)
+    return t
+
+
 def _growing(step: float) -> float:
     """tₖ of Nesterov's method: 1, and then (1 + √(1 + 4t²))/2 again and again."""
-    t = 1.0
-    for _ in range(min(int(step), 100)):
-        t = (1 + sqrt(1 + 4 * t * t)) / 2
-    rest = max(0.0, step - 100) / 2
+    t = _counted()[min(int(step), _COUNTED)]
+    rest = max(0.0, step - _COUNTED) / 2
     return t + rest + log1p(rest / t) / 4
 
 
@@ -188,15 +202,16 @@ def _between(rule: Any, t: float) -> float:
 def _averaged(method: Linear, average: str) -> Linear:
     """The same with sums of the iterates."""
     k = len(method.keeps)
-    sums = 1 if average == "all" else 2
+    sums = 2 if average == "tail" else 1
 
     def coefficients(t: float) -> tuple[Any, Any]:
         F, b = method.coefficients(t)
+        weight = t + 1 if average == "weighted" else 1.0
         whole = np.zeros((k + sums, k + sums))
         whole[:k, :k] = F
-        whole[k:, :k] = method.last @ F
+        whole[k:, :k] = weight * method.last @ F
         whole[k:, k:] = np.eye(sums)
-        return whole, np.concatenate([b, np.full(sums, method.last @ b)])
+        return whole, np.concatenate([b, np.full(sums, weight * method.last @ b)])
 
     none = np.zeros(sums)
     return replace(
@@ -204,6 +219,7 @@ def _averaged(method: Linear, average: str) -> Linear:
         coefficients=coefficients,
         read=np.concatenate([method.read, none]),
         last=np.concatenate([method.last, none]),
+        constant=method.constant and average != "weighted",
         average=average,
     )
 
@@ -249,7 +265,18 @@ def step_matrices(method: Linear, values: Any, step: float) -> tuple[Any, Any]:
     return F - np.asarray(values)[:, None, None] * np.outer(b, method.read), b
 
 
-def mean_path(method: Linear, values: Any, z: Any, at: Any, forcing: Any | None = None) -> Any:
+Powers = dict[tuple[int, int], tuple[Any, Any]]
+"""What blocks of steps do to z, by their first step and length, for paths that share blocks."""
+
+
+def mean_path(
+    method: Linear,
+    values: Any,
+    z: Any,
+    at: Any,
+    forcing: Any | None = None,
+    powers: Powers | None = None,
+) -> Any:
     """z at the ends of blocks, of shape (m, k, p).
 
     Parameters
@@ -264,22 +291,35 @@ def mean_path(method: Linear, values: Any, z: Any, at: Any, forcing: Any | None 
         Steps, ascending.
     forcing : ndarray of shape (m - 1, k), optional
         r in each block.
+    powers : dict, optional
+        Of other paths of the same method and eigenvalues.
     """
-    k, p = z.shape
     found: list[Any] = [z]
-    one: Any = np.zeros((k, p + 1, p + 1))
-    one[:, p, p] = 1.0
-    whole: Any = np.concatenate([z, np.ones((k, 1))], 1)
+    powers = {} if powers is None else powers
     for j, (begin, end) in enumerate(pairwise(map(int, at))):
         turn = method.reset(begin)
-        if turn is not None:
-            whole = np.concatenate([whole[:, :p] @ turn.T, whole[:, p:]], 1)
-        one[:, :p, :p], b = step_matrices(method, values, middle(begin, end))
+        z = z if turn is None else z @ turn.T
+        key = (0 if method.constant else begin), end - begin
+        if key not in powers:
+            powers[key] = _power(method, values, begin, end)
+        whole, pushed = powers[key]
+        z = (whole @ z[:, :, None])[:, :, 0]
         if forcing is not None:
-            one[:, :p, p] = -forcing[j][:, None] * b
-        whole = np.einsum("kij,kj->ki", np.linalg.matrix_power(one, end - begin), whole)
-        found.append(whole[:, :p])
+            z = z - forcing[j][:, None] * pushed
+        found.append(z)
     return np.array(found)
+
+
+def _power(method: Linear, values: Any, begin: int, end: int) -> tuple[Any, Any]:
+    """What a block of steps multiplies z by, (k, p, p), and what r = 1 takes from it, (k, p)."""
+    matrices, b = step_matrices(method, values, middle(begin, end))
+    k, p, _ = matrices.shape
+    if end - begin == 1:
+        return matrices, np.broadcast_to(b, (k, p))
+    one: Any = np.zeros((k, p + 1, p + 1))
+    one[:, :p, :p], one[:, :p, p], one[:, p, p] = matrices, b, 1.0
+    many = np.linalg.matrix_power(one, end - begin)
+    return many[:, :p, :p], many[:, :p, p]
 
 
 def radius(method: Linear, values: Any, step: float) -> float:

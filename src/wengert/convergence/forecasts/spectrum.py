@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.convergence.forecasts.lanczos import Ritz, lanczos
 from wengert.optimize.krylov import Vector
-from wengert.optimize.minimize import problem_of
+from wengert.optimize.minimize import posed
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Tree
 
@@ -111,6 +111,22 @@ class Spectrum:
             return np.inf
         return 0.5 * self.gradient.integrate(lambda v: 1 / v)
 
+    def plot(self, path: str | None = None) -> Any:
+        """The shares of the eigenvalues and of ‖∇f‖², by eigenvalue.
+
+        Parameters
+        ----------
+        path : str, optional
+            A file to write the figure to; its ending says the format.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from wengert.convergence.forecasts.plots import plot_spectrum  # noqa: PLC0415 (optional)
+
+        return plot_spectrum(self, path)
+
     def __str__(self) -> str:
         how = "all eigenvalues" if self.exact else f"Lanczos quadrature, {self.probes} probes"
         lines = [
@@ -178,8 +194,8 @@ def spectral_density(
     """
     if probes < 1 or products < 1:
         raise ValueError("probes and products must be 1 or more")
-    problem = problem_of(objective, theta, given, seed)
-    return spectrum_at(problem, problem.space.vector(theta), probes, products, dense)
+    problem, x = posed(objective, theta, given, seed)
+    return spectrum_at(problem, x, probes, products, dense)
 
 
 def spectrum_at(

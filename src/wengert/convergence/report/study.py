@@ -16,7 +16,7 @@ from wengert.convergence.constants.rows import affine_model
 from wengert.convergence.convexity.verdict import convexity_of
 from wengert.convergence.facts import Constants, Convexity
 from wengert.convergence.forecasts.forecast import Forecast, forecast_of
-from wengert.convergence.forecasts.pilot import Metered
+from wengert.convergence.forecasts.metered import Metered
 from wengert.convergence.report.advice import Situation, advice_for
 from wengert.convergence.report.choices import Choice, choose
 from wengert.convergence.report.comparison import crossings_of
@@ -31,7 +31,7 @@ from wengert.convergence.report.words import count, joined
 from wengert.convergence.theorems.applying import first_step, silences_for, theorems_for
 from wengert.convergence.theorems.theorem import Facts
 from wengert.errors import DomainError, WengertError
-from wengert.optimize import EmpiricalRisk, LeastSquares, Problem, problem_of
+from wengert.optimize import EmpiricalRisk, LeastSquares, Problem, posed
 from wengert.optimize.methods import Method
 from wengert.optimize.sources import Nothing
 from wengert.optimize.space import Tree, Vector
@@ -108,8 +108,7 @@ def convergence(
         methods = [*method]
     if not methods:
         raise WengertError("name a method, or several: method='gd', method=['gd', 'sgd']")
-    problem = problem_of(objective, theta0, given, seed)
-    x0 = _start(problem, objective, theta0, given)
+    problem, x0 = posed(objective, theta0, given, seed)
     study = Study(problem, x0, float(eps))
     budget = Budget(float(seconds), inf if steps is None else steps)
     with Stages(progress) as stages, np.errstate(all="ignore"):
@@ -136,14 +135,6 @@ def _check(eps: Any, seeds: Any, seconds: Any, steps: Any) -> None:
         raise ValueError(f"seconds must be positive; got {seconds!r}")
     if steps is not None and (isinstance(steps, bool) or steps != int(steps) or steps < 1):
         raise ValueError(f"steps must be a whole number, 1 or more; got {steps!r}")
-
-
-def _start(problem: Problem, objective: Any, theta0: Tree, given: Any) -> Vector:
-    if hasattr(objective, "problem"):
-        return problem.space.vector(theta0)
-    from wengert.taylor.subject import function_of  # noqa: PLC0415
-
-    return problem.space.vector(function_of(objective, theta0, given)[1])
 
 
 class Study:
@@ -388,7 +379,8 @@ class Study:
         return self._deeper[key].steps_to(gap).value
 
     def _forecast(self, method: Any, eps: float) -> Forecast:
-        return forecast_of(Metered(self.problem), self.x0, method, eps)
+        metered = Metered(self.problem)
+        return forecast_of(metered, self.x0, method, eps, reference=self.reference)
 
     # ------------------------------------------------------------ the report
 
@@ -526,7 +518,7 @@ def _rate(curve: Any, floor: float) -> Any:
 def described(problem: Problem) -> str:
     """What is minimised, in words.
 
-    >>> described(problem_of(lambda x: x @ x, np.ones(3)))
+    >>> described(posed(lambda x: x @ x, np.ones(3))[0])
     'a function of 3 parameters'
     """
     size = problem.space.size
