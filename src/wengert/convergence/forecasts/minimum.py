@@ -23,7 +23,7 @@ _MOST = 200  # products a step
 _FINE = 1e-2  # of the residual, where a gap is believed
 _SHARE = 0.3  # of the gap before a Newton step that is left after it, at most
 _NEAR = 10.0  # times the tolerance, that is accepted where no step goes down
-_SECONDS = 3.0  # that other methods may take
+_SECONDS = 10.0  # that other methods may take
 _FALL = 1e6  # of what a pilot gains: a loss that has no minimum
 _NOTHING = 1e-9  # of the first gradient: as good as zero
 
