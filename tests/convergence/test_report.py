@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -286,6 +287,15 @@ def test_sgd_by_name_has_a_finite_guarantee(loss: str, regularizer: float | None
     growth = np.log10(near.guaranteed / far.guaranteed)
     assert power - 0.3 < growth < power + 0.25  # a logarithm besides
     assert "guarantee" in near.choice.why
+
+
+def test_sgd_by_name_says_what_a_step_without_a_promise_would_take():
+    sgd = cancer_report()["sgd"]
+    found = re.search(r"with α = ([\d.]+) takes ([\d,]+) steps", sgd.choice.why)
+    assert found is not None
+    alone = wg.forecast(cancer(), np.zeros(30), wg.SGD(32, float(found[1]), replacement=True), 1e-3)
+    assert alone.steps_to().value == pytest.approx(float(found[2].replace(",", "")), rel=0.02)
+    assert alone.steps_to().value < sgd.foreseen.value  # pyright: ignore
 
 
 def test_sgd_by_name_on_a_formula_stays_finite():

@@ -157,7 +157,7 @@ class Study:
         self.reference: Reference | None = None
         self.outlooks: list[Outlook] = []
         self.ladder: Ladder | None = None
-        self._made: dict[int, Forecast] = {}
+        self._made: dict[int, tuple[Any, Forecast]] = {}  # by method, which is kept: ids are reused
         self._deeper: dict[str, Forecast] = {}
         self.interrupted = False
 
@@ -235,8 +235,23 @@ class Study:
             foreseen = dict.fromkeys(best, inf)
             if len(best) > 1 and self.worth_it:
                 foreseen = {k: self._sooner(choices[k]) for k in best}
-            return _reasoned(choices, promised, kept, foreseen)
+            return self._beside(_reasoned(choices, promised, kept, foreseen), choices[-1])
         return choices[-1]
+
+    def _beside(self, chosen: Choice, unpromised: Choice) -> Choice:
+        """The choice, which says what the step without a promise would do if that is faster."""
+        if unpromised.kind != NO_PROMISE or not self.worth_it:
+            return chosen
+        steps, own = self._sooner(unpromised), self._sooner(chosen)
+        if not steps < own:
+            return chosen
+        method = unpromised.method
+        more = (
+            f"; without a promise, by the forecast, the last iterate with α = {method.step:.3g} "
+            f"takes {count(steps)} steps (method=wg.SGD({method.batch_size}, {method.step:.3g}, "
+            f"replacement={method.replacement}))"
+        )
+        return replace(chosen, why=chosen.why + more)
 
     def _promised(self, choice: Choice, status: str) -> float:
         """Steps to ε by theorems of a status; infinite if there are none."""
@@ -250,10 +265,9 @@ class Study:
     def _sooner(self, choice: Choice) -> float:
         """Steps to ε by the forecast, kept; infinite if there is none that is worth a choice."""
         try:
-            found = self._forecast(choice.method, self.eps)
+            found = self._foreseen(choice.method)
         except WengertError:
             return inf
-        self._made[id(choice.method)] = found
         return inf if found.confidence.startswith(("low", "none")) else found.steps_to().value
 
     def _facts(self, method: Any) -> Facts:
@@ -285,8 +299,7 @@ class Study:
         for k, outlook in enumerate(self.outlooks):
             self.stages.stage(f"{outlook.label}: pilot and forecast")
             try:
-                found = self._made.get(id(outlook.choice.method))
-                found = found or self._forecast(outlook.choice.method, self.eps)
+                found = self._foreseen(outlook.choice.method)
             except WengertError as error:
                 self.outlooks[k] = replace(outlook, unforeseen=str(error))
                 continue
@@ -377,6 +390,13 @@ class Study:
         if key not in self._deeper:
             self._deeper[key] = self._forecast(choice.method, self.eps / 100)
         return self._deeper[key].steps_to(gap).value
+
+    def _foreseen(self, method: Any) -> Forecast:
+        """The forecast to ε, made once."""
+        kept = self._made.get(id(method))
+        if kept is None:
+            kept = self._made[id(method)] = method, self._forecast(method, self.eps)
+        return kept[1]
 
     def _forecast(self, method: Any, eps: float) -> Forecast:
         metered = Metered(self.problem)
