@@ -474,3 +474,18 @@ def test_no_argument_crashes_the_process():
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert done.stdout.strip() == "alive", done.stderr[-2000:]
+
+
+def test_written_in_parts() -> None:
+    """Large arrays that are rolled again and again: a Jacobian of many pieces."""
+
+    def heat(u: Any) -> Any:
+        for _ in range(5):
+            u = u + 0.1 * (np.roll(u, 1) - 2 * u + np.roll(u, -1)) - 0.01 * u**3
+        return u
+
+    x = np.random.default_rng(0).random(150)
+    found, expected = (
+        wg.compile(wg.jacobian(heat), engine=engine)(x) for engine in ("native", "numpy")
+    )
+    assert np.allclose(found, expected, rtol=1e-12, atol=1e-13)
