@@ -476,7 +476,7 @@ def test_no_argument_crashes_the_process():
     assert done.stdout.strip() == "alive", done.stderr[-2000:]
 
 
-def test_written_in_parts() -> None:
+def test_blocks_keep_what_later_blocks_read() -> None:
     """Large arrays that are rolled again and again: a Jacobian of many pieces."""
 
     def heat(u: Any) -> Any:

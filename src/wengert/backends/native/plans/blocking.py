@@ -62,8 +62,6 @@ def blocked(groups: Sequence[Group], graph: Graph, given: Iterable[int]) -> list
     given : iterable of int
         The slots that are results.
     """
-    if any(_is_written_in_parts(group) for group in groups):
-        return list(groups)  # their order is not yet right in blocks: see test_written_in_parts
     kept = set(given)
     sizes = Counter[int]()
     for group in groups:
@@ -78,8 +76,9 @@ def blocked(groups: Sequence[Group], graph: Graph, given: Iterable[int]) -> list
             outside = {s for g in (*found.before, *found.after) for s in read_from_memory(g)}
             block = found.block(kept | outside)
             if block is not None:
+                later = {s for g in (*found.members, *found.after) for s in read_from_memory(g)}
                 return [
-                    *blocked(found.before, graph, kept),
+                    *blocked(found.before, graph, kept | later),
                     block,
                     *blocked(found.after, graph, kept),
                 ]
@@ -89,11 +88,6 @@ def blocked(groups: Sequence[Group], graph: Graph, given: Iterable[int]) -> list
 def written_by(group: Group) -> list[int]:
     """The slots that a group writes, in memory or not."""
     return [group.target] if isinstance(group, Product) else [s.target for s in group.statements]
-
-
-def _is_written_in_parts(group: Group) -> bool:
-    """Does it add to a slot where that is, as concatenations and embeddings do?"""
-    return isinstance(group, Nest) and any(s.into is not None for s in group.statements)
 
 
 def _rows(group: Group) -> list[int] | None:
