@@ -9,7 +9,7 @@ import pytest
 
 import wengert as wg
 from optimize.support import quadratic
-from wengert.convergence.forecasts.lanczos import Ritz, lanczos
+from wengert.optimize.krylov import Ritz, lanczos
 
 
 def test_a_small_spectrum_is_exact():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import scipy.linalg
 
 from wengert.errors import WengertError
+from wengert.optimize.krylov import lanczos
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Vector
 
@@ -203,29 +203,12 @@ def lowest(
     product: Callable[[Vector], Vector], size: int, rng: np.random.Generator
 ) -> tuple[float, float, Vector | None]:
     """The least and the largest Ritz value of Lanczos' method, and the vector of the least."""
-    v: Any = rng.normal(size=size)
-    basis: list[Any] = [v / np.linalg.norm(v)]
-    diagonal: list[float] = []
-    beside: list[float] = []
-    for _ in range(min(_PRODUCTS, size)):
-        w = np.asarray(product(basis[-1]), float)
-        if not np.all(np.isfinite(w)):
-            return 0.0, 0.0, None
-        diagonal.append(float(basis[-1] @ w))
-        Q = np.array(basis)
-        for _ in range(2):
-            w = w - Q.T @ (Q @ w)
-        length = float(np.linalg.norm(w))
-        if not np.isfinite(length + sum(map(abs, diagonal))):
-            return 0.0, 0.0, None
-        if length <= 1e-12 * max(map(abs, diagonal)) or len(diagonal) == min(_PRODUCTS, size):
-            break
-        beside.append(length)
-        basis.append(w / length)
-    tridiagonal = cast(Any, scipy.linalg).eigh_tridiagonal
-    values, vectors = tridiagonal(diagonal, beside[: len(diagonal) - 1])
-    found: Any = np.array(basis[: len(diagonal)]).T @ vectors[:, 0]
-    return float(values[0]), float(values[-1]), found / np.linalg.norm(found)
+    try:
+        ritz = lanczos(product, rng.normal(size=size), _PRODUCTS)
+    except ValueError:  # what is no number has no curvature
+        return 0.0, 0.0, None
+    found = ritz.vectors[:, 0]
+    return float(ritz.values[0]), float(ritz.values[-1]), found / np.linalg.norm(found)
 
 
 def _along(

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import optree
 
-from wengert.convergence.forecasts.lanczos import lanczos
 from wengert.convergence.forecasts.local import Local
 from wengert.convergence.forecasts.metered import Metered
+from wengert.optimize.krylov import lanczos
 from wengert.optimize.space import Vector
 
 _MOST = 20_000_000  # entries of rows' gradients at a time

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from wengert.convergence.facts import first_below
-from wengert.convergence.forecasts.lanczos import Ritz, lanczos
 from wengert.convergence.forecasts.minimum import DENSE, Minimum
 from wengert.convergence.forecasts.recursions import Linear, Powers, mean_path
+from wengert.optimize.krylov import Ritz, lanczos
 from wengert.optimize.methods import State
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Vector

@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from wengert.figures import STYLE
+from wengert.figures import COLOURS, STYLE
 
 if TYPE_CHECKING:
     from wengert.convergence.forecasts.spectrum import Spectrum
 
-_OF_ALL, _OF_GRADIENT = "#0072B2", "#D55E00"  # Okabe and Ito's
+_OF_ALL, _OF_GRADIENT = COLOURS[:2]
 _BINS = 40
 _DECADES = 3  # below the largest eigenvalue: what the axis calls zero, if there are negative ones
 

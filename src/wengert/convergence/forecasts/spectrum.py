@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.convergence.forecasts.lanczos import Ritz, lanczos
-from wengert.optimize.krylov import Vector
+from wengert.optimize.krylov import Ritz, Vector, lanczos
 from wengert.optimize.minimize import posed
 from wengert.optimize.problem import Problem
 from wengert.optimize.space import Tree

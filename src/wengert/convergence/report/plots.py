@@ -15,15 +15,13 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from wengert.convergence.facts import Curve
 from wengert.convergence.report.words import steps as count_steps
 from wengert.errors import WengertError
-from wengert.figures import INK, STYLE
+from wengert.figures import COLOURS, INK, STYLE
 
 if TYPE_CHECKING:
     from wengert.convergence.report.outlook import Outlook
     from wengert.convergence.report.report import Report
 
-# Okabe and Ito's colours, which differ in lightness too; marks tell them apart in black and white.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#7A5C00")
-_MARKS = ("o", "s", "^", "D", "v", "P")
+_MARKS = ("o", "s", "^", "D", "v", "P")  # which tell curves apart in black and white
 _DOTTED, _DASHED = (0, (1, 1.6)), (0, (5, 2.2))
 _PAPER = {"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1.0}  # behind words
 _LATE = 0.75  # share of the axis after which a word stands on the left of its place
@@ -134,7 +132,7 @@ def _method(
     axes: Any, outlook: Outlook, k: int, scale: float, end: float, *, with_bound: bool, zero: bool
 ) -> None:
     """The three curves of a method; without step 0 on a logarithmic axis."""
-    colour = _COLOURS[k % len(_COLOURS)]
+    colour = COLOURS[k % len(COLOURS)]
     if with_bound:
         steps = np.unique(np.geomspace(1, max(_BEYOND * end, 2), 400).astype(int))
         bound = outlook.bound(np.concatenate([[0], steps]) if zero else steps)
@@ -258,11 +256,11 @@ def _short(outlook: Outlook) -> str:
 def _legend(report: Report) -> list[Any]:
     several = len(report.outlooks) > 1
     handles: list[Any] = []
-    grey = "#555555" if several else _COLOURS[0]
+    grey = "#555555" if several else COLOURS[0]
     if several:
         for k, outlook in enumerate(report.outlooks):
             handles.append(
-                Line2D([], [], color=_COLOURS[k % len(_COLOURS)], lw=1.9, marker=_MARKS[k % 6],
+                Line2D([], [], color=COLOURS[k % len(COLOURS)], lw=1.9, marker=_MARKS[k % 6],
                        ms=5, mec="white", mew=0.5, label=outlook.label)
             )  # fmt: skip
     outlooks = report.outlooks
