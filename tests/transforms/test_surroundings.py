@@ -162,7 +162,10 @@ def test_a_function_that_changes_all_the_time_warns() -> None:
     assert found == [float(k + 1) for k in range(40)]
 
 
-@pytest.mark.parametrize("draw", [np.random.normal, np.random.default_rng(0).normal])
+@pytest.mark.parametrize(
+    "draw",
+    [np.random.normal, np.random.default_rng(0).normal, np.random.RandomState(0).uniform],
+)
 def test_random_numbers_drawn_while_tracing_warn(draw: Any) -> None:
     with pytest.warns(UserWarning, match="random numbers"):
         wg.compile(lambda v: v * draw())(1.0)

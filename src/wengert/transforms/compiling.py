@@ -258,7 +258,16 @@ _USUAL = (np.ndarray, float, TracedArray)
 
 
 def _states(generators: list[Any]) -> list[Any]:
-    """Where the random generators are in their sequences."""
+    """Where the random generators are in their sequences, to be compared."""
     states = [g.bit_generator.state if hasattr(g, "bit_generator") else g for g in generators]
     own: Any = np.random.get_state(legacy=False)  # noqa: NPY002
-    return [str(s) for s in (own, *states)]
+    return [_frozen(s) for s in (own, *states)]
+
+
+def _frozen(state: Any) -> Any:
+    """A state that does not change when the generator does; text of its words is slow to make."""
+    if isinstance(state, dict):
+        return {key: _frozen(value) for key, value in state.items()}
+    if isinstance(state, np.random.RandomState):
+        return _frozen(state.get_state(legacy=False))
+    return state.tobytes() if isinstance(state, np.ndarray) else state
