@@ -314,8 +314,8 @@ def native_callable(
         Where the kernel is. The function that Python calls is written into it too.
     kernel : str
         A function of the module: of a pointer for each argument, then one for each result,
-        which it fills; its result is 0, or another 64-bit integer, 1 say, if ``slow`` has to be asked
-        (a matrix is singular, say). Arguments may share memory with each other, results with
+        which it fills; its result is 0, or another 64-bit integer, as 1, if ``slow`` has to be
+        asked (a matrix is singular, say). Arguments may share memory with each other, results with
         nothing.
     arguments, results : sequence of Array
         What they are.

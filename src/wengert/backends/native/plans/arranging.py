@@ -140,9 +140,7 @@ def _continued(groups: Sequence[Group]) -> dict[int, int]:
 # ---------------------------------------------------------------- what does not vary
 
 
-def _split(
-    works: Sequence[Work], varying: Collection[int] | None
-) -> tuple[list[Work], list[Work]]:
+def _split(works: Sequence[Work], varying: Collection[int] | None) -> tuple[list[Work], list[Work]]:
     """The works that depend on nothing that varies, and the others.
 
     What is added to where it is has to begin anew each time.
@@ -154,9 +152,9 @@ def _split(
     while before != len(found):
         before = len(found)
         for work in works:
-            begun = {work.into} if isinstance(work, Statement) and work.into is not None else set()
-            if not found.isdisjoint((*_read_by(work), *_written_by(work), *begun)):
-                found.update(_written_by(work), begun)
+            written = _written_by(work)
+            if not found.isdisjoint((*_read_by(work), *written)):
+                found.update(written)
     often = [not found.isdisjoint(_written_by(work)) for work in works]
     return (
         [w for w, again in zip(works, often, strict=True) if not again],
@@ -170,8 +168,11 @@ def _read_by(work: Work) -> Iterable[int]:
     return (work.left, work.right) if isinstance(work, Product) else work.reads
 
 
-def _written_by(work: Work) -> Iterable[int]:
-    return (work.target,) if isinstance(work, Statement) else written_by(work)
+def _written_by(work: Work) -> tuple[int, ...]:
+    """The slots that it writes, with the one that it continues."""
+    if isinstance(work, Statement):
+        return (work.target,) if work.into is None else (work.target, work.into)
+    return written_by(work)
 
 
 # ---------------------------------------------------------------- memory

@@ -8,7 +8,7 @@ at the same time.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -106,15 +106,15 @@ def write_kernel(
         start = module.external(b, "arena") if arrangement.size else None
         memory = arrangement.memory(b, outside, start)
         own = _Ends(b) if b is not whole else ends
-        writer = _Writer(own, memory, graph, width, routines)
-        for part in chunk:
-            writer.write(part)
+        _Writer(own, memory, graph, width, routines).write_all(chunk)
         if own is not ends:
             own.close()
             ends.pass_on(whole.call(b.name, I64, *whole.parameters), own)
     ends.close()
     tables = {
-        table_name(g, slot): array for g in (graph, *graph.inner) for slot, array in g.tables.items()
+        table_name(g, slot): array
+        for g in (graph, *graph.inner)
+        for slot, array in g.tables.items()
     }
     return Kernel(name, frozenset(routines), tables, arrangement.size)
 
@@ -177,20 +177,23 @@ class _Writer:
     def inner(self, graph: Graph, parts: Sequence[Part], memory: Mapping[int, Value]) -> None:
         """Write parts of another graph here; as functions if they are long."""
         chunks = list(_chunks(parts))
+        if len(chunks) == 1:
+            _Writer(self.ends, memory, graph, self.width, self.routines).write_all(parts)
+            return
         for chunk in chunks:
-            ends, where = self.ends, memory
-            if len(chunks) > 1:
-                used = sorted(_used(chunk) & memory.keys())
-                name = f"{self.b.module.fresh(self.b.name)}"
-                b = self.b.module.function(name, [PTR] * len(used), I64, internal=True)
-                ends, where = _Ends(b), dict(zip(used, b.parameters, strict=True))
-            writer = _Writer(ends, where, graph, self.width, self.routines)
-            for part in chunk:
-                writer.write(part)
-            if ends is not self.ends:
-                ends.close()
-                status = self.b.call(ends.b.name, I64, *[memory[s] for s in used])
-                self.ends.pass_on(status, ends)
+            used = sorted(_used(chunk) & memory.keys())
+            name = self.b.module.fresh(self.b.name)
+            b = self.b.module.function(name, [PTR] * len(used), I64, internal=True)
+            ends, where = _Ends(b), dict(zip(used, b.parameters, strict=True))
+            _Writer(ends, where, graph, self.width, self.routines).write_all(chunk)
+            ends.close()
+            status = self.b.call(b.name, I64, *[memory[s] for s in used])
+            self.ends.pass_on(status, ends)
+
+    def write_all(self, parts: Iterable[Part]) -> None:
+        """Write parts in their order."""
+        for part in parts:
+            self.write(part)
 
     def write(self, part: Part) -> None:
         """Write a group, or a block of them."""

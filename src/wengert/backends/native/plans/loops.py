@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from wengert.backends.native.builder import Builder, Value
+from wengert.backends.native.builder import Value
 from wengert.backends.native.callables import DTYPES, INTERRUPTED
 from wengert.backends.native.plans.arranging import LINE, Arranged, arranged
 from wengert.backends.native.plans.blocking import groups_of
@@ -133,7 +133,7 @@ def _program(
     for i in body.plan.instructions:
         if is_known(i):
             value = np.asarray(step_of(i, np.dtype(DTYPES[low.real]))([]))
-            inner.know(i.target, value, i.node.dtype if hasattr(i, "node") else "real")
+            inner.know(i.target, value, i.node.dtype)
         elif not isinstance(i, Input | Prepare):
             inner.lower(i)
     count = len(varying)
@@ -399,9 +399,7 @@ class _LoopWriter:
             pointers.append(at if fixed is not None else b.select(count > 0, at, self.inits[k]))
         return pointers
 
-    def _step(
-        self, t: Value, index: Value, count: Value, pointers: Sequence[Value]
-    ) -> list[Value]:
+    def _step(self, t: Value, index: Value, count: Value, pointers: Sequence[Value]) -> list[Value]:
         """One step; gives where carries are after it, and where their next values go."""
         loop, b, writer = self.loop, self.b, self.writer
         self._look(t)
@@ -627,9 +625,7 @@ def lower_branch(low: Lowers, i: Branch) -> None:
     )
     room, _ = _room(low, max(p.arrangement.size for p in programs))
     low.tuples[i.target] = list(targets)
-    graph.works.append(
-        _Choice(graph.layouts[index], graph.types[index], programs, targets, room)
-    )
+    graph.works.append(_Choice(graph.layouts[index], graph.types[index], programs, targets, room))
 
 
 def lower_item(low: Lowers, i: Item) -> None:

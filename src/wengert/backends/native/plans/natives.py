@@ -41,6 +41,5 @@ def _is_native(body: Body) -> bool:
     plan = body.plan
     native = native_of(plan, kinds_of(plan))
     return all(
-        native[i.target] or is_known(i) or isinstance(i, Input | Prepare)
-        for i in plan.instructions
+        native[i.target] or is_known(i) or isinstance(i, Input | Prepare) for i in plan.instructions
     )

@@ -33,10 +33,7 @@ from wengert.plan.instructions import (
     Apply,
     Input,
     Instruction,
-    Pair,
     Plan,
-    Prepare,
-    Scale,
 )
 
 LONGEST = 5000  # instructions of a plan: more would take seconds to compile

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TypeGuard
 
 from wengert.plan.instructions import Apply, Instruction, Pair, Prepare, Scale
 
 
-def is_known(i: Instruction) -> bool:
+def is_known(i: Instruction) -> TypeGuard[Apply]:
     """Is it a constant that an operation gives?"""
     return isinstance(i, Apply) and not i.operands
 
