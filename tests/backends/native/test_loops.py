@@ -14,8 +14,10 @@ import pytest
 
 import wengert as wg
 from wengert.backends import compile_with
-from wengert.operations import plus, scale, variable
-from wengert.operations.control import switch
+from wengert.expr import Expr
+from wengert.operations import apply, elementwise, mul, plus, scale, variable
+from wengert.operations.control import scan, switch
+from wengert.operations.discrete import ARITHMETIC, as_real, int_array
 from wengert.plan import make_plan
 from wengert.plan.instructions import Branch, Loop
 
@@ -152,14 +154,25 @@ def test_results_are_arrays_of_their_own() -> None:
 
 
 def test_integers_and_truth_values() -> None:
-    def f(s: Any) -> Any:
-        def step(c: Any, _: Any) -> Any:
-            k, even, total = c
-            return (k, np.logical_not(even), total + np.where(even, s * k, -s)), (k, even)
+    s = variable("s", ())
 
-        return wg.scan(step, (np.int64(3), np.bool_(True), s), length=5)
+    def step(c: list[Expr], _: list[Expr]) -> tuple[list[Expr], list[Expr]]:
+        k, even, total = c
+        gained = mul(as_real(k), as_real(even), s)
+        new = apply(ARITHMETIC["int_add"], k, int_array(1))
+        return [new, elementwise("logical_not", even), plus(total, gained)], [k, even]
 
-    check(f, 0.7)
+    init = [int_array(0), int_array(True), s]
+    carry, ys = scan(step, init, length=5)
+    plan = make_plan([*carry, *ys], {})
+    program: Any = compile_with(plan, np.dtype(float), "native")
+    assert program.function is not None
+    k, even, total, ks, evens = program({"s": np.float64(0.5)})
+    assert (k, even, total) == (5, False, 0.5 + 0.5 * 6)
+    assert ks.dtype == np.int64
+    assert evens.dtype == np.bool_
+    assert ks.tolist() == [0, 1, 2, 3, 4]
+    assert evens.tolist() == [True, False, True, False, True]
 
 
 def test_nothing_varies() -> None:
