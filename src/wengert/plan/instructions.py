@@ -239,21 +239,23 @@ class Plan:
         return max((*(i.size for i in computed), *inner), default=0)
 
     def __str__(self) -> str:
-        lines = [*self._lines("")]
+        lines = [*self._lines("", "")]
         lines.append(f"total {self.flops:,} FLOPs, largest intermediate {8 * self.largest:,} bytes")
         return "\n".join(lines)
 
-    def _lines(self, indent: str) -> Iterator[str]:
+    def _lines(self, indent: str, outside: str) -> Iterator[str]:
+        """A line each; ``outside`` says what runs the loop or branch that the plan is of."""
         for i in self.instructions:
-            by = ""
-            if self.native is not None and not isinstance(i, Input):
+            by = outside
+            if self.native is not None:
                 by = "  native" if i.target in self.native else "  NumPy"
             yield (
                 f"{indent}{type(i).__name__:8} {'×'.join(map(str, i.shape)) or 'scalar':>16} "
-                f"{i.flops:>14,} FLOPs {8 * i.size:>14,} bytes{by}"
+                f"{i.flops:>14,} FLOPs {8 * i.size:>14,} bytes"
+                f"{'' if isinstance(i, Input) else by}"
             )
             for body in i.bodies:
-                yield from body.plan._lines(indent + "  ")
+                yield from body.plan._lines(indent + "  ", by)
 
 
 @dataclass(frozen=True)

@@ -197,6 +197,10 @@ class Module:
         self._functions.append(builder)
         return builder
 
+    def fresh(self, name: str) -> str:
+        """The name of a further function like another one."""
+        return f"{name}_{len(self._functions)}"
+
     def has(self, name: str) -> bool:
         """Does the module define a function of this name?"""
         return any(function.name == name for function in self._functions)
@@ -505,6 +509,37 @@ class Builder:
         self._begin(label)
         self._known = [{}]
 
+    def repeat(
+        self,
+        condition: Callable[[tuple[Value, ...]], Value],
+        body: Callable[[tuple[Value, ...]], Sequence[Value]],
+        carried: Sequence[Value],
+    ) -> tuple[Value, ...]:
+        """As long as a scalar condition of the carried values holds; gives their last."""
+        head, inside, after = (self._label(h) for h in ("head", "loop", "done"))
+        before = self._block
+        self._jump(head)
+        self._begin(head)
+        phis = [Value(self, self._fresh(), c.type) for c in carried]
+        place = len(self._lines)
+        with self._scope():
+            self._fork(condition(tuple(phis)), inside, after)
+            self._begin(inside)
+            results = body(tuple(phis))
+        self._lines[place:place] = self._phis(phis, carried, before, results)
+        self._jump(head)
+        self._begin(after)
+        return tuple(phis)
+
+    def _phis(
+        self, phis: Sequence[Value], first: Sequence[Value], before: str, last: Sequence[Value]
+    ) -> list[str]:
+        """The values of a loop's head: those from before it, or from the end of its body."""
+        return [
+            f"  {phi.text} = phi {phi.type.text} [{a.text}, %{before}], [{b.text}, %{self._block}]"
+            for phi, a, b in zip(phis, first, last, strict=True)
+        ]
+
     def loop(
         self,
         start: Value | int,
@@ -532,14 +567,9 @@ class Builder:
         with self._scope():
             results = body(index, tuple(phis))
             following = index + step
-        lines = [
-            f"  {phi.text} = phi {phi.type.text} [{first.text}, %{before}], "
-            f"[{last.text}, %{self._block}]"
-            for phi, first, last in zip(
-                [index, *phis], [start, *carried], [following, *results], strict=True
-            )
-        ]
-        self._lines[place:place] = lines
+        self._lines[place:place] = self._phis(
+            [index, *phis], [start, *carried], before, [following, *results]
+        )
         self._jump(head)
         self._begin(after)
         return tuple(phis)

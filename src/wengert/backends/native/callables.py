@@ -29,6 +29,7 @@ _TYPE, _BODY, _TUPLE_ITEMS = 8, 16, 24
 _DATA, _AXES, _SHAPE, _DTYPE, _FLAGS = 16, 24, 32, 56, 64
 _IN_A_ROW = 0x0001 | 0x0100  # C-contiguous and aligned
 _NUMPY_TYPE, _NUMPY_SCALAR, _NUMPY_NEW = 2, 60, 93  # in NumPy's table of functions
+INTERRUPTED = "python_interrupted"  # the symbol of a function that says so once
 _FAST_WITH_KEYWORDS = 0x0080 | 0x0002
 
 
@@ -130,11 +131,18 @@ def _common_symbols() -> dict[str, int]:
         "python_tuple": _python("PyTuple_New"),
         "python_drop": _python("Py_DecRef"),
         "python_float": id(float),
+        "python_interrupt": _python("PyErr_SetInterrupt"),
+        "python_signals": _python("PyErr_CheckSignals"),
     }
     for type_, dtype in DTYPES.items():
         symbols[f"numpy_dtype_{type_.code}"] = id(np.dtype(dtype))
         symbols[f"numpy_number_{type_.code}"] = id(dtype)
     return symbols
+
+
+def interrupted() -> int:
+    """The address of what says whether the user has interrupted; then it forgets it."""
+    return _python("PyOS_InterruptOccurred")
 
 
 # ---------------------------------------------------------------- the code around the code
@@ -149,6 +157,7 @@ class _Entry:
     arguments: Sequence[Array]
     results: Sequence[Array]
     tupled: bool
+    interruptible: bool
     used: set[str] = field(default_factory=set[str])
 
     def symbol(self, name: str) -> Value:
@@ -176,17 +185,33 @@ class _Entry:
         ]
         status = b.call(self.kernel, I64, *pointers, *places)
         b.branch(status.differs(0), lambda: self._forget(objects))
+        if self.interruptible:
+            b.leave_if(status.equals(2), "interrupted")
         b.leave_if(status.differs(0), "slow")
         found = [
             self._number(place, result) if made is None else made
             for made, place, result in zip(objects, places, self.results, strict=True)
         ]
         b.give(self._tuple(found) if self.tupled else found[0])
-        b.land("slow")
         slow = self.symbol("slow")
+        if self.interruptible:
+            self._raise(slow)
+        b.land("slow")
         b.give(self.call("python_call", PTR, slow, arguments, count, names))
         b.land("failed")
         b.give(b.constant(0, PTR))
+
+    def _raise(self, slow: Value) -> None:
+        """What the handler of the signal raises; if that is nothing, the slow way.
+
+        The kernel itself must not run handlers: they may run kernels, in the same memory.
+        """
+        b = self.b
+        _, arguments, count, names = b.parameters
+        b.land("interrupted")
+        self.call("python_interrupt", VOID)
+        b.leave_if(self.call("python_signals", I32).differs(0), "failed")
+        b.give(self.call("python_call", PTR, slow, arguments, count, names))
 
     def _forget(self, objects: Iterable[Value | None]) -> tuple[Value, ...]:
         for made in objects:
@@ -277,6 +302,7 @@ def native_callable(
     tupled: bool | None = None,
     symbols: Mapping[str, int] | None = None,
     keep: Iterable[object] = (),
+    interruptible: bool = False,
 ) -> Callable[..., Any]:
     """A builtin function that runs a kernel.
 
@@ -288,8 +314,8 @@ def native_callable(
         Where the kernel is. The function that Python calls is written into it too.
     kernel : str
         A function of the module: of a pointer for each argument, then one for each result,
-        which it fills; its result is 0, or another 64-bit integer if ``slow`` has to be asked
-        (a matrix is singular, say). Arguments may share memory with each other, results with
+        which it fills; its result is 0, or another 64-bit integer, as 1, if ``slow`` has to be
+        asked (a matrix is singular, say). Arguments may share memory with each other, results with
         nothing.
     arguments, results : sequence of Array
         What they are.
@@ -303,6 +329,8 @@ def native_callable(
         Addresses for the symbols that the kernel needs.
     keep : iterable
         What must live as long as the function.
+    interruptible : bool
+        Whether the kernel's result may be 2: the user has interrupted it.
 
     Raises
     ------
@@ -314,7 +342,7 @@ def native_callable(
         raise ValueError("a compiled function has a result")
     entry = _Entry(
         module.function("entry", [PTR, PTR, I64, PTR], PTR), kernel, arguments, results,
-        len(results) > 1 if tupled is None else tupled,
+        len(results) > 1 if tupled is None else tupled, interruptible,
     )  # fmt: skip
     entry.write()
     common = {**_common_symbols(), "slow": id(slow)}

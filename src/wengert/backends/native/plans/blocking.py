@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from wengert.backends.native.plans.grouping import Group, Nest, read_from_memory
-from wengert.backends.native.plans.statements import Access, Graph, Product
+from wengert.backends.native.plans.grouping import Group, Nest, read_from_memory, written_by
+from wengert.backends.native.plans.statements import Access, Graph, Product, Whole
 
 LARGE = 1 << 18  # bytes of a pass from which on blocks are worth while
 _BLOCK = 1 << 17  # bytes that a block should have
@@ -48,6 +48,11 @@ class Block:
 
 
 Part = Group | Block
+
+
+def groups_of(part: Part) -> tuple[Group, ...]:
+    """The groups of a part."""
+    return part.groups if isinstance(part, Block) else (part,)
 
 
 def blocked(groups: Sequence[Group], graph: Graph, given: Iterable[int]) -> list[Part]:
@@ -85,15 +90,12 @@ def blocked(groups: Sequence[Group], graph: Graph, given: Iterable[int]) -> list
     return list(groups)
 
 
-def written_by(group: Group) -> list[int]:
-    """The slots that a group writes, in memory or not."""
-    return [group.target] if isinstance(group, Product) else [s.target for s in group.statements]
-
-
 def _rows(group: Group) -> list[int] | None:
     """The lengths of the axes that a group may go along."""
     if isinstance(group, Product):
         return [group.rows, group.summed]
+    if isinstance(group, Whole):
+        return None
     return [group.space[0]] if group.space else None
 
 
@@ -125,6 +127,8 @@ class _Search:
                 self.before.append(group)
 
     def _joins(self, group: Group) -> bool:
+        if isinstance(group, Whole):
+            return False
         by_row, summed = (
             self._of_product(group) if isinstance(group, Product) else self._of_nest(group)
         )

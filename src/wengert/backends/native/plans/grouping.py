@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from wengert.backends.native.plans.statements import (
     Access,
-    Graph,
     Product,
     Shape,
     Statement,
+    Whole,
+    Work,
     row_major,
 )
 
@@ -38,7 +39,7 @@ class Nest:
         return access.slot in self.own and same_place(access, self.space)
 
 
-Group = Nest | Product
+Group = Nest | Product | Whole
 
 MOST = 200  # statements of a nest: long bodies run out of registers and compile slowly
 
@@ -51,7 +52,7 @@ def same_place(access: Access, space: Shape) -> bool:
     )
 
 
-def grouped(graph: Graph) -> list[Group]:
+def grouped(works: Sequence[Work]) -> list[Group]:
     """The groups in the order in which they run.
 
     A statement joins the first nest over its space after which, or within which, all that it
@@ -60,9 +61,9 @@ def grouped(graph: Graph) -> list[Group]:
     groups: list[Group] = []
     where: dict[int, int] = {}
     nests: dict[Shape, list[int]] = {}
-    for work in graph.works:
-        if isinstance(work, Product):
-            where[work.target] = len(groups)
+    for work in works:
+        if not isinstance(work, Statement):
+            where.update(dict.fromkeys(written_by(work), len(groups)))
             groups.append(work)
             continue
         first = 0 if work.into is None else where[work.into] + 1
@@ -91,11 +92,28 @@ def _joins(group: Nest, work: Statement, access: Access) -> bool:
     return group.space == work.space and group.holds(access)
 
 
+def written_by(group: Group) -> tuple[int, ...]:
+    """The slots that a group writes, in memory or not."""
+    if isinstance(group, Nest):
+        return tuple(s.target for s in group.statements)
+    return (group.target,) if isinstance(group, Product) else group.writes
+
+
+def weight_of(group: Group) -> int:
+    """How long its code is, in statements."""
+    if isinstance(group, Nest):
+        return len(group.statements)
+    return 1 if isinstance(group, Product) else group.weight
+
+
 def read_from_memory(group: Group) -> Iterator[int]:
     """The slots that a group reads from memory."""
     if isinstance(group, Product):
         yield group.left
         yield group.right
+        return
+    if isinstance(group, Whole):
+        yield from group.reads
         return
     for s in group.statements:
         yield from (a.slot for a in s.reads if not group.holds(a))
@@ -108,8 +126,8 @@ def in_memory(groups: Iterable[Group], given_out: Iterable[int]) -> set[int]:
     found = set(given_out)
     for group in groups:
         found.update(read_from_memory(group))
-        if isinstance(group, Product):
-            found.add(group.target)
-        else:
+        if isinstance(group, Nest):
             found.update(s.target for s in group.statements if not s.maps)
+        else:
+            found.update(written_by(group))
     return found

@@ -8,7 +8,7 @@ at the same time.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -17,21 +17,21 @@ import numpy as np
 
 from wengert.backends.native import blas
 from wengert.backends.native.builder import Builder, Module, Value
-from wengert.backends.native.plans.blocking import Block, Part, blocked, written_by
+from wengert.backends.native.callables import INTERRUPTED, interrupted
+from wengert.backends.native.plans.arranging import LINE, arranged, table_name
+from wengert.backends.native.plans.blocking import Block, Part, groups_of
 from wengert.backends.native.plans.grouping import (
     MOST,
     Group,
     Nest,
-    grouped,
-    in_memory,
     read_from_memory,
+    weight_of,
+    written_by,
 )
 from wengert.backends.native.plans.nests import REDUCTIONS, Rows, fill, write_nest
 from wengert.backends.native.plans.products import write_product
-from wengert.backends.native.plans.statements import Graph, Product
-from wengert.backends.native.types import I64, PTR, VOID
-
-_LINE = 64  # bytes that values are aligned to
+from wengert.backends.native.plans.statements import Graph, Product, Whole
+from wengert.backends.native.types import I64, PTR
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Kernel:
 
     name: str
     routines: frozenset[str]
-    tables: Mapping[int, Any]
+    tables: Mapping[str, Any]
     arena: int
 
 
@@ -57,8 +57,8 @@ class _Arena:
     def of(self, size: int) -> Any:
         """At least so many bytes."""
         with self._lock:
-            if len(self._buffer) < size + _LINE:
-                self._buffer = np.empty(1 << (size + _LINE - 1).bit_length(), np.uint8)
+            if len(self._buffer) < size + LINE:
+                self._buffer = np.empty(1 << (size + LINE - 1).bit_length(), np.uint8)
             return self._buffer
 
 
@@ -68,41 +68,7 @@ _ARENA = _Arena()
 def arena(size: int) -> tuple[int, Any]:
     """The address of so many bytes, aligned, and what keeps them."""
     buffer = _ARENA.of(size)
-    return -(-buffer.ctypes.data // _LINE) * _LINE, buffer
-
-
-def _places(
-    graph: Graph, parts: Sequence[Part], local: set[int], same: Mapping[int, int]
-) -> tuple[dict[int, int], int]:
-    """Offsets in the arena; memory is used again after the last part that needs it."""
-    first: dict[int, int] = {}
-    last: dict[int, int] = {}
-    share: dict[int, tuple[int, int]] = {}
-    for k, part in enumerate(parts):
-        for group in part.groups if isinstance(part, Block) else (part,):
-            for slot in (*written_by(group), *read_from_memory(group)):
-                root = same.get(slot, slot)
-                if root in local:
-                    first.setdefault(root, k)
-                    last[root] = k
-        if isinstance(part, Block):
-            share.update(dict.fromkeys(part.inner, (part.step, part.rows)))
-    offsets: dict[int, int] = {}
-    taken: list[tuple[int, int, int]] = []  # last group, begin, end
-    top = 0
-    for slot in sorted(first, key=lambda s: first[s]):
-        some, rows = share.get(slot, (1, 1))
-        size = prod(graph.shapes[slot]) // rows * some * graph.types[slot].size
-        size = max(-(-size // _LINE) * _LINE, _LINE)
-        begin = 0
-        for _, low, high in sorted((t for t in taken if t[0] >= first[slot]), key=lambda t: t[1]):
-            if begin + size <= low:
-                break
-            begin = max(begin, high)
-        offsets[slot] = begin
-        taken.append((last[slot], begin, begin + size))
-        top = max(top, begin + size)
-    return offsets, top
+    return -(-buffer.ctypes.data // LINE) * LINE, buffer
 
 
 # ---------------------------------------------------------------- the function
@@ -125,53 +91,32 @@ def write_kernel(
     width : int
         Bytes of a vector.
     """
-    given = _given_out(graph, {*inputs, *graph.tables}, outputs)
-    groups = grouped(graph)
-    same = _continued(groups)
-    parts = blocked(groups, graph, given)
-    named = [*inputs, *given]
-    outside = {*named, *(base for slot, base in same.items() if slot in set(given))}
-    local = {same.get(s, s) for s in in_memory(groups, given)} - outside - graph.tables.keys()
-    offsets, size = _places(graph, parts, local, same)
+    arrangement = arranged(graph, inputs, outputs)
+    named = [*inputs, *arrangement.given]
     pointers = [PTR] * len(named)
     whole = module.function(name, pointers, I64, internal=True)
-    chunks = list(_chunks(parts))
+    chunks = list(_chunks(arrangement.parts))
     routines: set[str] = set()
+    ends = _Ends(whole)
     for k, chunk in enumerate(chunks):
         b = whole
         if len(chunks) > 1:
-            b = module.function(f"{name}_{k}", pointers, internal=True)
-            whole.call(b.name, VOID, *whole.parameters)
-        memory = _memory(b, named, offsets, same)
-        memory.update({s: module.external(b, table_name(s)) for s in graph.tables})
-        writer = _Writer(b, memory, graph, width)
-        for part in chunk:
-            writer.write(part)
-        routines |= writer.routines
-        if b is not whole:
-            b.give()
-    whole.give(whole.constant(0, I64))
-    return Kernel(name, frozenset(routines), graph.tables, size)
-
-
-def table_name(slot: int) -> str:
-    """The symbol of a known array."""
-    return f"table_{slot}"
-
-
-def _memory(
-    b: Builder, named: Sequence[int], offsets: Mapping[int, int], same: Mapping[int, int]
-) -> dict[int, Value]:
-    """Where slots are, in a function of the pointers to those that are named."""
-    memory: dict[int, Value] = dict(zip(named, b.parameters, strict=True))
-    for slot, base in same.items():  # a result that continues another slot is where it is
-        if slot in memory:
-            memory[base] = memory[slot]
-    if offsets:
-        start = b.module.external(b, "arena")
-        memory.update({slot: b.offset(start, offset) for slot, offset in offsets.items()})
-    memory.update({slot: memory[base] for slot, base in same.items() if base in memory})
-    return memory
+            b = module.function(f"{name}_{k}", pointers, I64, internal=True)
+        outside = dict(zip(named, b.parameters, strict=True))
+        start = module.external(b, "arena") if arrangement.size else None
+        memory = arrangement.memory(b, outside, start)
+        own = _Ends(b) if b is not whole else ends
+        _Writer(own, memory, graph, width, routines).write_all(chunk)
+        if own is not ends:
+            own.close()
+            ends.pass_on(whole.call(b.name, I64, *whole.parameters), own)
+    ends.close()
+    tables = {
+        table_name(g, slot): array
+        for g in (graph, *graph.inner)
+        for slot, array in g.tables.items()
+    }
+    return Kernel(name, frozenset(routines), tables, arrangement.size)
 
 
 def _chunks(parts: Sequence[Part]) -> Iterator[list[Part]]:
@@ -180,8 +125,7 @@ def _chunks(parts: Sequence[Part]) -> Iterator[list[Part]]:
     size = 0
     for part in parts:
         chunk.append(part)
-        groups = part.groups if isinstance(part, Block) else (part,)
-        size += sum(len(g.statements) if isinstance(g, Nest) else 1 for g in groups)
+        size += sum(weight_of(g) for g in groups_of(part))
         if size >= MOST:
             yield chunk
             chunk, size = [], 0
@@ -189,41 +133,67 @@ def _chunks(parts: Sequence[Part]) -> Iterator[list[Part]]:
         yield chunk
 
 
-def _given_out(graph: Graph, inputs: set[int], outputs: Sequence[int]) -> list[int]:
-    """The slots whose memory are the results: each an array of its own, without gaps."""
-    taken = set(inputs)
-    given: list[int] = []
-    for output in outputs:
-        slot = output
-        if slot in graph.constants:
-            slot = graph.copy(slot)
-        root = graph.layouts[slot].slot
-        whole = prod(graph.shapes[root]) == prod(graph.shapes[slot])
-        if root in taken or not whole or not graph.in_a_row(slot) or graph.layouts[slot].offset:
-            root = slot = graph.copy(slot)
-        taken.add(root)
-        given.append(root)
-    return given
+@dataclass
+class _Ends:
+    """How a function returns: with 0 at its end, or before it with a status."""
 
+    b: Builder
+    statuses: set[int] = field(default_factory=set[int])
 
-def _continued(groups: Sequence[Group]) -> dict[int, int]:
-    """For slots that continue another one's memory, the first of them."""
-    same: dict[int, int] = {}
-    for group in groups:
-        if isinstance(group, Nest):
-            for s in group.statements:
-                if s.into is not None:
-                    same[s.target] = same.get(s.into, s.into)
-    return same
+    def leave(self, condition: Value, status: int) -> None:
+        """Return a status if a condition holds."""
+        self.statuses.add(status)
+        self.b.leave_if(condition, f"status{status}")
+
+    def pass_on(self, status: Value, called: _Ends) -> None:
+        """Return what a function that was called returned, if it is not 0."""
+        for expected in sorted(called.statuses):
+            self.leave(status.equals(expected), expected)
+
+    def close(self) -> None:
+        """Write the ends."""
+        self.b.give(self.b.constant(0, I64))
+        for status in sorted(self.statuses):
+            self.b.land(f"status{status}")
+            self.b.give(self.b.constant(status, I64))
 
 
 @dataclass
 class _Writer:
-    b: Builder
+    ends: _Ends
     memory: Mapping[int, Value]
     graph: Graph
     width: int
-    routines: set[str] = field(default_factory=set[str])
+    routines: set[str]
+
+    @property
+    def b(self) -> Builder:
+        return self.ends.b
+
+    def leave(self, condition: Value, status: int) -> None:
+        """Return a status from the whole kernel if a condition holds."""
+        self.ends.leave(condition, status)
+
+    def inner(self, graph: Graph, parts: Sequence[Part], memory: Mapping[int, Value]) -> None:
+        """Write parts of another graph here; as functions if they are long."""
+        chunks = list(_chunks(parts))
+        if len(chunks) == 1:
+            _Writer(self.ends, memory, graph, self.width, self.routines).write_all(parts)
+            return
+        for chunk in chunks:
+            used = sorted(_used(chunk) & memory.keys())
+            name = self.b.module.fresh(self.b.name)
+            b = self.b.module.function(name, [PTR] * len(used), I64, internal=True)
+            ends, where = _Ends(b), dict(zip(used, b.parameters, strict=True))
+            _Writer(ends, where, graph, self.width, self.routines).write_all(chunk)
+            ends.close()
+            status = self.b.call(b.name, I64, *[memory[s] for s in used])
+            self.ends.pass_on(status, ends)
+
+    def write_all(self, parts: Iterable[Part]) -> None:
+        """Write parts in their order."""
+        for part in parts:
+            self.write(part)
 
     def write(self, part: Part) -> None:
         """Write a group, or a block of them."""
@@ -231,6 +201,8 @@ class _Writer:
             write_nest(self.b, part, self.memory, self.graph, self.width)
         elif isinstance(part, Product):
             self._product(part, None)
+        elif isinstance(part, Whole):
+            part.write(self)
         else:
             self._block(part)
 
@@ -256,7 +228,7 @@ class _Writer:
         for group in block.groups:
             if isinstance(group, Nest):
                 write_nest(self.b, group, self.memory, self.graph, self.width, rows)
-            else:
+            elif isinstance(group, Product):
                 self._product(group, rows)
 
     def _product(self, product: Product, rows: Rows | None) -> None:
@@ -291,11 +263,16 @@ class _Writer:
         return self.b.offset(place, rows.start, length * self.graph.types[slot].size)
 
 
+def _used(parts: Sequence[Part]) -> set[int]:
+    """The slots that parts read and write."""
+    groups = [g for part in parts for g in groups_of(part)]
+    return {s for g in groups for s in (*read_from_memory(g), *written_by(g))}
+
+
 def _beginnings(group: Group, summed: Collection[int]) -> Iterator[tuple[int, float]]:
     """What the slots that are added up begin with."""
-    if isinstance(group, Product):
-        if group.target in summed:
-            yield group.target, 0.0
+    if not isinstance(group, Nest):
+        yield from ((slot, 0.0) for slot in written_by(group) if slot in summed)
         return
     for s in group.statements:
         if s.target in summed and s.reduction is not None:
@@ -304,12 +281,12 @@ def _beginnings(group: Group, summed: Collection[int]) -> Iterator[tuple[int, fl
 
 def symbols_of(kernels: Sequence[Kernel]) -> tuple[dict[str, int], tuple[object, ...]]:
     """The addresses that kernels need, and what keeps them valid."""
-    names = sorted({name for kernel in kernels for name in kernel.routines})
-    symbols = blas.addresses(names)
+    names = sorted({name for kernel in kernels for name in kernel.routines} - {INTERRUPTED})
+    symbols = {**blas.addresses(names), INTERRUPTED: interrupted()}
     keep: list[object] = []
     for kernel in kernels:
-        for slot, array in kernel.tables.items():
-            symbols[table_name(slot)] = array.ctypes.data
+        for name, array in kernel.tables.items():
+            symbols[name] = array.ctypes.data
             keep.append(array)
     size = max((kernel.arena for kernel in kernels), default=0)
     if size:

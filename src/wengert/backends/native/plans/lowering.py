@@ -11,7 +11,9 @@ import numpy as np
 
 from wengert.backends.native.callables import DTYPES
 from wengert.backends.native.mathematics.routines import FUNCTIONS
+from wengert.backends.native.plans.loops import lower_branch, lower_item, lower_loop
 from wengert.backends.native.plans.moving import is_view, moves_of, moving_operands, strides_of_view
+from wengert.backends.native.plans.sources import scaled
 from wengert.backends.native.plans.statements import (
     Access,
     Graph,
@@ -29,6 +31,8 @@ from wengert.backends.numpy_steps import factors, is_product
 from wengert.expr import Expr
 from wengert.plan.instructions import (
     Apply,
+    Body,
+    Branch,
     Combine,
     Fill,
     Input,
@@ -55,7 +59,7 @@ Kinds = Mapping[int, str | None]
 def kinds_of(plan: Plan) -> dict[int, str | None]:
     """What each slot holds, "real", "int" or "bool"; None if that is not known or no array."""
     kinds: dict[int, str | None] = {}
-    loops = {i.target: i for i in plan.instructions if isinstance(i, Loop)}
+    of_tuples: dict[int, list[str | None]] = {}
     for i in plan.instructions:
         if isinstance(i, Input):
             kinds[i.target] = i.dtype
@@ -64,12 +68,17 @@ def kinds_of(plan: Plan) -> dict[int, str | None]:
         elif isinstance(i, Reshape | Single):
             kinds[i.target] = kinds[i.source]
         elif isinstance(i, Item):
-            loop = loops.get(i.source)
-            kinds[i.target] = None if loop is None else loop.results[i.index].dtype
+            kinds[i.target] = of_tuples[i.source][i.index]
         elif isinstance(i, Fill | Pair | Scale | Combine):
             kinds[i.target] = "real"
         else:
             kinds[i.target] = None
+        if isinstance(i, Loop):
+            of_tuples[i.target] = [r.dtype for r in i.results]
+        elif isinstance(i, Branch):
+            plan = i.programs[0].plan
+            inner = kinds_of(plan)
+            of_tuples[i.target] = [inner[o] for o in plan.outputs]
     return kinds
 
 
@@ -158,8 +167,20 @@ class Lowering:
         self.graph = Graph(real)
         self.memo: dict[Any, int] = {}
         self.real = real
+        self.tuples: dict[int, list[int]] = {}
         self._types = {"real": real, "int": I64, "bool": I8}
         self._scaled = scaled
+
+    def within(self, name: str, body: Body) -> Lowering:
+        """The lowering of a program of a loop or branch."""
+        plan = body.plan
+        inner = Lowering(self.real, scaled(plan.instructions, plan.outputs))
+        inner.graph.name, inner.graph.fresh = name, plan.slots
+        return inner
+
+    def type_of(self, kind: str) -> Type:
+        """Of "real", "int" or "bool"."""
+        return self._types[kind]
 
     def enter(self, slot: int, shape: Shape, kind: str) -> None:
         """A value that comes from outside."""
@@ -199,7 +220,7 @@ class Lowering:
             strides = tuple(inner.strides[places[x]] for x in i.out)
             graph.view(i.target, i.shape, Layout(inner.slot, strides, inner.offset), type_)
             return
-        source = self._stored(i.source)
+        source = self.stored(i.source)
         space = tuple(sizes[x] for x in places)
         graph.enter(i.target, i.shape, type_)
         read = graph.access(source, [places[x] for x in i.labels], len(places))
@@ -215,7 +236,7 @@ class Lowering:
     def reshape(self, i: Reshape) -> None:
         """Another shape: a view, or a copy of a view that is not in a row."""
         graph = self.graph
-        source = self._in_a_row(i.source)
+        source = self.in_a_row(i.source)
         found = graph.layouts[source]
         layout = Layout(found.slot, row_major(i.shape), found.offset)
         graph.view(i.target, i.shape, layout, graph.types[source])
@@ -284,7 +305,7 @@ class Lowering:
         for x, stride in zip(out, row_major(shape), strict=True):
             steps[distinct.index(x)] += stride
         reads = [
-            graph.access(self._stored(s), [distinct.index(x) for x in labels], len(distinct))
+            graph.access(self.stored(s), [distinct.index(x) for x in labels], len(distinct))
             for s in sources
         ]
         graph.statement(target, space, reads, write, tuple(steps), into=base)
@@ -330,7 +351,7 @@ class Lowering:
     def _matrix(self, slot: int, turned: bool) -> tuple[tuple[int, int], bool]:
         """Where BLAS can read a slot, and whether it is to be transposed."""
         graph = self.graph
-        slot = self._stored(slot)
+        slot = self.stored(slot)
         shape, layout = graph.shapes[slot], graph.layouts[slot]
         if graph.in_a_row(slot):
             return (layout.slot, layout.offset), turned
@@ -364,7 +385,7 @@ class Lowering:
         moving = [i.operands[k] for k in moving_operands(i.node)]
         moves = moves_of(i.node, [graph.shapes[o] for o in moving], i.shape) or []
         if len(moves) == 1 and is_view(moves[0], i.shape):
-            layout = graph.layouts[self._in_a_row(moving[0])]
+            layout = graph.layouts[self.in_a_row(moving[0])]
             offset = layout.offset + moves[0].source.offset
             strides = strides_of_view(moves[0], i.shape)
             graph.view(i.target, i.shape, Layout(layout.slot, strides, offset), type_)
@@ -384,7 +405,7 @@ class Lowering:
         moves = moves_of(node, [graph.shapes[o] for o in moving], result) or []
         for k, (operand, move) in enumerate(zip(moving, moves, strict=True)):
             following = target if k == len(moves) - 1 else graph.new(result, type_)
-            layout = graph.layouts[self._in_a_row(operand)]
+            layout = graph.layouts[self.in_a_row(operand)]
             read = Access(layout.slot, move.source.strides, layout.offset + move.source.offset)
             graph.statement(
                 following, move.space, [read], write, move.target.strides, into=base,
@@ -392,14 +413,14 @@ class Lowering:
             )  # fmt: skip
             base = following
 
-    def _in_a_row(self, slot: int) -> int:
+    def in_a_row(self, slot: int) -> int:
         """A slot whose entries lie in memory without gaps."""
-        stored = self._stored(slot)
+        stored = self.stored(slot)
         return stored if self.graph.in_a_row(stored) else self.graph.copy(stored)
 
     # ------------------------------------------------ helpers
 
-    def _stored(self, slot: int) -> int:
+    def stored(self, slot: int) -> int:
         """A slot that is in memory: constants are written into it when they are needed so."""
         graph = self.graph
         if slot in graph.constants:
@@ -544,4 +565,7 @@ _LOWER: dict[type[Instruction], Callable[[Lowering, Any], None]] = {
     Combine: Lowering.combine,
     Pair: Lowering.pair,
     Apply: Lowering.apply,
+    Loop: lower_loop,
+    Branch: lower_branch,
+    Item: lower_item,
 }

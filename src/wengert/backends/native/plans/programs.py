@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,10 +9,23 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.native.builder import Module
-from wengert.backends.native.callables import DTYPES, Array, check_layout, native_callable
+from wengert.backends.native.callables import (
+    DTYPES,
+    INTERRUPTED,
+    Array,
+    check_layout,
+    native_callable,
+)
 from wengert.backends.native.engine import Engine, engine
 from wengert.backends.native.plans.kernels import symbols_of, write_kernel
-from wengert.backends.native.plans.lowering import Lowering, can_be_lowered, kinds_of
+from wengert.backends.native.plans.lowering import Lowering, kinds_of
+from wengert.backends.native.plans.natives import native_of
+from wengert.backends.native.plans.sources import (
+    is_known,
+    scaled,
+    sources_of,
+    without_preparations,
+)
 from wengert.backends.native.types import F32, F64
 from wengert.backends.numpy_backend import compile_plan
 from wengert.backends.numpy_steps import step_of
@@ -21,10 +33,7 @@ from wengert.plan.instructions import (
     Apply,
     Input,
     Instruction,
-    Pair,
     Plan,
-    Prepare,
-    Scale,
 )
 
 LONGEST = 5000  # instructions of a plan: more would take seconds to compile
@@ -48,40 +57,20 @@ def stages_of(plan: Plan, kinds: Mapping[int, str | None]) -> list[_Stage]:
     """A plan's instructions in as few alternations of native code and NumPy as there need be."""
     number: dict[int, int] = {}
     found: dict[int, list[Instruction]] = {}
-    shapes = {i.target: i.shape for i in plan.instructions}
-    native = {i.target: can_be_lowered(i, kinds, shapes) for i in plan.instructions}
-    wanted = _without_preparations(plan, native)
+    native = native_of(plan, kinds)
+    wanted = without_preparations(plan.instructions, native)
     for i in wanted:
         if isinstance(i, Input) or is_known(i):
             number[i.target] = -1
             continue
         parity = 0 if native[i.target] else 1
-        sources = _sources(i, native=native[i.target])
+        sources = sources_of(i, native=native[i.target])
         least = max((number[s] for s in sources), default=0)
         least = max(least, 0)
         stage = least if least % 2 == parity else least + 1
         number[i.target] = stage
         found.setdefault(stage, []).append(i)
     return [_Stage(k % 2 == 0, tuple(found[k])) for k in sorted(found)]
-
-
-def is_known(i: Instruction) -> bool:
-    """Is it a constant that an operation gives?"""
-    return isinstance(i, Apply) and not i.operands
-
-
-def _sources(i: Instruction, *, native: bool) -> tuple[int, ...]:
-    return i.operands if native and isinstance(i, Apply) else i.sources
-
-
-def _without_preparations(plan: Plan, native: Mapping[int, bool]) -> list[Instruction]:
-    """Work that only native instructions would begin with is part of their code."""
-    needed = {
-        i.prepared
-        for i in plan.instructions
-        if isinstance(i, Apply) and i.prepared is not None and not native[i.target]
-    }
-    return [i for i in plan.instructions if not isinstance(i, Prepare) or i.target in needed]
 
 
 # ---------------------------------------------------------------- programs
@@ -132,7 +121,7 @@ class NativeProgram:
                 self._runs.append(_numpy_run(stage.instructions, done, dtype))
                 continue
             own = {i.target for i in stage.instructions}
-            read = [s for i in stage.instructions for s in _sources(i, native=True)]
+            read = [s for i in stage.instructions for s in sources_of(i)]
             if whole:
                 takes, gives = list(self._inputs), list(plan.outputs)
             else:
@@ -141,7 +130,7 @@ class NativeProgram:
                     s
                     for other in stages[k + 1 :]
                     for i in other.instructions
-                    for s in _sources(i, native=other.native)
+                    for s in sources_of(i, native=other.native)
                 }
                 later.update(plan.outputs)
                 gives = [t for t in own if t in later]
@@ -177,7 +166,7 @@ def _last_reads(stages: Sequence[_Stage], outputs: Sequence[int]) -> dict[int, t
     found: dict[int, tuple[int, ...]] = {}
     for stage in reversed(stages):
         for i in reversed(stage.instructions):
-            fresh = set(_sources(i, native=stage.native)) - seen
+            fresh = set(sources_of(i, native=stage.native)) - seen
             seen |= fresh
             found[i.target] = tuple(fresh)
     return found
@@ -229,12 +218,12 @@ def _segment(
     """Some instructions as a builtin function: of what they take, a tuple of what they give."""
     real = F32 if dtype == np.float32 else F64
     shapes = {i.target: i.shape for i in plan.instructions}
-    lowering = Lowering(real, _scaled(instructions, gives))
+    lowering = Lowering(real, scaled(instructions, gives))
     for slot in takes:
         kind = kinds[slot]
         assert kind is not None
         lowering.enter(slot, shapes[slot], kind)
-    used = {s for i in instructions for s in _sources(i, native=True)} | set(gives)
+    used = {s for i in instructions for s in sources_of(i)} | set(gives)
     for slot, value in known.items():
         if slot in used:
             lowering.know(slot, np.asarray(value), kinds[slot] or "real")
@@ -253,27 +242,9 @@ def _segment(
     segment = Segment(instructions, template, takes, gives, arguments, dtype)
     segment.native = native_callable(
         engine, module, "kernel", arguments, results, segment.slow, tupled=True, symbols=symbols,
-        keep=keep,
+        keep=keep, interruptible=INTERRUPTED in kernel.routines,
     )  # fmt: skip
     return segment
-
-
-def _scaled(
-    instructions: Sequence[Instruction], gives: Sequence[int]
-) -> dict[int, tuple[int, float]]:
-    """Products of which only one multiple is used: by target, its slot and the factor."""
-    uses = Counter(s for i in instructions for s in _sources(i, native=True))
-    uses.update(gives)
-    pairs = {i.target for i in instructions if isinstance(i, Pair) and set(_summed(i))}
-    return {
-        i.source: (i.target, i.factor)
-        for i in instructions
-        if isinstance(i, Scale) and i.source in pairs and uses[i.source] == 1
-    }
-
-
-def _summed(i: Pair) -> set[int]:
-    return (set(i.left_labels) | set(i.right_labels)) - set(i.out)
 
 
 class Segment:

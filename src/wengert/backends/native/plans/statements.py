@@ -6,10 +6,12 @@ given by strides, and writes one entry of its target for each of the space's, or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+from wengert.backends.native.builder import Builder, Value
 from wengert.backends.native.types import Type
 
 Shape = tuple[int, ...]
@@ -139,7 +141,67 @@ class Product:
     offsets: tuple[int, int] = (0, 0)
 
 
-Work = Statement | Product
+class Writer(Protocol):
+    """What writes a function, as a piece of work that writes itself sees it."""
+
+    @property
+    def b(self) -> Builder:
+        """The function."""
+        ...
+
+    @property
+    def memory(self) -> Mapping[int, Value]:
+        """Where slots are."""
+        ...
+
+    @property
+    def graph(self) -> Graph:
+        """What the slots hold."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Bytes of a vector."""
+        ...
+
+    @property
+    def routines(self) -> set[str]:
+        """Routines of BLAS and LAPACK that are called."""
+        ...
+
+    def leave(self, condition: Value, status: int) -> None:
+        """Return a status from the whole kernel if a condition holds."""
+        ...
+
+    def inner(self, graph: Graph, parts: Sequence[Any], memory: Mapping[int, Value]) -> None:
+        """Write parts of another graph here."""
+        ...
+
+
+class Whole(ABC):
+    """Work that writes itself, neither put together with other work nor cut into blocks of rows."""
+
+    @property
+    @abstractmethod
+    def reads(self) -> tuple[int, ...]:
+        """The slots that it reads from memory."""
+
+    @property
+    @abstractmethod
+    def writes(self) -> tuple[int, ...]:
+        """The slots that it writes, with those that it only works in."""
+
+    @property
+    def weight(self) -> int:
+        """How long its code is, in statements."""
+        return 1
+
+    @abstractmethod
+    def write(self, writer: Writer) -> None:
+        """Write the code."""
+
+
+Work = Statement | Product | Whole
 
 
 @dataclass
@@ -154,6 +216,10 @@ class Graph:
         Slots that hold one number everywhere, and are not in memory.
     tables : dict
         Slots that hold arrays that are known.
+    name : str
+        Tells the graph from the others of a kernel.
+    inner : list of Graph
+        Those of loops and branches within it, and of what is within these.
     """
 
     real: Type
@@ -164,6 +230,8 @@ class Graph:
     tables: dict[int, Any] = field(default_factory=dict[int, Any])
     works: list[Work] = field(default_factory=list[Work])
     fresh: int = 0
+    name: str = ""
+    inner: list[Graph] = field(default_factory=list["Graph"])
 
     def enter(self, slot: int, shape: Shape, type_: Type) -> None:
         """A slot with memory of its own."""
