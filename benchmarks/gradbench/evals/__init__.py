@@ -1,0 +1,1 @@
+"""GradBench's evals, each a module of NumPy functions and their derivatives."""
