@@ -105,9 +105,7 @@ def tool(name: str, checkout: Path) -> Process:
     return Process([sys.executable, str(HERE / "tool.py")], HERE, {})
 
 
-def rows(
-    checkout: Path, name: str, options: Sequence[str], tools: Sequence[str]
-) -> Iterator[Row]:
+def rows(checkout: Path, name: str, options: Sequence[str], tools: Sequence[str]) -> Iterator[Row]:
     """What an eval asks for, of all tools in turn."""
     path = checkout / "python" / "gradbench"
     script = path / "gradbench" / "evals" / name / "run.py"

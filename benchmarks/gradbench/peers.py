@@ -72,17 +72,14 @@ def _wait_for_results(wrap: Any) -> None:
     jax = importlib.import_module("jax")
     jax.config.update("jax_enable_x64", True)
     for name in ("function", "multiple_runs"):
+        setattr(wrap, name, _waiting(getattr(wrap, name), jax.block_until_ready))
 
-        def waiting(*, _decorate: Any = getattr(wrap, name), **options: Any) -> Any:
-            def decorator(function: Any) -> Any:
-                def waited(given: Any) -> Any:
-                    return jax.block_until_ready(function(given))
 
-                return _decorate(**options)(waited)
+def _waiting(decorated: Any, wait: Any) -> Any:
+    def options(**given: Any) -> Any:
+        return lambda function: decorated(**given)(lambda x: wait(function(x)))
 
-            return decorator
-
-        setattr(wrap, name, waiting)
+    return options
 
 
 def _jax_lstm(wrap: Any) -> dict[str, Any]:

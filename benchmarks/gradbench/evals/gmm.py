@@ -13,11 +13,14 @@ NAMES = ("alpha", "mu", "q", "l")
 
 
 def log_posterior(parameters: Any, x: Any, m: int, gamma: float) -> Any:
-    """Of n points in d dimensions and k components, up to nothing: all constants are there."""
-    alpha, mu, q, l = (parameters[name] for name in NAMES)
+    """Of n points in d dimensions; a component has log weight, mean and factor of its precision.
+
+    The factor is lower triangular, exp(q) on its diagonal and column for column below it.
+    """
+    alpha, mu, q, triangles = (parameters[name] for name in NAMES)
     (n, d), k = x.shape, len(alpha)
-    columns, rows = np.triu_indices(d, 1)  # the triangle comes column by column
-    factors = wg.at(np.zeros((k, d, d)))[:, rows, columns].set(l)
+    columns, rows = np.triu_indices(d, 1)
+    factors = wg.at(np.zeros((k, d, d)))[:, rows, columns].set(triangles)
     factors = wg.at(factors)[:, range(d), range(d)].set(np.exp(q))
     whitened = np.einsum("kij,nj->nki", factors, x) - np.einsum("kij,kj->ki", factors, mu)
     terms = alpha + np.sum(q, axis=1) - np.sum(whitened**2, axis=2) / 2

@@ -16,18 +16,19 @@ def loss(main: Any, extra: Any, state: Any, sequence: Any) -> Any:
     hidden and cell; ``extra`` has the weights into the first layer, those of the output, and its
     biases.
     """
-    layers, bits = len(main) // 2, sequence.shape[1]
+    layers, bits = len(state) // 2, sequence.shape[1]
+    gates = main.reshape(2 * layers, 4, bits)
 
     def step(state: Any, given: Any) -> Any:
         x, expected = given
         x = x * extra[0]
         rows = []
         for k in range(layers):
-            hidden, cell = state[2 * k], state[2 * k + 1]
-            gates = np.concatenate([x, hidden, x, hidden]) * main[2 * k] + main[2 * k + 1]
-            forget, enter, out, change = np.split(gates, 4)
-            cell = cell * expit(forget) + expit(enter) * np.tanh(change)
-            x = expit(out) * np.tanh(cell)
+            (w, b), (hidden, cell) = gates[2 * k : 2 * k + 2], state[2 * k : 2 * k + 2]
+            forget, enter = expit(x * w[0] + b[0]), expit(hidden * w[1] + b[1])
+            out, change = expit(x * w[2] + b[2]), np.tanh(hidden * w[3] + b[3])
+            cell = cell * forget + enter * change
+            x = out * np.tanh(cell)
             rows += [x, cell]
         predicted = x * extra[1] + extra[2]
         normalised = predicted - np.log(2 + np.sum(np.exp(predicted)))

@@ -11,7 +11,7 @@ import numpy as np
 from wengert.backends.engines import Program, compile_with, engine_named
 from wengert.expr import Expr
 from wengert.plan import Plan, make_plan
-from wengert.rewrite import lower
+from wengert.rewrite import lower_all
 
 _CACHED = 1024  # programs that are kept
 
@@ -19,7 +19,7 @@ _CACHED = 1024  # programs that are kept
 @lru_cache(maxsize=_CACHED)
 def plan_of(roots: tuple[Expr, ...]) -> Plan:
     """The plan that computes expressions together."""
-    return make_plan([lower(root) for root in roots], {})
+    return make_plan(lower_all(roots), {})
 
 
 def program_of(roots: tuple[Expr, ...], dtype: Any, engine: str | None = None) -> Program:

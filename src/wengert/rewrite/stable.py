@@ -7,7 +7,7 @@ them. Every rule holds for all real inputs at which the left side is defined.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -53,20 +53,30 @@ def recognise(root: Expr) -> Expr:
     >>> recognise(elementwise("log", plus(constant(1), elementwise("exp", x)))).name
     'softplus'
     """
-    return _rewrite_all(root, _RECOGNITION)
+    return _rewrite_all((root,), _RECOGNITION)[0]
+
+
+def recognise_all(roots: Sequence[Expr]) -> tuple[Expr, ...]:
+    """Several expressions; what they share is looked at once."""
+    return _rewrite_all(roots, _RECOGNITION)
 
 
 def lower(root: Expr) -> Expr:
     """The expression in the form in which it is evaluated."""
-    return _rewrite_all(root, _LOWERING)
+    return _rewrite_all((root,), _LOWERING)[0]
 
 
-def _rewrite_all(root: Expr, rules: dict[object, tuple[Rule, ...]]) -> Expr:
+def lower_all(roots: Sequence[Expr]) -> tuple[Expr, ...]:
+    """Several expressions; what they share is looked at once."""
+    return _rewrite_all(roots, _LOWERING)
+
+
+def _rewrite_all(roots: Sequence[Expr], rules: dict[object, tuple[Rule, ...]]) -> tuple[Expr, ...]:
     programs: dict[Program, Program] = {}
 
     def inside(program: Program) -> Program:
         if program not in programs:
-            roots = tuple(_rewrite_all(r, rules) for r in program.roots)
+            roots = _rewrite_all(program.roots, rules)
             programs[program] = (
                 program if roots == program.roots else replace(program, roots=roots, facts={})
             )
@@ -80,7 +90,8 @@ def _rewrite_all(root: Expr, rules: dict[object, tuple[Rule, ...]]) -> Expr:
             fresh = found
         return fresh
 
-    return rebuild(root, transform, {})
+    memo: dict[Expr, Expr] = {}
+    return tuple(rebuild(root, transform, memo) for root in roots)
 
 
 def _first_found(rules: tuple[Rule, ...], node: Expr) -> Expr | None:

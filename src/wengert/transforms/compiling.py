@@ -16,7 +16,7 @@ from wengert.backends import bound, common_dtype, engine_named, owned
 from wengert.errors import TracingError
 from wengert.expr import Expr
 from wengert.plan import Plan
-from wengert.rewrite import recognise
+from wengert.rewrite import recognise_all
 from wengert.structured import Running, running
 from wengert.tracing import TracedArray, current_trace, kind_of, new_trace, replaced
 from wengert.transforms.direct import Direct, direct_of, quick_of
@@ -177,7 +177,7 @@ class Compiled:
                 args.insert(k, value)
             flat_result, output = optree.tree_flatten(replaced(self.function)(*args, **kwargs))
             lifted = [output_of(trace, o, self.function) for o in flat_result]
-        roots = tuple(recognise(e) for e, _ in lifted)
+        roots = recognise_all([e for e, _ in lifted])
         captured = tuple(
             (str(leaf.params[0]), trace.values[leaf]) for _, leaf in trace.captured.values()
         )
