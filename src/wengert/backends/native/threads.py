@@ -7,7 +7,8 @@ what a piece computes is not: results never depend on the number of threads.
 Threads are made when they are first needed, by the job's caller, and stay; they block all signals,
 never touch Python, and sleep between jobs after a short wait. A process that was forked has none
 of them and makes its own. While a job runs, whoever has another one does it alone: a thread that
-holds no GIL, or a piece that begins a job.
+holds no GIL, or a piece that begins a job. On a machine that has other work, where a thread that
+holds a piece may stand still, leaders take no threads for a while.
 
 What threads share, and why that is safe (``acquire``, ``release`` and so on as in C++):
 
@@ -45,7 +46,8 @@ SEATS = "seats"  # the symbol of the memory that each thread has a share of
 MOST = 1024  # threads of a job
 
 _AWAKE = 50_000  # nanoseconds without work after which a thread sleeps
-_PATIENCE = 200  # looks at the unfinished pieces until the leader lets others run in between
+_PATIENCE = 2000  # looks at the unfinished pieces until the leader lets others run in between
+_PAUSES = 63  # jobs at most that are done alone after one that took longer than it would have alone
 _LIBC = (
     "getpid", "sched_yield", "clock_gettime", "pthread_sigmask", "pthread_create", "pthread_detach",
     "pthread_mutex_init", "pthread_mutex_lock", "pthread_mutex_unlock", "pthread_cond_init",
@@ -90,6 +92,8 @@ _TOGETHER = """
 @process = internal global i32 0, align 128
 @workers = internal global i64 0, align 8
 @refused = internal global i64 0, align 8
+@penalty = internal global i64 0, align 8
+@pauses = internal global i64 0, align 8
 @every_signal = internal constant [128 x i8] c"{every_signal}", align 16
 
 declare void @{pause}
@@ -127,6 +131,17 @@ without:
 lead:
   %helpers = sub i64 %wanted, 1
   call void @prepare(i64 %helpers)
+  %pauses = load i64, ptr @pauses, align 8
+  %pausing = icmp ne i64 %pauses, 0
+  br i1 %pausing, label %pause, label %share
+pause:
+  %fewer = sub i64 %pauses, 1
+  store i64 %fewer, ptr @pauses, align 8
+  call void @alone(ptr %body, ptr %context, i64 %pieces)
+  br label %leave
+share:
+  %begin = call i64 @nanoseconds(i32 {clock})
+  %begin_own = call i64 @nanoseconds(i32 {own_clock})
   store ptr %body, ptr @job, align 8
   %place = getelementptr i8, ptr @job, i64 8
   store ptr %context, ptr %place, align 8
@@ -155,7 +170,8 @@ wake_all:
   br label %go
 go:
   %job = lshr i64 %new, 32
-  call void @work(i64 %job, i64 0)
+  %own = call i64 @work(i64 %job, i64 0)
+  %worked = call i64 @nanoseconds(i32 {clock})
   br label %wait
 wait:
   %looks = phi i64 [0, %go], [%looked, %again]
@@ -173,15 +189,47 @@ again:
   %looked = add i64 %looks, 1
   br label %wait
 done:
+  %end = call i64 @nanoseconds(i32 {clock})
+  %end_own = call i64 @nanoseconds(i32 {own_clock})
+  %lasted = sub i64 %end, %begin
+  %running = sub i64 %end_own, %begin_own
+  %busily = sub i64 %worked, %begin
+  call void @judge(i64 %lasted, i64 %running, i64 %busily, i64 %own, i64 %pieces)
+  br label %leave
+leave:
   store atomic i32 0, ptr @busy release, align 4
   ret void
 }
 
-; Pieces of a job until none is left, by who has a seat.
-define internal void @work(i64 %job, i64 %seat) #0 {
+; Was it worth while? If the leader would have taken less by itself, or did not run all the time,
+; as on a machine that has other work, it pauses for some jobs: twice as many as the last time.
+define internal void @judge(i64 %lasted, i64 %running, i64 %busily, i64 %own, i64 %pieces) #0 {
+  %four = mul i64 %lasted, 4
+  %five = mul i64 %running, 5
+  %stood = icmp ugt i64 %four, %five
+  %by_pieces = mul i64 %busily, %pieces
+  %limit = mul i64 %by_pieces, 5
+  %by_own = mul i64 %lasted, %own
+  %taken = mul i64 %by_own, 4
+  %slower = icmp ugt i64 %taken, %limit
+  %bad = or i1 %stood, %slower
+  %before = load i64, ptr @penalty, align 8
+  %twice = mul i64 %before, 2
+  %more = add i64 %twice, 1
+  %least = icmp ult i64 %more, {pauses}
+  %bounded = select i1 %least, i64 %more, i64 {pauses}
+  %penalty = select i1 %bad, i64 %bounded, i64 0
+  store i64 %penalty, ptr @penalty, align 8
+  store i64 %penalty, ptr @pauses, align 8
+  ret void
+}
+
+; Pieces of a job until none is left, by who has a seat; gives how many.
+define internal i64 @work(i64 %job, i64 %seat) #0 {
 start:
   br label %look
 look:
+  %count = phi i64 [0, %start], [%count, %take], [%counted, %do]
   %ticket = load atomic i64, ptr @ticket monotonic, align 8
   %number = lshr i64 %ticket, 32
   %other = icmp ne i64 %number, %job
@@ -197,9 +245,10 @@ take:
 do:
   %piece = sub i64 %left, 1
   call void @piece(i64 %piece, i64 %seat)
+  %counted = add i64 %count, 1
   br label %look
 done:
-  ret void
+  ret i64 %count
 }
 
 ; One piece, which is taken.
@@ -229,6 +278,8 @@ fresh:  ; the first job of the process
   store atomic i32 0, ptr @sleeping seq_cst, align 4
   store i64 0, ptr @workers, align 8
   store i64 0, ptr @refused, align 8
+  store i64 0, ptr @penalty, align 8
+  store i64 0, ptr @pauses, align 8
   store i32 %now, ptr @process, align 4
   br label %count
 count:
@@ -288,15 +339,15 @@ do:
   %seat = and i64 %shifted, 65535
   call void @piece(i64 %piece, i64 %seat)
   %job = lshr i64 %ticket, 32
-  call void @work(i64 %job, i64 %seat)
+  %more = call i64 @work(i64 %job, i64 %seat)
   ret i1 true
 none:
   ret i1 false
 }
 
-define internal i64 @nanoseconds() #0 {
+define internal i64 @nanoseconds(i32 %clock) #0 {
   %time = alloca [2 x i64], align 8
-  %failed = call i32 @clock_gettime(i32 {clock}, ptr %time)
+  %failed = call i32 @clock_gettime(i32 %clock, ptr %time)
   %seconds = load i64, ptr %time, align 8
   %place = getelementptr i8, ptr %time, i64 8
   %rest = load i64, ptr %place, align 8
@@ -319,7 +370,7 @@ idle:
   %due = icmp eq i64 %some, 0
   br i1 %due, label %clock, label %again
 clock:
-  %now = call i64 @nanoseconds()
+  %now = call i64 @nanoseconds(i32 {clock})
   %first = icmp eq i64 %looks, 0
   %begin = select i1 %first, i64 %now, i64 %since
   %waited = sub i64 %now, %begin
@@ -358,8 +409,10 @@ def text_of(*, arm: bool, apple: bool) -> str:
         "set_mask": "3" if apple else "2",
         "every_signal": r"\FF" * 128,
         "clock": "6" if apple else "1",
+        "own_clock": "16" if apple else "3",
         "awake": str(_AWAKE),
         "patience": str(_PATIENCE),
+        "pauses": str(_PAUSES),
     }
     text = _TOGETHER
     for name, value in parts.items():
