@@ -1,5 +1,6 @@
 """What runs a plan."""
 
+from wengert.backends.cores import cores, threads_named
 from wengert.backends.engines import compile_with, engine_named
 from wengert.backends.numpy_backend import compile_plan
 from wengert.backends.programs import (
@@ -18,9 +19,11 @@ __all__ = [
     "common_dtype",
     "compile_plan",
     "compile_with",
+    "cores",
     "engine_named",
     "owned",
     "plan_of",
     "program_of",
     "run",
+    "threads_named",
 ]

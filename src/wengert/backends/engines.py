@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from wengert.backends.cores import threads_named
 from wengert.backends.numpy_backend import compile_plan
 from wengert.plan.instructions import Plan
 
@@ -40,7 +41,7 @@ def engine_named(name: str | None) -> str:
     return found
 
 
-def compile_with(plan: Plan, dtype: Any, engine: str) -> Program:
+def compile_with(plan: Plan, dtype: Any, engine: str, threads: int | None = None) -> Program:
     """A function from named arrays to a plan's outputs.
 
     Parameters
@@ -51,14 +52,16 @@ def compile_with(plan: Plan, dtype: Any, engine: str) -> Program:
         Of real numbers (float64 or float32).
     engine : str
         ``"native"`` is NumPy where native code cannot run; a warning says so once.
+    threads : int, optional
+        That native code may have (:func:`wengert.backends.cores.threads_named`).
     """
     if engine == "native" and (compiler := _native_compiler()) is not None:
-        return compiler(plan, dtype)
+        return compiler(plan, dtype, threads_named(threads))
     return compile_plan(plan, dtype)
 
 
 @cache
-def _native_compiler() -> Callable[[Plan, Any], Program] | None:
+def _native_compiler() -> Callable[[Plan, Any, int], Program] | None:
     """The compiler of this machine; None if it has none."""
     host = importlib.import_module("wengert.backends.native.host")
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.backends.cores import threads_named
 from wengert.backends.engines import Program, compile_with, engine_named
 from wengert.expr import Expr
 from wengert.plan import Plan, make_plan
@@ -22,14 +23,16 @@ def plan_of(roots: tuple[Expr, ...]) -> Plan:
     return make_plan(lower_all(roots), {})
 
 
-def program_of(roots: tuple[Expr, ...], dtype: Any, engine: str | None = None) -> Program:
+def program_of(
+    roots: tuple[Expr, ...], dtype: Any, engine: str | None = None, threads: int | None = None
+) -> Program:
     """The program that computes expressions together; the same ones are compiled once."""
-    return _program_of(roots, dtype, engine_named(engine))
+    return _program_of(roots, dtype, engine_named(engine), threads_named(threads))
 
 
 @lru_cache(maxsize=_CACHED)
-def _program_of(roots: tuple[Expr, ...], dtype: Any, engine: str) -> Program:
-    return compile_with(plan_of(roots), dtype, engine)
+def _program_of(roots: tuple[Expr, ...], dtype: Any, engine: str, threads: int) -> Program:
+    return compile_with(plan_of(roots), dtype, engine, threads)
 
 
 def run(roots: tuple[Expr, ...], values: Mapping[Expr, Any]) -> tuple[Any, ...]:

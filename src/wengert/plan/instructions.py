@@ -218,13 +218,15 @@ class Plan:
 
     Printing a plan shows its instructions with FLOPs, bytes and the largest intermediate. What
     is in ``native``, the targets of the instructions that run as native code, is told apart from
-    what NumPy runs; None of a plan that NumPy runs as a whole.
+    what NumPy runs; None of a plan that NumPy runs as a whole. What is in ``divided`` is cut into
+    pieces, which several threads work on.
     """
 
     instructions: tuple[Instruction, ...]
     outputs: tuple[int, ...]
     slots: int
     native: frozenset[int] | None = None
+    divided: frozenset[int] = frozenset()
 
     @property
     def flops(self) -> int:
@@ -249,6 +251,7 @@ class Plan:
             by = outside
             if self.native is not None:
                 by = "  native" if i.target in self.native else "  NumPy"
+                by += ", in pieces" if i.target in self.divided else ""
             yield (
                 f"{indent}{type(i).__name__:8} {'×'.join(map(str, i.shape)) or 'scalar':>16} "
                 f"{i.flops:>14,} FLOPs {8 * i.size:>14,} bytes"

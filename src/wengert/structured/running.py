@@ -12,7 +12,15 @@ from functools import lru_cache
 from math import prod
 from typing import Any
 
-from wengert.backends import Program, bound, common_dtype, engine_named, plan_of, program_of
+from wengert.backends import (
+    Program,
+    bound,
+    common_dtype,
+    engine_named,
+    plan_of,
+    program_of,
+    threads_named,
+)
 from wengert.expr import Expr, topological
 from wengert.plan import Plan
 from wengert.shapes import concrete
@@ -82,13 +90,15 @@ def terms_of(layout: Layout, values: Sequence[Any]) -> tuple[Term, ...]:
     return tuple(Term.of(piece, at, layout.shape) for piece in layout.with_tables(values))
 
 
-def running(roots: tuple[Expr, ...], dtype: Any, engine: str | None = None) -> Running:
+def running(
+    roots: tuple[Expr, ...], dtype: Any, engine: str | None = None, threads: int | None = None
+) -> Running:
     """The program for several expressions; the same ones are compiled once."""
-    return _running(roots, dtype, engine_named(engine))
+    return _running(roots, dtype, engine_named(engine), threads_named(threads))
 
 
 @lru_cache(maxsize=_CACHED)
-def _running(roots: tuple[Expr, ...], dtype: Any, engine: str) -> Running:
+def _running(roots: tuple[Expr, ...], dtype: Any, engine: str, threads: int) -> Running:
     parts: list[tuple[int, Layout | None]] = []
     stored: list[Expr] = []
     for root in roots:
@@ -100,9 +110,10 @@ def _running(roots: tuple[Expr, ...], dtype: Any, engine: str) -> Running:
             parts.append((1, None))
             stored.append(root)
     every = tuple(stored)
-    program = program_of(every, dtype, engine)
+    program = program_of(every, dtype, engine, threads)
     native: frozenset[int] | None = getattr(program, "native", None)
-    plan = replace(plan_of(every), native=native)
+    divided: frozenset[int] = getattr(program, "divided", frozenset())
+    plan = replace(plan_of(every), native=native, divided=divided)
     return Running(plan, program, tuple(parts), dtype)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from wengert.backends import bound, common_dtype, engine_named, owned
+from wengert.backends import bound, common_dtype, engine_named, owned, threads_named
 from wengert.errors import TracingError
 from wengert.expr import Expr
 from wengert.plan import Plan
@@ -70,11 +70,13 @@ class Compiled:
         function: Callable[..., Any],
         static_argnums: tuple[int, ...],
         engine: str | None = None,
+        threads: int | None = None,
     ) -> None:
         update_wrapper(self, function, updated=())  # another Compiled's attributes are its own
         self.function = function
         self.static_argnums = static_argnums
         self.engine = engine
+        self.threads = threads
         self._quick: Direct | None = None
         self._entries: dict[Any, list[_Entry]] = {}
         self._traced: dict[Any, int] = {}
@@ -197,7 +199,7 @@ class Compiled:
         return _Entry(
             surroundings,
             roots,
-            running(roots, precision, self.engine),
+            running(roots, precision, self.engine, self.threads),
             tuple(str(leaf.params[0]) for leaf in leaves),
             captured,
             tuple(d for _, d in lifted),
@@ -212,6 +214,7 @@ def compile(
     *,
     static_argnums: int | tuple[int, ...] = (),
     engine: str | None = None,
+    threads: int | None = None,
 ) -> Compiled:
     """The function as a program: traced once for each combination of shapes and dtypes.
 
@@ -227,6 +230,10 @@ def compile(
         the plan tells); ``"numpy"`` runs all of it by NumPy. By default what the environment
         variable ``WENGERT_ENGINE`` says when the function is traced, else NumPy. Results agree
         to a few units in the last place of the sums and functions in between.
+    threads : int, optional
+        How many threads native code may have where it takes long; results are the same bits for
+        any number. By default what the environment variable ``WENGERT_THREADS`` says when the
+        function is traced, else one for each core that the process may use.
 
     Returns
     -------
@@ -250,8 +257,10 @@ def compile(
     check_callable(f, "compile")
     if engine is not None:
         engine_named(engine)
+    if threads is not None:
+        threads = threads_named(threads)
     numbers = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
-    return Compiled(f, numbers, engine)
+    return Compiled(f, numbers, engine, threads)
 
 
 _USUAL = (np.ndarray, float, TracedArray)

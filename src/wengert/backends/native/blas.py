@@ -16,6 +16,7 @@ import importlib
 from collections.abc import Iterable
 from functools import cache
 
+THREADS, TELL_THREADS = "blas_threads", "blas_tell_threads"
 _MODULES = ("scipy.linalg.cython_blas", "scipy.linalg.cython_lapack")
 
 
@@ -36,6 +37,35 @@ def _routine(name: str) -> tuple[int, int]:
     raise ValueError(f"neither BLAS nor LAPACK has a routine {name!r}")
 
 
+@cache
+def _telling() -> dict[str, int]:
+    """The addresses of what tells the library how many threads it may have, if it is OpenBLAS.
+
+    Those that SciPy comes with are OpenBLAS under names of their own, or a system's.
+    """
+    try:
+        library = ctypes.CDLL(importlib.import_module(_MODULES[0]).__file__)
+    except OSError:
+        return {}
+    for prefix in ("scipy_openblas", "openblas"):
+        try:
+            found = [getattr(library, f"{prefix}_{verb}_num_threads") for verb in ("get", "set")]
+        except AttributeError:
+            continue
+        places = [ctypes.cast(f, ctypes.c_void_p).value or 0 for f in found]
+        return {THREADS: places[0], TELL_THREADS: places[1]}
+    return {}
+
+
+def can_be_told() -> bool:
+    """Can BLAS be told how many threads it may have?
+
+    If so, :data:`THREADS` is a routine without arguments that gives the number, a 32-bit integer,
+    and :data:`TELL_THREADS` one of that number.
+    """
+    return bool(_telling())
+
+
 def arity(name: str) -> int:
     """How many arguments a routine has."""
     return _routine(name)[1]
@@ -43,4 +73,5 @@ def arity(name: str) -> int:
 
 def addresses(names: Iterable[str]) -> dict[str, int]:
     """The symbols of routines, for linking."""
-    return {name: _routine(name)[0] for name in names}
+    telling = _telling()
+    return {name: telling[name] if name in telling else _routine(name)[0] for name in names}

@@ -201,6 +201,11 @@ class Module:
         """The name of a further function like another one."""
         return f"{name}_{len(self._functions)}"
 
+    @property
+    def called(self) -> set[str]:
+        """The functions of other modules that are called, without intrinsics."""
+        return {n for n in self._declarations if not n.startswith("llvm.") and not self.has(n)}
+
     def has(self, name: str) -> bool:
         """Does the module define a function of this name?"""
         return any(function.name == name for function in self._functions)
@@ -276,6 +281,11 @@ class Builder:
         linkage = "internal " if self._internal else ""
         head = f"define {linkage}{self.result.text} @{self.name}({listed}) #0 {{"
         return "\n".join([head, self._lines[0], *self._slots, *self._lines[1:], "}"])
+
+    @property
+    def length(self) -> int:
+        """How many instructions are written."""
+        return len(self._lines) - 1
 
     # ------------------------------------------------ instructions
 

@@ -12,6 +12,7 @@ from math import prod
 
 from wengert.backends.native.builder import Builder, Value
 from wengert.backends.native.plans.blocking import Block, Part, blocked, groups_of
+from wengert.backends.native.plans.dividing import Divided, divided
 from wengert.backends.native.plans.grouping import (
     Group,
     Nest,
@@ -22,7 +23,7 @@ from wengert.backends.native.plans.grouping import (
 )
 from wengert.backends.native.plans.statements import Graph, Product, Statement, Work
 
-LINE = 64  # bytes that values are aligned to
+LINE = 128  # bytes that values are aligned to
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,13 @@ def arranged(
     groups = [*first, *second]
     same = _continued(groups)
     lasting = {same.get(s, s) for g in second for s in read_from_memory(g)}
-    before = blocked(first, graph, lasting) if first else []
-    parts = blocked(second, graph, given)
+    stored = in_memory(groups, given)
+    kept = {*stored, *inputs, *graph.tables}
+    before = divided(blocked(first, graph, lasting), graph, kept) if first else []
+    parts = divided(blocked(second, graph, given), graph, kept)
     outside = {*inputs, *given}
     outside |= {base for slot, base in same.items() if slot in outside}
-    local = {same.get(s, s) for s in in_memory(groups, given)} - outside - graph.tables.keys()
+    local = {same.get(s, s) for s in stored} - outside - graph.tables.keys()
     whole = [*before, *parts]
     offsets, size = _places(graph, whole, local, same, len(before), lasting)
     return Arranged(graph, tuple(before), tuple(parts), tuple(given), offsets, same, size)
@@ -202,7 +205,12 @@ def _places(
                     last[root] = k
                     if first[root] < once and root in lasting:
                         last[root] = len(parts)
-        if isinstance(part, Block):
+        if isinstance(part, Divided):
+            if part.summed:
+                first[part.totals] = last[part.totals] = k
+            for slot in part.inner:  # each thread has its own
+                first.pop(slot, None)
+        elif isinstance(part, Block):
             share.update(dict.fromkeys(part.inner, (part.step, part.rows)))
     offsets: dict[int, int] = {}
     taken: list[tuple[int, int, int]] = []  # last group, begin, end

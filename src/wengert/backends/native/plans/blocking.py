@@ -197,13 +197,13 @@ class _Search:
         )
         of_matrices = any(isinstance(g, Product) and not g.vector for g in self.members)
         least = _FEWEST_OF_PRODUCT if of_matrices else _FEWEST
-        step = _step(self.n, min(max(_BLOCK // max(row, 1), least), _MOST))
+        step = step_near(self.n, min(max(_BLOCK // max(row, 1), least), _MOST))
         if 2 * step > self.n:
             return None
         return Block(self.n, step, tuple(self.members), frozenset(self.summed), inner)
 
 
-def _step(rows: int, wanted: int) -> int:
+def step_near(rows: int, wanted: int) -> int:
     """A number of rows near the wanted one, which divides all of them if there is such a one."""
     wanted = max(wanted - wanted % 8, 8)
     near = [k for k in range(wanted // 2, min(2 * wanted, rows) + 1) if rows % k == 0]

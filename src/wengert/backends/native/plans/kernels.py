@@ -8,40 +8,50 @@ at the same time.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from wengert.backends.native import blas
+from wengert.backends.native import blas, threads
 from wengert.backends.native.builder import Builder, Module, Value
 from wengert.backends.native.callables import INTERRUPTED, interrupted
+from wengert.backends.native.engine import Engine
 from wengert.backends.native.plans.arranging import LINE, arranged, table_name
 from wengert.backends.native.plans.blocking import Block, Part, groups_of
+from wengert.backends.native.plans.dividing import Divided
 from wengert.backends.native.plans.grouping import (
     MOST,
-    Group,
     Nest,
     read_from_memory,
     weight_of,
     written_by,
 )
-from wengert.backends.native.plans.nests import REDUCTIONS, Rows, fill, write_nest
+from wengert.backends.native.plans.nests import Rows, write_nest
+from wengert.backends.native.plans.pieces import begin_sums, write_pieces, write_steps
 from wengert.backends.native.plans.products import write_product
 from wengert.backends.native.plans.statements import Graph, Product, Whole
-from wengert.backends.native.types import I64, PTR
+from wengert.backends.native.types import I32, I64, PTR, VOID
+
+_TOLD = 8192  # multiplications of a product from which on BLAS might take several threads
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """What was written: the routines and known arrays that it needs, and bytes of the arena."""
+    """What was written: the routines and known arrays that it needs, and bytes of the arena.
+
+    ``cut`` are the slots that are written in pieces, and ``seat`` is how many bytes more each
+    thread needs for itself; None if there is one thread only.
+    """
 
     name: str
     routines: frozenset[str]
     tables: Mapping[str, Any]
     arena: int
+    seat: int | None
+    cut: frozenset[int]
 
 
 # ---------------------------------------------------------------- memory
@@ -116,7 +126,11 @@ def write_kernel(
         for g in (graph, *graph.inner)
         for slot, array in g.tables.items()
     }
-    return Kernel(name, frozenset(routines), tables, arrangement.size)
+    seats = [g.seat for g in (graph, *graph.inner) if g.seat is not None]
+    return Kernel(
+        name, frozenset(routines), tables, arrangement.size, max(seats, default=None),
+        frozenset(graph.cut),
+    )  # fmt: skip
 
 
 def _chunks(parts: Sequence[Part]) -> Iterator[list[Part]]:
@@ -196,7 +210,24 @@ class _Writer:
             self.write(part)
 
     def write(self, part: Part) -> None:
-        """Write a group, or a block of them."""
+        """Write a group, or a block of them; here BLAS has one thread."""
+        if any(isinstance(g, Product) and g.volume >= _TOLD for g in groups_of(part)):
+            self._with_one_thread(partial(self._write, part))
+        else:
+            self._write(part)
+
+    def _with_one_thread(self, write: Callable[[], None]) -> None:
+        if not blas.can_be_told():
+            write()
+            return
+        b = self.b
+        self.routines |= {blas.THREADS, blas.TELL_THREADS}
+        before = b.call(blas.THREADS, I32)
+        b.call(blas.TELL_THREADS, VOID, b.constant(1, I32))
+        write()
+        b.call(blas.TELL_THREADS, VOID, before)
+
+    def _write(self, part: Part) -> None:
         if isinstance(part, Nest):
             write_nest(self.b, part, self.memory, self.graph, self.width)
         elif isinstance(part, Product):
@@ -207,50 +238,47 @@ class _Writer:
             self._block(part)
 
     def _block(self, block: Block) -> None:
-        b = self.b
-        for group in block.groups:
-            for slot, number in _beginnings(group, block.summed):
-                type_ = self.graph.types[slot]
-                count = prod(self.graph.shapes[slot])
-                fill(b, self.memory[slot], type_, count, number, self.width // type_.size)
-        left = block.rows % block.step
+        b, memory, graph, width = self.b, self.memory, self.graph, self.width
+        if isinstance(block, Divided):
+            write_pieces(b, block, memory, graph, width, partial(self._rows, block))
+            return
+        begin_sums(b, block, memory, graph, width)
+        write_steps(b, block, memory, partial(self._rows, block))
 
-        def inside(start: Value, carried: tuple[Value, ...]) -> tuple[Value, ...]:
-            self._rows(block, start, block.step)
-            return carried
-
-        b.loop(0, block.rows - left, block.step, inside)
-        if left:
-            self._rows(block, b.constant(block.rows - left, I64), left)
-
-    def _rows(self, block: Block, start: Value, count: int) -> None:
+    def _rows(
+        self, block: Block, b: Builder, memory: Mapping[int, Value], start: Value, count: int
+    ) -> None:
+        """Write some rows of a block, here or in the function of its pieces."""
         rows = Rows(start, count, block.inner, block.summed)
+        writer = _Writer(_Ends(b), memory, self.graph, self.width, self.routines)
         for group in block.groups:
             if isinstance(group, Nest):
-                write_nest(self.b, group, self.memory, self.graph, self.width, rows)
+                write_nest(b, group, memory, self.graph, self.width, rows)
             elif isinstance(group, Product):
-                self._product(group, rows)
+                writer._product(group, rows)
 
     def _product(self, product: Product, rows: Rows | None) -> None:
         """Of some rows of the left factor, or of both if these are what is summed over."""
         type_ = self.graph.types[product.target]
         slots = (product.left, product.right, product.target)
         begins = (*product.offsets, 0)
-        left, right, target = (
+        left, right, target = places = [
             self.b.offset(self.memory[s], begin, type_.size)
             for s, begin in zip(slots, begins, strict=True)
-        )
+        ]
         added = rows is not None and product.target in rows.summed
         if rows is not None:
             if added:
                 lengths = [product.rows, product.columns, 0]
                 product = replace(product, summed=rows.count)
             else:
-                lengths = [product.summed, 0, product.columns]
-                product = replace(product, rows=rows.count)
+                turned = product.turned[0]
+                lengths = [1 if turned else product.summed, 0, product.columns]
+                ahead = product.rows if turned else None
+                product = replace(product, rows=rows.count, ahead=ahead)
             left, right, target = (
-                self._moved(self.memory[slot], slot, length, rows)
-                for slot, length in zip(slots, lengths, strict=True)
+                self._moved(place, slot, length, rows)
+                for place, slot, length in zip(places, slots, lengths, strict=True)
             )
         lanes = self.width // type_.size
         self.routines.add(
@@ -269,18 +297,10 @@ def _used(parts: Sequence[Part]) -> set[int]:
     return {s for g in groups for s in (*read_from_memory(g), *written_by(g))}
 
 
-def _beginnings(group: Group, summed: Collection[int]) -> Iterator[tuple[int, float]]:
-    """What the slots that are added up begin with."""
-    if not isinstance(group, Nest):
-        yield from ((slot, 0.0) for slot in written_by(group) if slot in summed)
-        return
-    for s in group.statements:
-        if s.target in summed and s.reduction is not None:
-            yield s.target, REDUCTIONS[s.reduction].identity
-
-
-def symbols_of(kernels: Sequence[Kernel]) -> tuple[dict[str, int], tuple[object, ...]]:
-    """The addresses that kernels need, and what keeps them valid."""
+def symbols_of(
+    engine: Engine, kernels: Sequence[Kernel], count: int
+) -> tuple[dict[str, int], tuple[object, ...]]:
+    """The addresses that kernels need for so many threads, and what keeps them valid."""
     names = sorted({name for kernel in kernels for name in kernel.routines} - {INTERRUPTED})
     symbols = {**blas.addresses(names), INTERRUPTED: interrupted()}
     keep: list[object] = []
@@ -289,7 +309,12 @@ def symbols_of(kernels: Sequence[Kernel]) -> tuple[dict[str, int], tuple[object,
             symbols[name] = array.ctypes.data
             keep.append(array)
     size = max((kernel.arena for kernel in kernels), default=0)
-    if size:
-        symbols["arena"], buffer = arena(size)
+    seats = [kernel.seat for kernel in kernels if kernel.seat is not None]
+    if seats:
+        symbols.update(threads.symbols_of(engine, count))
+    own = max(seats, default=0) * count
+    if size + own:
+        symbols["arena"], buffer = arena(size + own)
+        symbols[threads.SEATS] = symbols["arena"] + size
         keep.append(buffer)
     return symbols, tuple(keep)

@@ -141,7 +141,7 @@ class _Writer:
             )
         )
         self.written = [s for s in self.statements if s.target in memory or not s.maps]
-        self.space, strides = _simplified(
+        self.space, strides = simplified(
             space, [p.strides for p in self.reads] + [s.places for s in self.written]
         )
         self.read_strides = strides[: len(self.reads)]
@@ -333,7 +333,7 @@ class _Writer:
         return self.b.cast("zext", value, I8.of(value.type.lanes))
 
 
-def _simplified(space: Shape, strides: Sequence[Strides]) -> tuple[Shape, list[Strides]]:
+def simplified(space: Shape, strides: Sequence[Strides]) -> tuple[Shape, list[Strides]]:
     """The space without axes of one entry, and axes that everything goes through as one merged."""
     axes = [k for k, n in enumerate(space) if n != 1]
     sizes = [space[k] for k in axes]

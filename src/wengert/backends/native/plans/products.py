@@ -30,12 +30,13 @@ def write_product(
     first, second = product.turned
     rows, columns, summed = product.rows, product.columns, product.summed
     factor, one = _number(b, type_, product.factor), _number(b, type_, 1.0)
-    ahead = rows if first else summed  # entries from one row of the left factor to the next
+    ahead = product.ahead or (rows if first else summed)
     if product.vector:
         # What was in y would be multiplied by zero, NaN and all; zeros are not.
         if not added:
             fill(b, target, type_, rows, 0.0, lanes)
-        shape = (_integer(b, ahead), _integer(b, summed if first else rows))
+        sizes = (rows, summed) if first else (summed, rows)
+        shape = (_integer(b, sizes[0]), _integer(b, sizes[1]))
         b.call(
             f"{prefix}gemv", VOID, _letter(b, not first), *shape, factor, left,
             _integer(b, ahead), right, _integer(b, 1), one, target, _integer(b, 1),

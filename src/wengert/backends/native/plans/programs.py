@@ -91,9 +91,11 @@ class NativeProgram:
         The plan's inputs, shorter names first.
     native : frozenset of int
         The targets of the instructions that are native.
+    divided : frozenset of int
+        The slots that are written in pieces, by several threads if there are.
     """
 
-    def __init__(self, plan: Plan, dtype: Any, engine: Engine) -> None:
+    def __init__(self, plan: Plan, dtype: Any, engine: Engine, threads: int) -> None:
         kinds = kinds_of(plan)
         stages = stages_of(plan, kinds)
         inputs = [i for i in plan.instructions if isinstance(i, Input)]
@@ -115,6 +117,7 @@ class NativeProgram:
         self.function: Callable[..., Any] | None = None
         self._numpy = None if own else compile_plan(plan, dtype)
         whole = len(stages) == 1 and stages[0].native
+        divided: set[int] = set()
         done = _last_reads(stages, plan.outputs)
         for k, stage in enumerate(stages if own else ()):
             if not stage.native:
@@ -135,12 +138,14 @@ class NativeProgram:
                 later.update(plan.outputs)
                 gives = [t for t in own if t in later]
             function = _segment(
-                plan, stage.instructions, takes, gives, known, kinds, dtype, engine
+                plan, stage.instructions, takes, gives, known, kinds, dtype, engine, threads
             )  # fmt: skip
+            divided |= function.divided
             if whole:
                 self.function = function.native
             gone = [s for i in stage.instructions for s in done[i.target]]
             self._runs.append(_native_run(function, takes, gives, gone))
+        self.divided = frozenset(divided)
 
     def __call__(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """The outputs."""
@@ -214,6 +219,7 @@ def _segment(
     kinds: Mapping[int, str | None],
     dtype: Any,
     engine: Engine,
+    threads: int,
 ) -> Segment:
     """Some instructions as a builtin function: of what they take, a tuple of what they give."""
     real = F32 if dtype == np.float32 else F64
@@ -235,11 +241,12 @@ def _segment(
     kernel = write_kernel(module, "kernel", graph, takes, gives, engine.host.width)
     arguments = [Array(graph.types[s], shapes[s]) for s in takes]
     results = [Array(graph.types[s], shapes[s]) for s in gives]
-    symbols, keep = symbols_of([kernel])
+    symbols, keep = symbols_of(engine, [kernel], threads)
     template: list[Any] = [None] * plan.slots
     for slot, value in known.items():
         template[slot] = value
     segment = Segment(instructions, template, takes, gives, arguments, dtype)
+    segment.divided = kernel.cut
     segment.native = native_callable(
         engine, module, "kernel", arguments, results, segment.slow, tupled=True, symbols=symbols,
         keep=keep, interruptible=INTERRUPTED in kernel.routines,
@@ -254,9 +261,12 @@ class Segment:
     ----------
     native : builtin function
         Gives NotImplemented for such arrays.
+    divided : frozenset of int
+        The slots that are written in pieces.
     """
 
     native: Callable[..., Any]
+    divided: frozenset[int]
 
     def __init__(
         self,
@@ -319,8 +329,8 @@ def _own(value: Any, arguments: Sequence[Any]) -> Any:
     return value
 
 
-def compiler() -> Callable[[Plan, Any], Any]:
-    """What compiles plans for this machine: ``(plan, dtype) -> program``.
+def compiler() -> Callable[[Plan, Any, int], Any]:
+    """What compiles plans for this machine: ``(plan, dtype, threads) -> program``.
 
     Raises
     ------
@@ -330,9 +340,9 @@ def compiler() -> Callable[[Plan, Any], Any]:
     check_layout()
     machine = engine()
 
-    def compiled(plan: Plan, dtype: Any) -> Any:
+    def compiled(plan: Plan, dtype: Any, threads: int) -> Any:
         if len(plan.instructions) > LONGEST:
             return compile_plan(plan, dtype)
-        return NativeProgram(plan, dtype, machine)
+        return NativeProgram(plan, dtype, machine, threads)
 
     return compiled

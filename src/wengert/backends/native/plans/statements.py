@@ -126,7 +126,9 @@ class Product:
     """``target = factor · left · right``, of matrices or of a matrix and a vector, by BLAS.
 
     ``rows`` and ``columns`` are the product's, ``columns`` is 1 for a vector; ``turned`` says of
-    each factor if its transpose is what is multiplied, ``offsets`` where it begins.
+    each factor if its transpose is what is multiplied, ``offsets`` where it begins. ``ahead`` is
+    the number of entries from one row of the left factor's memory to the next, if it is a part of
+    a wider one.
     """
 
     target: int
@@ -139,6 +141,12 @@ class Product:
     factor: float = 1.0
     vector: bool = False
     offsets: tuple[int, int] = (0, 0)
+    ahead: int | None = None
+
+    @property
+    def volume(self) -> int:
+        """Multiplications."""
+        return self.rows * self.columns * self.summed
 
 
 class Writer(Protocol):
@@ -220,6 +228,10 @@ class Graph:
         Tells the graph from the others of a kernel.
     inner : list of Graph
         Those of loops and branches within it, and of what is within these.
+    cut : set of int
+        Slots that are written in pieces, by several threads.
+    seat : int or None
+        Bytes that each of these threads needs for itself; None if there are none.
     """
 
     real: Type
@@ -232,6 +244,8 @@ class Graph:
     fresh: int = 0
     name: str = ""
     inner: list[Graph] = field(default_factory=list["Graph"])
+    cut: set[int] = field(default_factory=set[int])
+    seat: int | None = None
 
     def enter(self, slot: int, shape: Shape, type_: Type) -> None:
         """A slot with memory of its own."""
