@@ -17,8 +17,11 @@ from wengert.expr import Expr
 class Lanes(Protocol):
     """What elementwise operations are written with; a value stands for some entries of an array."""
 
-    def call(self, routine: str, *values: Any) -> Any:
-        """A routine by name."""
+    def call(self, routine: Any, *values: Any) -> Any:
+        """A routine by name, or a ufunc of NumPy or SciPy; several results as a tuple.
+
+        A ufunc may be given numbers of Python among the values.
+        """
         ...
 
     def select(self, mask: Any, yes: Any, no: Any) -> Any:

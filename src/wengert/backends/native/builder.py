@@ -180,11 +180,14 @@ class Module:
     routines : dict
         The routines of the vector-math library that are called: their symbols, and what they are
         (the function's name, and the type).
+    addresses : dict
+        The addresses of other symbols that are called or read, where they are known.
     """
 
     def __init__(self, features: Features) -> None:
         self.features = features
         self.routines: dict[str, tuple[str, Type]] = {}
+        self.addresses: dict[str, int] = {}
         self._functions: list[Builder] = []
         self._declarations: dict[str, str] = {}
         self._globals: dict[str, str] = {}
@@ -211,8 +214,10 @@ class Module:
         self._declarations[name] = f"declare {result.text} @{name}({listed})"
         return f"@{name}"
 
-    def external(self, builder: Builder, name: str) -> Value:
-        """The address of a symbol that is given when the module is linked."""
+    def external(self, builder: Builder, name: str, address: int | None = None) -> Value:
+        """The address of a symbol that is given here, or when the module is linked."""
+        if address is not None:
+            self.addresses[name] = address
         self._globals[name] = f"@{name} = external global i8"
         return Value(builder, f"@{name}", PTR)
 
@@ -246,6 +251,8 @@ class Builder:
     ----------
     parameters : tuple of Value
         The function's arguments.
+    left : set of str
+        The labels that :meth:`leave_if` goes on at.
     """
 
     def __init__(
@@ -269,6 +276,7 @@ class Builder:
         self._block = "start"
         self._slots: list[str] = []
         self._known: list[dict[str, Value]] = [{}]
+        self.left: set[str] = set()
 
     def definition(self) -> str:
         """The function as LLVM reads it."""
@@ -498,6 +506,7 @@ class Builder:
     def leave_if(self, condition: Value, label: str) -> None:
         """Go on at a label, where :meth:`land` writes, if a scalar condition holds."""
         go = self._label("go")
+        self.left.add(label)
         self._fork(condition, label, go)
         self._begin(go)
 

@@ -26,7 +26,8 @@ from wengert.backends.native.plans.statements import (
     row_major,
 )
 from wengert.backends.native.plans.statements import Product as Multiply
-from wengert.backends.native.types import I8, I64, Type
+from wengert.backends.native.types import F32, F64, I8, I64, Type
+from wengert.backends.native.ufuncs import loop_of
 from wengert.backends.numpy_steps import factors, is_product
 from wengert.expr import Expr
 from wengert.plan.instructions import (
@@ -90,9 +91,25 @@ def writer_of(node: Expr) -> Callable[..., Any] | None:
         return partial(_by_form, form, node)
     if not primitive.elementwise:
         return None
-    if form not in FUNCTIONS or FUNCTIONS[form].arity != len(node.operands):
+    if form in FUNCTIONS and FUNCTIONS[form].arity == len(node.operands):
+        return partial(_by_routine, form)
+    return _by_ufunc(node)
+
+
+def _by_ufunc(node: Expr) -> Callable[..., Any] | None:
+    """The first of the ufuncs that the operation equals which has loops of real numbers."""
+    numbers = tuple(map(type, node.params))
+    count = len(node.operands)
+    if node.dtype != "real" or any(o.dtype != "real" for o in node.operands):
         return None
-    return partial(_by_routine, form)
+    for ufunc in node.primitive.ufuncs:
+        if all(loop_of(ufunc, (*numbers, *(t,) * count)) for t in (F64, F32)):
+            return partial(_call_ufunc, ufunc, node.params)
+    return None
+
+
+def _call_ufunc(ufunc: Any, params: tuple[Any, ...], lanes: Any, *entries: Any) -> Any:
+    return lanes.call(ufunc, *params, *entries)
 
 
 def _by_form(form: Callable[..., Any], node: Expr, lanes: Any, *entries: Any) -> Any:

@@ -12,6 +12,7 @@ from wengert.backends.native.mathematics import routines
 from wengert.backends.native.plans.grouping import Nest
 from wengert.backends.native.plans.statements import Access, Graph, Shape, Statement, Strides
 from wengert.backends.native.types import I8, Type
+from wengert.backends.native.ufuncs import call_lanes
 from wengert.backends.native.vectors import (
     MAXIMUM,
     MINIMUM,
@@ -35,9 +36,12 @@ class Lanes:
         self._width = width
         self._real = real.of(width)
 
-    def call(self, routine: str, *values: Value) -> Value:
-        """A routine by name."""
-        return routines.call(routine, *values)
+    def call(self, routine: Any, *values: Any) -> Any:
+        """A routine by name, or a ufunc; several results as a tuple."""
+        if isinstance(routine, str):
+            return routines.call(routine, *values)
+        found = call_lanes(routine, values)
+        return found[0] if len(found) == 1 else found
 
     def select(self, mask: Value, yes: Any, no: Any) -> Value:
         """One of two values by a mask."""
