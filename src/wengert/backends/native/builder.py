@@ -251,8 +251,6 @@ class Builder:
     ----------
     parameters : tuple of Value
         The function's arguments.
-    left : set of str
-        The labels that :meth:`leave_if` goes on at.
     """
 
     def __init__(
@@ -276,7 +274,6 @@ class Builder:
         self._block = "start"
         self._slots: list[str] = []
         self._known: list[dict[str, Value]] = [{}]
-        self.left: set[str] = set()
 
     def definition(self) -> str:
         """The function as LLVM reads it."""
@@ -506,7 +503,6 @@ class Builder:
     def leave_if(self, condition: Value, label: str) -> None:
         """Go on at a label, where :meth:`land` writes, if a scalar condition holds."""
         go = self._label("go")
-        self.left.add(label)
         self._fork(condition, label, go)
         self._begin(go)
 
