@@ -37,12 +37,19 @@ class Lanes(Protocol):
         """Integers or masks as real numbers."""
         ...
 
+    def integer(self, mask: Any) -> Any:
+        """1 where the mask holds, else 0."""
+        ...
+
 
 class Rows(Protocol):
     """What operations on trailing axes are written with; a value is an array or one entry a row."""
 
-    def map(self, write: Callable[..., Any], *values: Any) -> Any:
-        """``write(lanes, *entries)`` entry by entry; what has one entry a row is spread."""
+    def map(self, write: Callable[..., Any], *values: Any, kind: str = "real") -> Any:
+        """``write(lanes, *entries)`` entry by entry; what has one entry a row is spread.
+
+        ``kind`` is what it gives: ``"real"``, ``"int"`` or ``"bool"``.
+        """
         ...
 
     def reduce(self, name: str, value: Any) -> Any:
@@ -197,8 +204,19 @@ class Arrays(Protocol):
         """An array in double precision in that of real numbers."""
         ...
 
-    def map(self, write: Callable[..., Any], *values: Any) -> Any:
-        """``write(lanes, *entries)`` entry by entry; arrays with fewer axes have the first ones."""
+    def map(self, write: Callable[..., Any], *values: Any, last: bool = False) -> Any:
+        """``write(lanes, *entries)`` entry by entry.
+
+        Arrays with fewer axes have the first ones, or the ``last``.
+        """
+        ...
+
+    def table(self, values: Any) -> Any:
+        """An array that is known."""
+        ...
+
+    def arranged(self, x: Any, axes: Sequence[int | None], sizes: Sequence[int]) -> Any:
+        """The same entries with other axes: each one of x's, or a new one of a size."""
         ...
 
 
@@ -218,3 +236,17 @@ def called(routine: str) -> Callable[..., Any]:
 def unchanged(lanes: Lanes, node: Expr, x: Any) -> Any:
     """The operand itself."""
     return x
+
+
+def over_batch(code: Code, lead: Sequence[int], body: Callable[[tuple[Any, ...]], None]) -> None:
+    """``body(index)`` for every index of some leading axes."""
+
+    def level(axis: int, index: tuple[Any, ...]) -> None:
+        if axis == len(lead):
+            body(index)
+        elif lead[axis] == 1:
+            level(axis + 1, (*index, 0))
+        else:
+            code.loop(lead[axis], lambda i: level(axis + 1, (*index, i)))
+
+    level(0, ())

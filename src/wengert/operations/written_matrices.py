@@ -13,27 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from wengert.operations.written import Arrays, Cells, Code
+from wengert.operations.written import Arrays, Cells, Code, over_batch
 
 _SAFE = 200  # times n · ε: smaller reciprocal condition numbers are the reference's to judge
 _BLOCK = 64  # columns that LAPACK works on at once
 _GUFUNCS: Any = getattr(np.linalg, "_umath_linalg", None)
 
 Given = Sequence[Cells]
-
-
-def over_batch(code: Code, lead: Sequence[int], body: Callable[[tuple[Any, ...]], None]) -> None:
-    """``body(index)`` for every index of some leading axes."""
-
-    def level(axis: int, index: tuple[Any, ...]) -> None:
-        if axis == len(lead):
-            body(index)
-        elif lead[axis] == 1:
-            level(axis + 1, (*index, 0))
-        else:
-            code.loop(lead[axis], lambda i: level(axis + 1, (*index, i)))
-
-    level(0, ())
 
 
 # ---------------------------------------------------------------- LU

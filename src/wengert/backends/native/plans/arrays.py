@@ -1,4 +1,4 @@
-"""Operations on whole arrays as routines: what these are given, and what is shared among them."""
+"""What operations on trailing axes and on whole arrays are given when they write themselves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wengert.backends.native.plans.routines import Routine
-from wengert.backends.native.plans.statements import Access, Layout, Shape, row_major
+from wengert.backends.native.plans.statements import Access, Layout, Shape, itself, row_major
 from wengert.backends.native.types import F32, F64, I8, I32, I64
 from wengert.backends.native.ufuncs import converted
 
@@ -92,9 +92,57 @@ class Arrays:
         low = self._lowering
         return x if low.graph.types[x] is low.real else low.mapped(_in_single, x)
 
-    def map(self, write: Callable[..., Any], *values: int) -> int:
-        """``write(lanes, *entries)`` entry by entry; arrays with fewer axes have the first ones."""
-        return self._lowering.mapped(write, *values)
+    def map(self, write: Callable[..., Any], *values: int, last: bool = False) -> int:
+        """``write(lanes, *entries)`` entry by entry.
+
+        Arrays with fewer axes have the first ones, or the ``last``.
+        """
+        return self._lowering.mapped(write, *values, last=last)
+
+    def table(self, values: Any) -> int:
+        """An array that is known."""
+        low = self._lowering
+        kind = {"b": "bool", "i": "int"}.get(values.dtype.kind, "real")
+        slot = low.graph.new(values.shape, low.type_of(kind))
+        low.know(slot, values, kind)
+        return slot
+
+    def arranged(self, x: int, axes: Sequence[int | None], sizes: Sequence[int]) -> int:
+        """The same entries with other axes: each one of x's, or a new one of a size."""
+        graph = self._lowering.graph
+        shape, at, type_ = graph.shapes[x], graph.layouts[x], graph.types[x]
+        found = tuple(n if a is None else shape[a] for a, n in zip(axes, sizes, strict=True))
+        strides = tuple(0 if a is None else at.strides[a] for a in axes)
+        slot = graph.new(found, type_)
+        graph.view(slot, found, Layout(at.slot, strides, at.offset), type_)
+        return slot
+
+
+class Rows:
+    """What operations on trailing axes are written with; values are slots."""
+
+    def __init__(self, lowering: Lowering, rank: int) -> None:
+        self._lowering = lowering
+        self._rank = rank
+
+    def map(self, write: Callable[..., Any], *values: int, kind: str = "real") -> int:
+        """``write(lanes, *entries)`` entry by entry; what has one entry a row is spread."""
+        return self._lowering.mapped(write, *values, kind=kind)
+
+    def reduce(self, name: str, value: int) -> int:
+        """Entries of the value's type."""
+        low = self._lowering
+        graph = low.graph
+        key = name, self._rank, value
+        if key in low.memo:
+            return low.memo[key]
+        shape = graph.shapes[value]
+        lead = len(shape) - self._rank
+        low.memo[key] = target = graph.new(shape[:lead], graph.types[value])
+        labels = tuple(range(len(shape)))
+        reads, write = low.accesses([value], [labels], len(shape), itself)
+        low.reduce(target, shape, reads, write, labels, labels[:lead], name)
+        return target
 
 
 def _in_double(lanes: Any, x: Any) -> Any:

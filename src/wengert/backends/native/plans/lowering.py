@@ -11,7 +11,7 @@ import numpy as np
 
 from wengert.backends.native.callables import DTYPES
 from wengert.backends.native.mathematics.routines import FUNCTIONS
-from wengert.backends.native.plans.arrays import Arrays
+from wengert.backends.native.plans.arrays import Arrays, Rows
 from wengert.backends.native.plans.loops import lower_branch, lower_item, lower_loop
 from wengert.backends.native.plans.moving import is_view, moves_of, moving_operands, strides_of_view
 from wengert.backends.native.plans.routines import Routine
@@ -390,7 +390,7 @@ class Lowering:
             return
         by_rows, by_arrays = node.primitive.by_rows, node.primitive.by_arrays
         if by_rows is not None:
-            self._is(i, by_rows(_Rows(self, _rank_of(node)), node, *i.operands))
+            self._is(i, by_rows(Rows(self, _rank_of(node)), node, *i.operands))
             return
         if by_arrays is not None:
             self._is(i, by_arrays(Arrays(self), node, *map(self.stored, i.operands)))
@@ -521,15 +521,24 @@ class Lowering:
         reads, filled = self.accesses(sources, places, len(space), write)
         graph.statement(target, space, reads, filled)
 
-    def mapped(self, write: Callable[..., Any], *values: int, kind: str = "real") -> int:
-        """A function entry by entry, in a new slot; shorter shapes are those of the first axes."""
+    def mapped(
+        self, write: Callable[..., Any], *values: int, kind: str = "real", last: bool = False
+    ) -> int:
+        """A function entry by entry, in a new slot.
+
+        Shorter shapes are those of the first axes, or of the ``last``.
+        """
         graph = self.graph
         key = write, values
         if key in self.memo:
             return self.memo[key]
         shape = max((graph.shapes[v] for v in values), key=len)
         self.memo[key] = target = graph.new(shape, self._types[kind])
-        axes = [list(range(len(graph.shapes[v]))) for v in values]
+        skipped = [len(shape) - len(graph.shapes[v]) if last else 0 for v in values]
+        axes = [
+            [k + axis for axis in range(len(graph.shapes[v]))]
+            for k, v in zip(skipped, values, strict=True)
+        ]
         self.map(target, values, write, axes)
         return target
 
@@ -576,32 +585,6 @@ class Lowering:
         places = tuple(strides.get(x, 0) for x in labels)
         reduction = None if set(labels) <= set(out) else name
         self.graph.statement(target, space, reads, write, places, reduction)
-
-
-class _Rows:
-    """Writes an operation on trailing axes; values are slots."""
-
-    def __init__(self, lowering: Lowering, rank: int) -> None:
-        self._lowering = lowering
-        self._rank = rank
-
-    def map(self, write: Callable[..., Any], *values: int, kind: str = "real") -> int:
-        return self._lowering.mapped(write, *values, kind=kind)
-
-    def reduce(self, name: str, value: int) -> int:
-        """Entries of the value's type."""
-        low = self._lowering
-        graph = low.graph
-        key = name, self._rank, value
-        if key in low.memo:
-            return low.memo[key]
-        shape = graph.shapes[value]
-        lead = len(shape) - self._rank
-        low.memo[key] = target = graph.new(shape[:lead], graph.types[value])
-        labels = tuple(range(len(shape)))
-        reads, write = low.accesses([value], [labels], len(shape), itself)
-        low.reduce(target, shape, reads, write, labels, labels[:lead], name)
-        return target
 
 
 def _rank_of(node: Expr) -> int:

@@ -11,7 +11,7 @@ from wengert.backends.native.builder import Builder, Value
 from wengert.backends.native.mathematics import routines
 from wengert.backends.native.plans.grouping import Nest
 from wengert.backends.native.plans.statements import Access, Graph, Shape, Statement, Strides
-from wengert.backends.native.types import I8, Type
+from wengert.backends.native.types import I8, I64, Type
 from wengert.backends.native.ufuncs import call_lanes
 from wengert.backends.native.vectors import (
     MAXIMUM,
@@ -64,6 +64,10 @@ class Lanes:
         if value.type.kind == "i1":
             return self._b.select(value, self._b.constant(1.0, self._real), 0.0)
         return self._b.cast("sitofp", value, self._real)
+
+    def integer(self, mask: Value) -> Value:
+        """1 where a mask holds, else 0."""
+        return self._b.cast("zext", mask, I64.of(self._width))
 
 
 @dataclass(frozen=True)
