@@ -264,7 +264,7 @@ EIGENVALUES = register(
         lambda node, a: np.linalg.eigvalsh(a),
         Pushforward(_push_eigenvalues),
         Notation.function("eigvalsh", numpy="np.linalg.eigvalsh"),
-        by_arrays=written_matrices.by_numpy("eigvalsh_lo", 0, lambda m, n: [(n,)]),
+        by_arrays=written_matrices.by_numpy(["eigvalsh_lo"], 0, lambda m, n: [(n,)]),
         domains=(Domain(matrix="symmetric"),),
         samples=(*_MATRICES, Sample(((3, 3),))),
         source="Giles 2008, section 3.1, for symmetric matrices",
@@ -274,14 +274,6 @@ EIGENVALUES = register(
         kinks=at_close_values,
     )
 )
-
-
-_BY_NUMPY = {
-    upper: written_matrices.by_numpy(
-        "eigh_up" if upper else "eigh_lo", 1, lambda m, n: [(n,), (n, n)]
-    )
-    for upper in (False, True)
-}
 
 
 def _eigenvectors_notation(node: Expr) -> Notation:
@@ -302,7 +294,7 @@ EIGENVECTORS = register(
         lambda node, a: np.linalg.eigh(a, "U" if node.param("upper") else "L")[1],
         Pushforward(_push_eigenvectors),
         _eigenvectors_notation,
-        by_arrays=lambda arrays, node, a: _BY_NUMPY[node.param("upper")](arrays, node, a),
+        by_arrays=written_matrices.by_numpy(["eigh_lo", "eigh_up"], 1, lambda m, n: [(n,), (n, n)]),
         parameters=("upper",),
         inverse=lambda node: (node, True),
         domains=(Domain(matrix="symmetric"),),

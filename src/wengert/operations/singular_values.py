@@ -151,7 +151,6 @@ def _shapes_of_parts(m: int, n: int) -> list[tuple[int, ...]]:
     return [(m, p), (p,), (p, n)]
 
 
-_RIGHT = by_numpy("svd_s", 2, _shapes_of_parts)
 SINGULAR_VALUES = register(
     Primitive(
         "svdvals",
@@ -165,7 +164,7 @@ SINGULAR_VALUES = register(
             r"\operatorname{{svdvals}}\left({0}\right)",
             "np.linalg.svd({0}, compute_uv=False)",
         ),
-        by_arrays=by_numpy("svd", 0, lambda m, n: [(min(m, n),)]),
+        by_arrays=by_numpy(["svd"], 0, lambda m, n: [(min(m, n),)]),
         domains=_FULL_RANK,
         samples=_RECTANGLES,
         source="Giles 2008, section 3.2",
@@ -188,7 +187,7 @@ LEFT_VECTORS = register(
             r"\operatorname{{svdleft}}\left({0}\right)",
             "np.linalg.svd({0}, full_matrices=False)[0]",
         ),
-        by_arrays=by_numpy("svd_s", 0, _shapes_of_parts),
+        by_arrays=by_numpy(["svd_s"], 0, _shapes_of_parts),
         domains=_FULL_RANK,
         samples=_RECTANGLES,
         source="Townsend 2016, equation 16",
@@ -208,7 +207,7 @@ RIGHT_VECTORS = register(
             r"\operatorname{{svdright}}\left({0}\right)",
             "np.swapaxes(np.linalg.svd({0}, full_matrices=False)[2], -1, -2)",
         ),
-        by_arrays=_RIGHT and (lambda arrays, node, a: arrays.swapped(_RIGHT(arrays, node, a))),
+        by_arrays=by_numpy(["svd_s"], 2, _shapes_of_parts, turned=True),
         domains=_FULL_RANK,
         samples=_RECTANGLES,
         source="Townsend 2016, equation 17",

@@ -33,6 +33,10 @@ class Lanes(Protocol):
         """A number, of the type of a value."""
         ...
 
+    def largest(self, like: Any) -> float:
+        """The largest finite number of a value's type."""
+        ...
+
     def real(self, value: Any) -> Any:
         """Integers or masks as real numbers."""
         ...
@@ -64,19 +68,19 @@ class Cells(Protocol):
     ----------
     shape : tuple of int
         Its shape.
-    size : int
-        The number of entries.
-    epsilon : float
-        The distance from 1 to the next number of its type.
     """
 
     shape: tuple[int, ...]
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """The number of entries."""
+        ...
 
     @property
-    def epsilon(self) -> float: ...
+    def epsilon(self) -> float:
+        """The distance from 1 to the next number of its type."""
+        ...
 
     def flat(self) -> Cells:
         """The entries as one axis."""

@@ -210,8 +210,8 @@ def _write_division(code: Code, results: Given, operands: Given, *, remainder: b
         quotient = code.select(turned, -quotient, quotient)
         rest = above - quotient * below
         down = rest.differs(0) & ((rest ^ below) < 0)
-        found[i] = rest + code.select(down, below, 0) if remainder else (
-            quotient - code.integer(down)
+        found[i] = (
+            rest + code.select(down, below, 0) if remainder else (quotient - code.integer(down))
         )
 
     code.loop(found.size, entry)

@@ -84,9 +84,7 @@ def _write_inverse(code: Code, results: Given, operands: Given) -> None:
     n = lu.shape[-1]
 
     def one(index: tuple[Any, ...]) -> None:
-        found = code.lapack(
-            "getri", n, lu.at(*index), n, pivots.at(*index), work, work.size
-        )
+        found = code.lapack("getri", n, lu.at(*index), n, pivots.at(*index), work, work.size)
         code.refuse(found.differs(0))
 
     over_batch(code, lu.shape[:-2], one)
@@ -219,20 +217,35 @@ def _write_cholesky(code: Code, results: Given, operands: Given) -> None:
 Shapes = Callable[[int, int], Sequence[tuple[int, ...]]]
 
 
-def by_numpy(name: str, part: int, shapes: Shapes) -> Callable[..., Any] | None:
-    """One result of a decomposition of NumPy's; ``shapes(m, n)`` are those of all results.
+def by_numpy(
+    names: Sequence[str], part: int, shapes: Shapes, *, turned: bool = False
+) -> Callable[..., Any] | None:
+    """One result of a decomposition of NumPy's.
 
-    None if NumPy has no such function any more: it is none that NumPy promises.
+    Parameters
+    ----------
+    names : sequence of str
+        The function; of two, the node's parameter says which.
+    part : int
+        Which result, ``turned`` if its transpose is wanted.
+    shapes : callable
+        ``shapes(m, n)``: those of all results.
+
+    Returns
+    -------
+    callable or None
+        The operation's form; None if NumPy has no such function: it promises none.
     """
-    ufunc = getattr(_GUFUNCS, name, None)
-    if ufunc is None:
+    known = [getattr(_GUFUNCS, name, None) for name in names]
+    if None in known:
         return None
-    write = _calling(ufunc)
 
     def form(arrays: Arrays, node: Any, a: Any) -> Any:
+        write = _calling(known[int(node.params[0]) if len(known) > 1 else 0])
         *lead, m, n = arrays.shape(a)
         results = [((*lead, *s), "double") for s in shapes(m, n)]
-        return arrays.real(arrays.run(write, results, arrays.double(a))[part])
+        found = arrays.run(write, results, arrays.double(a))[part]
+        return arrays.real(arrays.swapped(found) if turned else found)
 
     return form
 
@@ -257,7 +270,7 @@ def _calling(ufunc: Any) -> Callable[..., None]:
 
 def _qr_factors(arrays: Arrays, a: Any) -> tuple[Any, Any]:
     """Householder's vectors below R, by columns, and their factors."""
-    *lead, m, n = arrays.shape(a)
+    *lead, _, n = arrays.shape(a)
     results = [arrays.swapped(arrays.double(a)), ((*lead, n), "double"), ((_BLOCK * n,), "double")]
     return arrays.run(_write_qr, results)[:2]
 
@@ -317,7 +330,12 @@ def _write_triangle(code: Code, results: Given, operands: Given) -> None:
 def eigenvalues(arrays: Arrays, node: Any, a: Any) -> Any:
     """The eigenvalues of a matrix, all of them real."""
     *lead, n, _ = arrays.shape(a)
-    results = [arrays.swapped(arrays.double(a)), ((*lead, n), "double"), ((n,), "double"), ((_BLOCK * n,), "double")]
+    results = [
+        arrays.swapped(arrays.double(a)),
+        ((*lead, n), "double"),
+        ((n,), "double"),
+        ((_BLOCK * n,), "double"),
+    ]
     return arrays.real(arrays.run(_write_eigenvalues, results)[1])
 
 
@@ -340,8 +358,11 @@ def eigenvectors(arrays: Arrays, node: Any, a: Any) -> Any:
     """The right eigenvectors of a matrix as columns, which span the space."""
     *lead, n, _ = arrays.shape(a)
     results = [
-        arrays.swapped(arrays.double(a)), ((*lead, n, n), "double"), *[((n,), "double")] * 2, ((_BLOCK * n,), "double"),
-    ]  # fmt: skip
+        arrays.swapped(arrays.double(a)),
+        ((*lead, n, n), "double"),
+        *[((n,), "double")] * 2,
+        ((_BLOCK * n,), "double"),
+    ]
     vectors = arrays.swapped(arrays.run(_write_eigenvectors, results)[1])
     _reliable_factors(arrays, vectors, "double")
     return arrays.real(vectors)

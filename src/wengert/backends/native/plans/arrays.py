@@ -47,9 +47,10 @@ class Arrays:
         begun = results[0] if isinstance(results[0], int) else None
         if begun is not None:
             given, shapes = (*given, graph.layouts[begun]), (*shapes, graph.shapes[begun])
-        key = write, given, shapes, tuple(params.items())
-        if key in low.memo:
-            return low.memo[key]
+        made = tuple(r for r in results if not isinstance(r, int))
+        key = write, given, shapes, made, tuple(params.items())
+        if key in low.runs:
+            return low.runs[key]
         layouts = [graph.layouts[low.in_a_row(o)] for o in operands]
         types = {"real": low.real, "double": F64, "int": I64, "int32": I32, "bool": I8}
         into = None if begun is None else graph.copy(begun)
@@ -63,7 +64,7 @@ class Arrays:
         body = partial(write, **params) if params else write
         own = tuple(graph.shapes[o] for o in operands)
         graph.works.append(Routine(targets, reads, own, body, into))
-        low.memo[key] = targets
+        low.runs[key] = targets
         return targets
 
     def swapped(self, x: int) -> int:

@@ -150,8 +150,11 @@ def _is_written(i: Apply, kinds: Sequence[str | None], shapes: Mapping[int, Shap
         )
     expected = [d.dtype for d in primitive.domains]
     expected += expected[-1:] * (len(kinds) - len(expected))
+    if primitive.dtype == "same":
+        expected[0] = kinds[0] or expected[0]
     if primitive.by_rows is not None or primitive.by_arrays is not None:
-        return kinds == expected and all(prod(shapes[o]) for o in i.operands)
+        entries = all(prod(shapes[o]) for o in i.operands) or not i.size
+        return kinds == expected and entries
     comparison = i.node.dtype == "bool" and len(kinds) == 2 and set(expected) == {"real"}
     conversion = i.node.dtype == "real" and expected == ["bool"]
     fits = kinds == expected or (set(kinds) == {"int"} and (comparison or conversion))
@@ -187,6 +190,7 @@ class Lowering:
     def __init__(self, real: Type, scaled: Mapping[int, tuple[int, float]]) -> None:
         self.graph = Graph(real)
         self.memo: dict[Any, int] = {}
+        self.runs: dict[Any, tuple[int, ...]] = {}
         self.real = real
         self.tuples: dict[int, list[int]] = {}
         self._types = {"real": real, "double": F64, "int": I64, "bool": I8}
@@ -389,6 +393,9 @@ class Lowering:
             self._moved(i)
             return
         by_rows, by_arrays = node.primitive.by_rows, node.primitive.by_arrays
+        if not i.size:
+            graph.enter(i.target, i.shape, self._types[node.dtype])
+            return
         if by_rows is not None:
             self._is(i, by_rows(Rows(self, _rank_of(node)), node, *i.operands))
             return
@@ -589,7 +596,7 @@ class Lowering:
 
 def _rank_of(node: Expr) -> int:
     """How many trailing axes an operation works on: its parameter, or one."""
-    return int(node.params[0]) if node.params else 1
+    return int(node.param("rank")) if "rank" in node.primitive.parameters else 1
 
 
 def _add_group(

@@ -93,7 +93,7 @@ def _steps(places: Sequence[Place], sizes: Shape, shape: Shape, lead: int) -> St
 def strided(
     places: Sequence[Place | None], sizes: Shape, strides: Sequence[int], lead: int
 ) -> Steps:
-    """Places that are steps along labels, in an array with these strides; None counts as index 0."""
+    """Places that are steps along labels, in an array of these strides; None stands for index 0."""
     offset = 0
     steps = [*strides[:lead], *[0] * len(sizes)]
     for place, stride in zip(places, strides[lead:], strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -64,6 +65,10 @@ class Lanes:
         if value.type.kind == "i1":
             return self._b.select(value, self._b.constant(1.0, self._real), 0.0)
         return self._b.cast("sitofp", value, self._real)
+
+    def largest(self, like: Value) -> float:
+        """The largest finite number of a value's type."""
+        return 2.0**127 * (2 - 2.0**-23) if like.type.kind == "f32" else sys.float_info.max
 
     def integer(self, mask: Value) -> Value:
         """1 where a mask holds, else 0."""

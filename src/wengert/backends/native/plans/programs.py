@@ -34,6 +34,7 @@ from wengert.plan.instructions import (
     Input,
     Instruction,
     Plan,
+    Prepare,
 )
 
 LONGEST = 5000  # instructions of a plan: more would take seconds to compile
@@ -103,7 +104,13 @@ class NativeProgram:
         self.dtypes = tuple(np.dtype(of_kind[kinds[o]]) for o in plan.outputs if kinds[o])
         self.names = tuple(i.name for i in inputs)
         own = [i.target for s in stages if s.native for i in s.instructions]
-        self.native = frozenset((*own, *(i.target for i in plan.instructions if is_known(i))))
+        run = {i.target for s in stages for i in s.instructions}
+        part = [  # constants, and work that is part of native code
+            i.target
+            for i in plan.instructions
+            if is_known(i) or (isinstance(i, Prepare) and i.target not in run)
+        ]
+        self.native = frozenset((*own, *part))
         self.plan = plan
         self._inputs = [i.target for i in inputs]
         slots: list[Any] = [None] * plan.slots

@@ -65,17 +65,21 @@ class Cells:
         return Cells(self._b, pointer, self.type, self.shape[count:], self.strides[count:])
 
     def __getitem__(self, index: Any) -> Value:
-        place = self.at(*(index if isinstance(index, tuple) else (index,))).pointer
+        place = self.at(*_as_tuple(index)).pointer
         entry = self._b.load(self.type, place)
         return entry.differs(0) if self.type is I8 else entry
 
     def __setitem__(self, index: Any, value: Value | float) -> None:
         b = self._b
-        place = self.at(*(index if isinstance(index, tuple) else (index,))).pointer
+        place = self.at(*_as_tuple(index)).pointer
         entry = value if isinstance(value, Value) else b.constant(value, self.type)
         if entry.type.kind == "i1":
             entry = b.cast("zext", entry, self.type)
         b.store(entry, place)
+
+
+def _as_tuple(index: Any) -> tuple[Value | int, ...]:
+    return index if isinstance(index, tuple) else (index,)
 
 
 class Code:
@@ -251,26 +255,29 @@ class Routine(Whole):
 
     @property
     def reads(self) -> tuple[int, ...]:
+        """The arrays, and what the first target continues."""
         begun = () if self.into is None else (self.into,)
         return (*(a.slot for a in self.sources), *begun)
 
     @property
     def writes(self) -> tuple[int, ...]:
+        """The targets."""
         return self.targets
 
     @property
     def continues(self) -> int | None:
+        """What the first target continues."""
         return self.into
 
     @property
     def weight(self) -> int:
+        """The same for all: most have a few loops."""
         return _WEIGHT
 
     def write(self, writer: Writer) -> None:
+        """Write the code."""
         b, memory, types = writer.b, writer.memory, writer.graph.types
-        targets = [
-            Cells(b, memory[t], types[t], writer.graph.shapes[t]) for t in self.targets
-        ]
+        targets = [Cells(b, memory[t], types[t], writer.graph.shapes[t]) for t in self.targets]
         sources = [
             Cells(b, b.offset(memory[a.slot], a.offset, types[a.slot].size), types[a.slot], shape,
                   a.strides)

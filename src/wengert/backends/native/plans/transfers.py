@@ -197,7 +197,7 @@ class _Writer:
         steps = [side.steps.strides[axis] for side in (self.transfer.source, self.transfer.target)]
         tabled = {a for lookup, _ in (*self.reading, *self.writing) for a in lookup.axes}
         if axis == len(space) - 1 and axis not in tabled and steps[1]:
-            self._row(space[axis], *steps, source, target)
+            self._row(space[axis], steps[0], steps[1], source, target)
             return
         size = self.source.type.size
 
