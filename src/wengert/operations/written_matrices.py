@@ -16,6 +16,7 @@ import numpy as np
 from wengert.operations.written import Arrays, Cells, Code, over_batch
 
 _SAFE = 200  # times n · ε: smaller reciprocal condition numbers are the reference's to judge
+_BOUNDED = 64  # rows up to which a bound of the condition number may do
 _BLOCK = 64  # columns that LAPACK works on at once
 _GUFUNCS: Any = getattr(np.linalg, "_umath_linalg", None)
 
@@ -53,21 +54,80 @@ def _write_condition(code: Code, results: Given, operands: Given) -> None:
     lu, a = operands
     n = a.shape[-1]
 
-    def norm(matrix: Cells) -> Any:
-        def column(j: Any, largest: Any) -> list[Any]:
-            size = code.loop(
-                n, lambda i, s: [s + code.call("abs", matrix[i, j])], code.number(0.0, a)
-            )
-            return [code.call("maximum", largest, *size)]
-
-        return code.loop(n, column, code.number(0.0, a))[0]
-
     def one(index: tuple[Any, ...]) -> None:
-        reciprocal = code.slot(a)
-        code.lapack("gecon", "1", n, lu.at(*index), n, norm(a.at(*index)), reciprocal, *results)
-        code.refuse(~(reciprocal[0] > _SAFE * n * a.epsilon))
+        factors, matrix = lu.at(*index), a.at(*index)
+        largest = 1 / (_SAFE * n * a.epsilon)
+        if n > _BOUNDED:
+            _estimate_condition(code, factors, matrix, results, largest)
+            return
+        size = _norm(code, n, lambda i, j: matrix[i, j])
+        bound = size * _bound_of_inverse(code, factors)
+        code.when(
+            bound < largest,
+            tuple,
+            lambda: _estimate_condition(code, factors, matrix, results, largest),
+        )
 
     over_batch(code, a.shape[:-2], one)
+
+
+def _norm(code: Code, n: int, entry: Callable[[Any, Any], Any]) -> Any:
+    """The largest sum of sizes ``entry(i, j)`` over j."""
+
+    zero = entry(0, 0) * 0.0
+
+    def line(i: Any, largest: Any) -> list[Any]:
+        (size,) = code.loop(n, lambda j, s: [s + code.call("abs", entry(i, j))], zero)
+        return [code.call("maximum", largest, size)]
+
+    return code.loop(n, line, zero)[0]
+
+
+def _estimate_condition(
+    code: Code, lu: Cells, a: Cells, memory: Given, largest: float
+) -> tuple[Any, ...]:
+    """Refuse by LAPACK's estimate."""
+    n = a.shape[-1]
+    reciprocal = code.slot(a)
+    reciprocal[0] = 0.0
+    size = _norm(code, n, lambda j, i: a[i, j])
+    code.lapack("gecon", "1", n, lu, n, size, reciprocal, *memory)
+    code.refuse(~(reciprocal[0] > 1 / largest))
+    return ()
+
+
+def _bound_of_inverse(code: Code, lu: Cells) -> Any:
+    """A bound of the largest sum of a row of |A⁻¹|: those of the two triangles' inverses.
+
+    The inverse of a triangular matrix is at most that of the one with the same diagonal and all
+    other entries turned negative, which has positive entries only.
+
+    Source: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 8.2.
+    """
+    n = lu.shape[-1]
+    sums = code.slot(lu, n)
+
+    def lower(i: Any, largest: Any) -> list[Any]:
+        def term(j: Any, total: Any) -> list[Any]:
+            return [code.fma(code.call("abs", lu[j, i]), sums[j], total)]
+
+        (sums[i],) = total = code.loop(i, term, code.number(1.0, lu))
+        return [code.call("maximum", largest, *total)]
+
+    def upper(k: Any, largest: Any) -> list[Any]:
+        i = (n - 1) - k
+
+        def term(j: Any, total: Any) -> list[Any]:
+            return [code.fma(code.call("abs", lu[j, i]), sums[j], total)]
+
+        (total,) = code.loop(n, term, code.number(1.0, lu), start=i + 1)
+        total = total / code.call("abs", lu[i, i])
+        sums[i] = total
+        return [code.call("maximum", largest, total)]
+
+    (first,) = code.loop(n, lower, code.number(0.0, lu))
+    (second,) = code.loop(n, upper, code.number(0.0, lu))
+    return first * second
 
 
 def inverse(arrays: Arrays, node: Any, a: Any) -> Any:
