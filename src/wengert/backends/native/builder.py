@@ -180,6 +180,8 @@ class Module:
     routines : dict
         The routines of the vector-math library that are called: their symbols, and what they are
         (the function's name, and the type).
+    shared : dict
+        Further functions that are compiled once for all modules: what writes them, by symbol.
     addresses : dict
         The addresses of other symbols that are called or read, where they are known.
     """
@@ -187,6 +189,7 @@ class Module:
     def __init__(self, features: Features) -> None:
         self.features = features
         self.routines: dict[str, tuple[str, Type]] = {}
+        self.shared: dict[str, Callable[[Module, str], None]] = {}
         self.addresses: dict[str, int] = {}
         self._functions: list[Builder] = []
         self._declarations: dict[str, str] = {}

@@ -176,7 +176,7 @@ class Engine:
         keep: Iterable[object] = (),
     ) -> Library:
         """The same for a module, with the vector mathematics that it calls."""
-        known = {**addresses(self, module.routines), **module.addresses, **(symbols or {})}
+        known = {**addresses(self, module), **module.addresses, **(symbols or {})}
         return self.load(module.text(), exports, known, keep)
 
 

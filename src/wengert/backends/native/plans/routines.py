@@ -15,6 +15,7 @@ from wengert.backends.native import blas
 from wengert.backends.native.builder import Builder, Value
 from wengert.backends.native.mathematics import routines
 from wengert.backends.native.plans.statements import Access, Shape, Whole, Writer, row_major
+from wengert.backends.native.small import Small, small_routine
 from wengert.backends.native.types import F32, F64, I8, I32, I64, VOID, Type
 from wengert.backends.native.ufuncs import call_lanes, call_loop, converted, loop_of
 
@@ -173,10 +174,15 @@ class Code:
     def lapack(self, name: str, *arguments: Any, info: bool = True) -> Value | None:
         """A routine of BLAS or LAPACK by its name without the letter of the precision.
 
+        Of matrices with few rows, code of our own that gives the same.
+
         Letters, integers, numbers and arrays; ``info`` is added and given, if there is one.
         """
         b = self._b
         type_ = next(a.type for a in arguments if isinstance(a, Cells) and a.type in _PREFIX)
+        small = small_routine(name, type_, arguments)
+        if small is not None:
+            return self._small(small)
         symbol = _PREFIX[type_] + name
         b.module.addresses.update(blas.addresses([symbol]))
         given = [self._argument(a, type_) for a in arguments]
@@ -186,6 +192,13 @@ class Code:
         place = b.slot(4)
         b.call(symbol, VOID, *given, place)
         return b.load(I32, place)
+
+    def _small(self, small: Small) -> Value | None:
+        b = self._b
+        b.module.shared[small.symbol] = small.write
+        given = [a.pointer if isinstance(a, Cells) else self.index(a) for a in small.taken]
+        found = b.call(small.symbol, I32 if small.info else VOID, *given)
+        return found if small.info else None
 
     def _argument(self, value: Any, type_: Type) -> Value:
         b = self._b
