@@ -73,7 +73,6 @@ def _write_condition(code: Code, results: Given, operands: Given) -> None:
 
 def _norm(code: Code, n: int, entry: Callable[[Any, Any], Any]) -> Any:
     """The largest sum of sizes ``entry(i, j)`` over j."""
-
     zero = entry(0, 0) * 0.0
 
     def line(i: Any, largest: Any) -> list[Any]:

@@ -17,6 +17,10 @@ from wengert.backends.native.plans.programs import Segment
 from wengert.errors import DomainError, IndexRangeError, SingularMatrixError
 from wengert.expr import Expr
 from wengert.operations import apply, variable
+from wengert.operations.factorisations import CHOLESKY
+from wengert.operations.linalg import DET, INV, LOGABSDET, SIGNDET
+from wengert.operations.matrix_parts import swapped
+from wengert.operations.solving import solve_vectors
 from wengert.plan import Plan, make_plan
 from wengert.plan.instructions import Apply, Input
 from wengert.rewrite import lower
@@ -162,6 +166,41 @@ def both_engines(function: Callable[..., Any], *arguments: Any, exact: bool = Tr
             else:
                 scale = np.abs(e).max(initial=1e-300)
                 np.testing.assert_allclose(g, e, rtol=0, atol=1e-11 * scale)
+
+
+KINDS = ("general", "positive", "lower", "upper", "unit lower", "unit upper")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 65])
+def test_systems_of_every_kind_and_size(n: int, dtype: str, refused: list[Any]):
+    """Small ones are written out; large ones have no quick bound of their condition."""
+    rng = np.random.default_rng(n)
+    given = rng.normal(size=(2, n, n)) / n + 2 * np.eye(n)[::-1]
+    definite = given @ np.swapaxes(given, 1, 2)
+    a = {k: variable(k, (n, n)) for k in ("general", "positive")}
+    stack, right = variable("stack", (2, n, n)), variable("right", (3, n))
+    roots = [
+        solve_vectors(swapped(m) if turned else m, right, kind)
+        for kind in KINDS
+        for m in [a["general" if kind == "general" else "positive"]]
+        for turned in (False, True)
+    ]
+    roots += [apply(p, a["general"]) for p in FUNCTIONS] + [apply(p, stack) for p in FUNCTIONS]
+    roots += [apply(CHOLESKY, a["positive"]), apply(INV, swapped(a["general"]))]
+    values = {"general": given[0], "positive": definite[0], "stack": given}
+    values["right"] = rng.normal(size=(3, n))
+    plan = make_plan([lower(r) for r in roots], {})
+    values = {k: v.astype(dtype) for k, v in values.items()}
+    expected = compile_plan(plan, np.dtype(dtype))(values)
+    program: Any = compile_with(plan, np.dtype(dtype), "native")
+    for one, other in zip(expected, program(values), strict=True):
+        assert close(np.asarray(one), np.asarray(other), 1e-12 if dtype == "float64" else 1e-4)
+    assert program.function is not None
+    assert not refused
+
+
+FUNCTIONS = (INV, DET, LOGABSDET, SIGNDET)
 
 
 # ---------------------------------------------------------------- refusals

@@ -17,7 +17,7 @@ from wengert.backends.native.builder import Builder, Module, Value
 from wengert.backends.native.mathematics.simple import absolute, sqrt
 from wengert.backends.native.types import I32, I64, PTR, Type
 
-LARGEST = 4  # rows: more would be slow to compile
+LARGEST = 6  # rows: more would be slow to compile
 
 Entries = list[list[Value]]  # by rows
 
@@ -59,12 +59,11 @@ def small_routine(name: str, type_: Type, arguments: Sequence[Any]) -> Small | N
         case "trsm", "L", str(part), str(turned), str(unit), int(n), int(count), _, a, int(
             ahead
         ), x, int(step) if n == ahead <= LARGEST:
-            write = partial(
-                _write_trsm, upper=part == "U", turned=turned == "T", unit=unit == "U"
-            )
+            write = partial(_write_trsm, upper=part == "U", turned=turned == "T", unit=unit == "U")
             kind = part + turned + unit
             return _small(name, type_, n, kind, write, (a, x, count, step), info=False)
-    return None
+        case _:
+            return None
 
 
 def _small(
@@ -131,7 +130,8 @@ def _minus(b: Builder, x: Value, y: Value, z: Value) -> Value:
 def _forward(b: Builder, t: Entries, x: list[Value], *, unit: bool) -> list[Value]:
     """The solution of T x = b for a lower triangular T."""
     found: list[Value] = []
-    for i, value in enumerate(x):
+    for i, given in enumerate(x):
+        value = given
         for j, known in enumerate(found):
             value = _minus(b, value, t[i][j], known)
         found.append(value if unit else value / t[i][i])
@@ -280,8 +280,5 @@ def _write_trsm(
     t = _load(b, a, type_, n)
     t = _transposed(t) if turned else t
     solve = _backward if upper != turned else _forward
-    _over_columns(
-        b, x, count, step, type_, n, lambda entries: solve(b, t, entries, unit=unit)
-    )
+    _over_columns(b, x, count, step, type_, n, lambda entries: solve(b, t, entries, unit=unit))
     b.give()
-

@@ -133,7 +133,7 @@ def routine(module: Module, name: str, type_: Type) -> str:
 
 def addresses(engine: Engine, module: Module) -> dict[str, int]:
     """Where the functions are that a module calls; they stay loaded as long as the engine."""
-    writers = {
+    writers: dict[str, Callable[[Module, str], None]] = {
         symbol: partial(_write_routine, name=name, type_=type_)
         for symbol, (name, type_) in module.routines.items()
     }

@@ -79,8 +79,9 @@ class Cells:
         b.store(entry, place)
 
 
-def _as_tuple(index: Any) -> tuple[Value | int, ...]:
-    return index if isinstance(index, tuple) else (index,)
+def _as_tuple(index: Any) -> tuple[Any, ...]:
+    one: tuple[Any, ...] = (index,)
+    return index if isinstance(index, tuple) else one
 
 
 class Code:
