@@ -425,6 +425,9 @@ class Primitive:
     by_rows : callable or None
         The same for operations on trailing axes: ``by_rows(rows, node, *values)`` in terms of
         reductions and elementwise functions (:class:`wengert.operations.written.Rows`).
+    by_arrays : callable or None
+        The same for operations on whole arrays: ``by_arrays(arrays, node, *operands)`` in terms of
+        routines (:class:`wengert.operations.written.Arrays`). It is asked for arrays with entries.
     foreign : bool
         Runs code from outside, which may keep its operands.
     derivative : Derivative
@@ -531,6 +534,7 @@ class Primitive:
     shared: Callable[[Expr], Shared | None] | None = None
     written: str | Callable[..., Any] | None = None
     by_rows: Callable[..., Any] | None = None
+    by_arrays: Callable[..., Any] | None = None
     foreign: bool = False
     series: ByCoefficient | WholeCurve | None = None
     elementwise: bool = False

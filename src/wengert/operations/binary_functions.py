@@ -199,6 +199,13 @@ def _power_log(order: int, x: Any, z: Any) -> Any:
     return found
 
 
+def _written_power_log(lanes: Lanes, node: Expr, x: Any, z: Any) -> Any:
+    found = lanes.call("power", x, z)
+    for _ in range(node.param("order")):
+        found = lanes.call("xlogy", found, x)
+    return found
+
+
 def _power_log_notation(node: Expr) -> Notation:
     order = node.param("order")
     if order == 1:
@@ -258,6 +265,7 @@ def _enclosed_power_log(node: Expr, x: Interval, z: Interval) -> Interval:
 POWLOG = declare(
     "powlog", _power_log, _power_log_slope,
     lambda y, x, z: power_log(y.param("order") + 1, x, z), parameters=("order",),
+    written=_written_power_log,
     notation=_power_log_notation, domains=(Domain(0.3, 2.0), Domain(-2.0, 2.0)),
     defined=lambda y: mul(
         apply(POW, *y.operands), power(apply(LOG, y.operands[0]), y.param("order"))

@@ -13,6 +13,7 @@ from wengert.operations.apply import apply
 from wengert.operations.enclosing import added_up
 from wengert.operations.structure import contraction_params, is_contraction, is_zero, zeros
 from wengert.operations.trailing import float_out, move_axis
+from wengert.operations.written_lines import cumulative_sum
 from wengert.primitive import Linear, Notation, Primitive, Sample, register
 from wengert.shapes import Shape, format_shape
 
@@ -80,6 +81,7 @@ CUMSUM = register(
             lambda node: 1,
         ),
         _notation,
+        by_arrays=cumulative_sum,
         parameters=("reverse",),
         rewrite=_rewrite,
         samples=(

@@ -21,7 +21,8 @@ from wengert.operations.enclosing import EXACT, Enclosure, always, blanked, move
 from wengert.operations.intervals import Interval, point
 from wengert.operations.kinks import Kinks, at_halves, at_whole_numbers, at_zero, nowhere
 from wengert.operations.structure import constant_like, constant_value
-from wengert.operations.written import Written, of_values
+from wengert.operations.written import Lanes, Rows, Written, of_values
+from wengert.operations.written_lines import integer_division, truncated
 from wengert.primitive import Constant, Domain, Kink, Notation, Primitive, Sample, register
 from wengert.shapes import Shape, concrete, format_shape
 
@@ -141,6 +142,7 @@ def _discrete(
     involution: bool = False,
     source: str = "",
     written: Written | None = None,
+    by_arrays: Callable[..., Any] | None = None,
     enclosure: Enclosure = EXACT,
     kinks: Kinks = nowhere,
 ) -> Primitive:
@@ -174,6 +176,7 @@ def _discrete(
             notation,
             elementwise=True,
             written=written,
+            by_arrays=by_arrays,
             zero_at_zero=zero_at_zero,
             rewrite=rewrite,
             domains=domains,
@@ -358,11 +361,16 @@ _COMPUTING = {
     "int_sub": of_values(operator.sub),
     "int_mul": of_values(operator.mul),
 }
+_DIVIDING = {
+    "int_floor_divide": integer_division(remainder=False),
+    "int_mod": integer_division(remainder=True),
+}
 ARITHMETIC = {
     name: _discrete(
         name, evaluate, (_INDEX, _INDEX), "int", _bracketed(sign, latex, sign),
         source="64-bit integers",
         written=_COMPUTING.get(name),
+        by_arrays=_DIVIDING.get(name),
         enclosure={
             "int_floor_divide": _enclosed_integer_quotient, "int_mod": _enclosed_modulus,
         }.get(name, EXACT),
@@ -401,7 +409,7 @@ AS_INT = _discrete(
     Notation(
         "as_int({0})", "as_int({0})", r"\operatorname{{int}}\left({0}\right)",
         "np.asarray({0}).astype(np.int64)",
-    ), source="truncation towards 0",
+    ), source="truncation towards 0", by_arrays=truncated,
     kinks=at_whole_numbers,
 )  # fmt: skip
 
@@ -465,7 +473,13 @@ def _batch(operands: tuple[Expr, ...], params: Params) -> Shape:
     return x.shape[: x.ndim - params[0]]
 
 
-def _declare_reduction(name: str, reduce: Callable[..., Any], dtype: str, code: str) -> Primitive:
+def _declare_reduction(
+    name: str,
+    reduce: Callable[..., Any],
+    dtype: str,
+    code: str,
+    by_rows: Callable[..., Any],
+) -> Primitive:
     def notation(node: Expr) -> Notation:
         rank = node.params[0]
         axes = "" if node.operands[0].ndim == rank else f", axis={tuple(range(-rank, 0))}"
@@ -481,6 +495,7 @@ def _declare_reduction(name: str, reduce: Callable[..., Any], dtype: str, code: 
             lambda node, x: reduce(x, axis=tuple(range(-node.params[0], 0))),
             Constant(_REASONS[dtype]),
             notation,
+            by_rows=by_rows,
             parameters=("rank",),
             domains=(_MASK,),
             samples=(Sample(((3,),), (1,)), Sample(((2, 2),), (1,)), Sample(((2, 2),), (2,))),
@@ -493,6 +508,35 @@ def _declare_reduction(name: str, reduce: Callable[..., Any], dtype: str, code: 
     )
 
 
-ANY = _declare_reduction("any", np.any, "bool", "np.any")
-ALL = _declare_reduction("all", np.all, "bool", "np.all")
-COUNT = _declare_reduction("count", np.count_nonzero, "int", "np.count_nonzero")
+def _counted(rows: Rows, node: Expr, x: Any) -> Any:
+    return rows.reduce("sum", rows.map(_as_integer, x, kind="int"))
+
+
+def _any_of(rows: Rows, node: Expr, x: Any) -> Any:
+    return rows.map(_is_not_zero, _counted(rows, node, x), kind="bool")
+
+
+def _all_of(rows: Rows, node: Expr, x: Any) -> Any:
+    missing = rows.reduce("sum", rows.map(_as_integer_of_false, x, kind="int"))
+    return rows.map(_is_zero, missing, kind="bool")
+
+
+def _as_integer(lanes: Lanes, x: Any) -> Any:
+    return lanes.integer(x)
+
+
+def _as_integer_of_false(lanes: Lanes, x: Any) -> Any:
+    return lanes.integer(~x)
+
+
+def _is_not_zero(lanes: Lanes, x: Any) -> Any:
+    return x.differs(0)
+
+
+def _is_zero(lanes: Lanes, x: Any) -> Any:
+    return x.equals(0)
+
+
+ANY = _declare_reduction("any", np.any, "bool", "np.any", _any_of)
+ALL = _declare_reduction("all", np.all, "bool", "np.all", _all_of)
+COUNT = _declare_reduction("count", np.count_nonzero, "int", "np.count_nonzero", _counted)

@@ -23,6 +23,7 @@ from wengert.operations.matrix_parts import (
     swapped,
 )
 from wengert.operations.solving import solve
+from wengert.operations.written_matrices import eigenvalues, eigenvectors
 from wengert.primitive import Domain, Notation, Primitive, Pushforward, Sample, register
 from wengert.shapes import Shape
 
@@ -107,6 +108,7 @@ GENERAL_VALUES = register(
         lambda node, a: _real(np.linalg.eigvals(a)),
         Pushforward(_push_values),
         Notation.function("eigvals", numpy="np.linalg.eigvals"),
+        by_arrays=eigenvalues,
         domains=(Domain(matrix="real eigenvalues"),),
         samples=_SAMPLES,
         source="Giles 2008, section 3.1; complex eigenvalues are an error",
@@ -121,6 +123,7 @@ GENERAL_VECTORS = register(
         lambda node, a: _vectors(a),
         Pushforward(_push_vectors),
         Notation.function("righteigenvectors", numpy="(lambda a: np.linalg.eig(a)[1])"),
+        by_arrays=eigenvectors,
         domains=(Domain(matrix="real eigenvalues"),),
         samples=_SAMPLES,
         source="Giles 2008, section 3.1; columns of length 1, complex eigenvalues are an error",

@@ -16,6 +16,7 @@ import numpy as np
 
 from wengert.errors import ShapeError
 from wengert.expr import Expr, Params
+from wengert.operations import written_matrices
 from wengert.operations.algebra import add, contract, power
 from wengert.operations.apply import apply
 from wengert.operations.build import neg, sub
@@ -174,6 +175,7 @@ CHOLESKY = register(
         _evaluate_cholesky,
         Pushforward(_push_cholesky),
         Notation.function("cholesky", numpy="np.linalg.cholesky"),
+        by_arrays=written_matrices.cholesky,
         domains=(Domain(matrix="positive"),),
         samples=(*_MATRICES, Sample(((3, 3),))),
         source="Murray 2016, Differentiation of the Cholesky decomposition, equation 10",
@@ -232,6 +234,7 @@ GAPS = register(
                 "+" if node.param("sums") else "-"
             ),
         ),
+        by_arrays=written_matrices.gaps,
         parameters=("sums",),
         samples=(Sample(((3,),), (False,)), Sample(((3,),), (True,)), Sample(((2, 2),), (False,))),
         source="1/(wⱼ ∓ wᵢ) for i ≠ j; 0 on the diagonal and for what is equal within rounding",
@@ -261,6 +264,7 @@ EIGENVALUES = register(
         lambda node, a: np.linalg.eigvalsh(a),
         Pushforward(_push_eigenvalues),
         Notation.function("eigvalsh", numpy="np.linalg.eigvalsh"),
+        by_arrays=written_matrices.by_numpy(["eigvalsh_lo"], 0, lambda m, n: [(n,)]),
         domains=(Domain(matrix="symmetric"),),
         samples=(*_MATRICES, Sample(((3, 3),))),
         source="Giles 2008, section 3.1, for symmetric matrices",
@@ -290,6 +294,7 @@ EIGENVECTORS = register(
         lambda node, a: np.linalg.eigh(a, "U" if node.param("upper") else "L")[1],
         Pushforward(_push_eigenvectors),
         _eigenvectors_notation,
+        by_arrays=written_matrices.by_numpy(["eigh_lo", "eigh_up"], 1, lambda m, n: [(n,), (n, n)]),
         parameters=("upper",),
         inverse=lambda node: (node, True),
         domains=(Domain(matrix="symmetric"),),
@@ -351,6 +356,7 @@ QR_ORTHOGONAL = register(
             r"\operatorname{{Q}}\left({0}\right)",
             "np.linalg.qr({0})[0]",
         ),
+        by_arrays=written_matrices.qr_orthogonal,
         domains=(Domain(matrix="tall"),),
         samples=_TALL,
         source="Walter and Lehmann 2010, Algorithmic differentiation of linear algebra functions",
@@ -370,6 +376,7 @@ QR_TRIANGLE = register(
             r"\operatorname{{R}}\left({0}\right)",
             "np.linalg.qr({0}, mode='r')",
         ),
+        by_arrays=written_matrices.qr_triangle,
         domains=(Domain(matrix="tall"),),
         samples=_TALL,
         source="Walter and Lehmann 2010, Algorithmic differentiation of linear algebra functions",

@@ -45,6 +45,7 @@ from wengert.operations.structural import (
 from wengert.operations.structure import (
     contraction_params,
 )
+from wengert.operations.written_matrices import inverse, sign_and_log
 from wengert.primitive import (
     Constant,
     Curved,
@@ -204,6 +205,11 @@ def _from_factors(read: Callable[[Factors], Any]) -> Callable[[Expr], Shared | N
     return lambda node: shared_factors(node, evaluate)
 
 
+def _by_factors(write: Callable[..., Any]) -> Callable[..., Any]:
+    """The same where code is generated: ``write(lanes, sign, log)``."""
+    return lambda arrays, node, a: arrays.map(write, *sign_and_log(arrays, a))
+
+
 def _evaluate_logdet(node: Expr, a: Any) -> Any:
     sign, value = np.linalg.slogdet(a)
     result: Any = np.where(sign < 0, np.nan, value)
@@ -289,6 +295,7 @@ INV = register(
         Pushforward(_push_inverse),
         Notation("inv({0})", "{0:a}⁻¹", "{0:a}^{{-1}}", "np.linalg.inv({0})", "power"),
         shared=lambda node: shared_factors(node, _inverse_from_factors),
+        by_arrays=inverse,
         rewrite=_rewrite_inverse,
         symmetric=lambda node: is_symmetric(node.operands[0]),
         inverse=lambda node: (node.operands[0], False),
@@ -307,6 +314,7 @@ DET = register(
         Pushforward(_push_det),
         Notation.function("det", latex=r"\det", numpy="np.linalg.det"),
         shared=_from_factors(lambda f: f.sign() * np.exp(f.log())),
+        by_arrays=_by_factors(lambda lanes, sign, log: sign * lanes.call("exp", log)),
         rewrite=_rewrite_det,
         domains=_INVERTIBLE,
         source="lecture (5.101), Jacobi's formula",
@@ -325,6 +333,7 @@ LOGDET = register(
             "logdet({0})", "log det({0})", r"\log\det\left({0}\right)", "np.linalg.slogdet({0})[1]"
         ),
         shared=_from_factors(lambda f: np.nan if f.sign() < 0 else f.log()),
+        by_arrays=_by_factors(lambda lanes, sign, log: lanes.select(sign < 0.0, np.nan, log)),
         rewrite=_rewrite_logdet,
         domains=(Domain(matrix="spd"),),
         source="Matrix Cookbook (57); through LU, NaN for a negative determinant",
@@ -347,6 +356,7 @@ LOGABSDET = register(
             "np.linalg.slogdet({0})[1]",
         ),
         shared=_from_factors(lambda f: f.log()),
+        by_arrays=lambda arrays, node, a: sign_and_log(arrays, a)[1],
         domains=_INVERTIBLE,
         source="Matrix Cookbook (57); through LU, for either sign; −∞ for a singular matrix",
         rule="log-determinant, Matrix Cookbook (57): d log |det(X)| = tr(X⁻¹ dX)",
@@ -368,6 +378,7 @@ SIGNDET = register(
             "np.linalg.slogdet({0})[0]",
         ),
         shared=_from_factors(lambda f: f.sign()),
+        by_arrays=lambda arrays, node, a: sign_and_log(arrays, a)[0],
         domains=_INVERTIBLE,
         smooth=False,
         kinks=lambda node: (Kink(apply(DET, node.operands[0])),),

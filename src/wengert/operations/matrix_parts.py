@@ -30,6 +30,7 @@ from wengert.operations.structure import (
     zeros,
 )
 from wengert.operations.trailing import tied_factors
+from wengert.operations.written import Arrays, Lanes
 from wengert.primitive import Linear, Notation, Primitive, Sample, register
 from wengert.shapes import Shape, Size, format_shape
 
@@ -210,6 +211,10 @@ def _declare_triangle(name: str, keep: Callable[..., Any], sense: Callable[..., 
         k = node.params[0]
         return Notation.function(name) if not k else _with_offset(name, k)
 
+    def kept(arrays: Arrays, node: Expr, x: Any) -> Any:
+        mask = arrays.table(keep(np.ones(arrays.shape(x)[-2:], bool), node.params[0]))
+        return arrays.map(_where, x, mask, last=True)
+
     primitive = register(
         Primitive(
             name,
@@ -222,6 +227,7 @@ def _declare_triangle(name: str, keep: Callable[..., Any], sense: Callable[..., 
                 lambda node: 2,
             ),
             notation,
+            by_arrays=kept,
             parameters=("k",),
             rewrite=rewrite,
             samples=(
@@ -238,6 +244,10 @@ def _declare_triangle(name: str, keep: Callable[..., Any], sense: Callable[..., 
         )
     )
     return primitive
+
+
+def _where(lanes: Lanes, x: Any, mask: Any) -> Any:
+    return lanes.select(mask, x, 0.0)
 
 
 def _with_offset(name: str, k: int) -> Notation:

@@ -27,6 +27,7 @@ from wengert.operations.reductions import (
 from wengert.operations.scalar_functions import ABS, SIGN
 from wengert.operations.singular_values import svdvals
 from wengert.operations.structure import safe_power
+from wengert.operations.written import Lanes, Rows, called
 from wengert.primitive import Domain, Kink, Notation, Primitive, Pushforward, Sample, register
 from wengert.shapes import Shape, format_shape
 
@@ -123,6 +124,26 @@ def _evaluate_pnorm(node: Expr, x: Any) -> Any:
     return np.where(usable, found, scale).astype(x.dtype)
 
 
+def _pnorm_by_rows(rows: Rows, node: Expr, x: Any) -> Any:
+    p = float(node.params[0])
+    sizes = rows.map(called("abs"), x)
+    scale = rows.reduce("maximum" if p > 0 else "minimum", sizes)
+    safe = rows.map(_usable_or_one, scale)
+
+    def raised(lanes: Lanes, size: Any, unit: Any) -> Any:
+        return lanes.call("power", size / unit, lanes.number(p, size))
+
+    def root(lanes: Lanes, total: Any, unit: Any, largest: Any) -> Any:
+        found = unit * lanes.call("power", total, lanes.number(1 / p, total))
+        return lanes.select((largest > 0.0) & (largest < inf), found, largest)
+
+    return rows.map(root, rows.reduce("sum", rows.map(raised, sizes, safe)), safe, scale)
+
+
+def _usable_or_one(lanes: Lanes, scale: Any) -> Any:
+    return lanes.select((scale > 0.0) & (scale < inf), scale, 1.0)
+
+
 def _push_pnorm(y: Expr, k: int, dx: Expr) -> Expr:
     """Σ sign(xᵢ) |xᵢ|ᵖ⁻¹ dxᵢ / yᵖ⁻¹."""
     x, (p,) = y.operands[0], y.params
@@ -158,6 +179,7 @@ PNORM = register(
             r"\left\|{0}\right\|_{{{order}}}",
             "np.sum(np.abs({0}) ** ({order}), axis=-1) ** (1 / ({order}))",
         ),
+        by_rows=_pnorm_by_rows,
         parameters=("order",),
         enclosure=by_magnitude,
         curvature=of_pnorm,

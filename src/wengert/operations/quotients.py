@@ -26,6 +26,7 @@ from wengert.operations.declare import declare, in_double, ordered
 from wengert.operations.enclosing import CROSSING, SPECIAL, Enclosure, always
 from wengert.operations.intervals import Interval
 from wengert.operations.scalar_functions import EXP, LOG, SIN
+from wengert.operations.written import Lanes
 from wengert.primitive import Domain
 
 Array = Any
@@ -115,9 +116,17 @@ _dsinc = _family(
     r"\operatorname{dsinc}", Domain(boundary=(0.0,)), "∫₀¹ (πt)ᵏ cos(πxt + kπ/2) dt",
     bounds=_bounded_sinc,
 )  # fmt: skip
+
+
+def _written_sinc(lanes: Lanes, node: Expr, x: Any) -> Any:
+    z = lanes.select(x.equals(0.0), 1e-20, x) * np.pi
+    return lanes.call("sin", z) / z
+
+
 SINC = declare(
     "sinc", lambda x: np.asarray(np.sinc(x)).astype(x.dtype)[()], lambda y, x: _dsinc(1, x),
-    at_zero=1, ufuncs=(np.sinc,), domains=(Domain(boundary=(0.0, 1e-12, 0.9)),),
+    at_zero=1, ufuncs=(np.sinc,), written=_written_sinc,
+    domains=(Domain(boundary=(0.0, 1e-12, 0.9)),),
     defined=lambda y: _over(apply(SIN, mul(pi(), y.operands[0])), mul(pi(), y.operands[0])),
     source="sin(πx)/(πx), 1 at 0",
     bounds=always(-0.2172337, 1.0),

@@ -45,6 +45,7 @@ from wengert.operations.structure import (
     strip_coefficient,
 )
 from wengert.operations.written import Lanes, Rows, called
+from wengert.operations.written_lines import other_factors
 from wengert.primitive import (
     Constant,
     Curved,
@@ -666,6 +667,7 @@ PRODEXCEPT = register(
         lambda node, x: _exclude(x, node.params[0]),
         Pushforward(_push_exclusion),
         _notation_exclusion,
+        by_arrays=other_factors,
         parameters=("order",),
         series=WholeCurve(_exclusion_tail),
         symmetric=lambda node: node.params[0] == 2 and node.ndim == 2,

@@ -63,6 +63,7 @@ from wengert.operations.structure import (
     is_zero,
     strip_coefficient,
 )
+from wengert.operations.written import Lanes
 from wengert.primitive import ByCoefficient, Domain, Notation, Sample, Shared
 
 POSITIVE = Extremes(within=(0.0, inf))
@@ -190,6 +191,16 @@ FINITE = declare(
     enclosure=always(1.0, 1.0),
     kinks=nowhere,
 )  # fmt: skip
+
+
+def _written_numbers(lanes: Lanes, node: Expr, x: Any) -> Any:
+    nan, above, below = node.params
+    largest = lanes.largest(x)
+    found = lanes.select(x.equals(inf), largest if above is None else above, x)
+    found = lanes.select(x.equals(-inf), -largest if below is None else below, found)
+    return lanes.select(x.is_nan(), nan, found)
+
+
 NAN_TO_NUM = declare(
     "nan_to_num",
     lambda nan, posinf, neginf, x: np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf),
@@ -197,7 +208,7 @@ NAN_TO_NUM = declare(
     notation=Notation(
         "nan_to_num({0})", "nan_to_num({0})", r"\operatorname{{nan\_to\_num}}\left({0}\right)",
         "np.nan_to_num({0}, nan={nan}, posinf={posinf}, neginf={neginf})",
-    ), smooth=False,
+    ), smooth=False, written=_written_numbers,
     samples=tuple(Sample((shape,), (0.0, None, None)) for shape in ((), (2,))),
     source="the derivative is 1 where x is finite, 0 where a constant takes its place",
     enclosure=unchanged,

@@ -29,6 +29,7 @@ from wengert.operations.structure import (
     zeros,
 )
 from wengert.operations.trailing import move_axis, rearrange
+from wengert.operations.written_lines import ascending_order, place_of_extremum
 from wengert.primitive import (
     Constant,
     Domain,
@@ -338,6 +339,7 @@ def _declare_order(
     infer: Callable[..., Shape],
     kinks: Kinks,
     source: str,
+    by_arrays: Callable[..., Any],
 ) -> Primitive:
     more = ", kind='stable'" if name == "argsort" else ""
     return register(
@@ -353,6 +355,7 @@ def _declare_order(
                 rf"\operatorname{{{{{name}}}}}\left({{0}}\right)",
                 f"np.{name}({{0}}, axis=-1{more})",
             ),
+            by_arrays=by_arrays,
             samples=(Sample(((3,),)), Sample(((2, 3),)), Sample(((1,),))),
             smooth=False,
             enclosure=_enclosed_place,
@@ -389,6 +392,7 @@ ARGMAX = _declare_order(
     _without_last,
     lambda node: at_extreme_tie(node.operands[0], largest=True),
     "the first place at ties",
+    place_of_extremum(largest=True),
 )
 ARGMIN = _declare_order(
     "argmin",
@@ -396,6 +400,7 @@ ARGMIN = _declare_order(
     _without_last,
     lambda node: at_extreme_tie(node.operands[0], largest=False),
     "the first place at ties",
+    place_of_extremum(largest=False),
 )
 ARGSORT = _declare_order(
     "argsort",
@@ -403,4 +408,5 @@ ARGSORT = _declare_order(
     _line,
     at_ties,
     "ascending, NaN last; ties keep their order",
+    ascending_order,
 )

@@ -26,6 +26,7 @@ from wengert.operations.matrix_parts import (
 )
 from wengert.operations.selection import at_close_or_zero_values
 from wengert.operations.structure import safe_power
+from wengert.operations.written_matrices import by_numpy
 from wengert.primitive import Domain, Notation, Ordered, Primitive, Pushforward, Sample, register
 from wengert.shapes import Shape, Size
 
@@ -145,6 +146,11 @@ def _vectors(part: int) -> Callable[..., Any]:
     return evaluate
 
 
+def _shapes_of_parts(m: int, n: int) -> list[tuple[int, ...]]:
+    p = min(m, n)
+    return [(m, p), (p,), (p, n)]
+
+
 SINGULAR_VALUES = register(
     Primitive(
         "svdvals",
@@ -158,6 +164,7 @@ SINGULAR_VALUES = register(
             r"\operatorname{{svdvals}}\left({0}\right)",
             "np.linalg.svd({0}, compute_uv=False)",
         ),
+        by_arrays=by_numpy(["svd"], 0, lambda m, n: [(min(m, n),)]),
         domains=_FULL_RANK,
         samples=_RECTANGLES,
         source="Giles 2008, section 3.2",
@@ -180,6 +187,7 @@ LEFT_VECTORS = register(
             r"\operatorname{{svdleft}}\left({0}\right)",
             "np.linalg.svd({0}, full_matrices=False)[0]",
         ),
+        by_arrays=by_numpy(["svd_s"], 0, _shapes_of_parts),
         domains=_FULL_RANK,
         samples=_RECTANGLES,
         source="Townsend 2016, equation 16",
@@ -199,6 +207,7 @@ RIGHT_VECTORS = register(
             r"\operatorname{{svdright}}\left({0}\right)",
             "np.swapaxes(np.linalg.svd({0}, full_matrices=False)[2], -1, -2)",
         ),
+        by_arrays=by_numpy(["svd_s"], 2, _shapes_of_parts, turned=True),
         domains=_FULL_RANK,
         samples=_RECTANGLES,
         source="Townsend 2016, equation 17",

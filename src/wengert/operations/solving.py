@@ -34,6 +34,7 @@ from wengert.operations.matrix_parts import (
     triu,
 )
 from wengert.operations.structure import contraction_params, fits, is_contraction
+from wengert.operations.written_matrices import solution
 from wengert.primitive import (
     ByCoefficient,
     Domain,
@@ -387,6 +388,7 @@ SOLVE = register(
         _notation_of_solution,
         parameters=("kind",),
         shared=_shared_factors,
+        by_arrays=solution,
         series=ByCoefficient(_solution_coefficient),
         rewrite=_rewrite_solution,
         domains=(Domain(matrix="invertible"), Domain()),

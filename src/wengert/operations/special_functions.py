@@ -57,7 +57,7 @@ from wengert.operations.scalar_functions import (
     SIN,
 )
 from wengert.operations.structure import constant_like, is_zero
-from wengert.operations.written import Lanes
+from wengert.operations.written import Lanes, Written
 from wengert.primitive import Domain, Notation, Sample, Undefined
 
 Array = Any
@@ -212,9 +212,21 @@ def _excess(x: Array) -> Array:
     )
 
 
+def _written_hazard(lanes: Lanes, node: Expr, x: Any) -> Any:
+    below = lanes.select(x < 0.0, x, 0.0) * -(0.5**0.5)
+    above = lanes.select(x < 0.0, 0.0, x)
+    density = lanes.call("exp", x * x * -0.5)
+    return lanes.select(
+        x < 0.0,
+        lanes.number((2 / np.pi) ** 0.5, x) / lanes.call(special.erfcx, below),
+        density / (lanes.call(special.ndtr, above) * (2 * np.pi) ** 0.5),
+    )
+
+
 INVMILLS = declare(
     "invmills", in_double(_hazard), lambda y, x: neg(mul(y, apply(INVMILLSEXCESS, x))),
-    positive=True, numpy="(lambda t: np.sqrt(2 / np.pi) / special.erfcx(-t / np.sqrt(2)))",
+    written=_written_hazard, positive=True,
+    numpy="(lambda t: np.sqrt(2 / np.pi) / special.erfcx(-t / np.sqrt(2)))",
     domains=(Domain(boundary=(0.0, 30.0, -30.0)),),
     source="φ(x)/Φ(x), the inverse Mills ratio; AS 26.2",
     enclosure=SPECIAL,
@@ -339,6 +351,17 @@ DIGAMMA = declare(
     enclosure=CROSSING.on(0.0),
     curvature=concave(RISING, 0.0),
 )  # fmt: skip
+# SciPy's function of two operands is not a ufunc, and calls one that is.
+_HURWITZ = getattr(vars(special)["_ufuncs"], "_zeta", None)
+
+
+def _written_polygamma(lanes: Lanes, node: Expr, x: Any) -> Any:
+    """(−1)ⁿ⁺¹ n! ζ(n + 1, x)."""
+    (order,) = node.params
+    sign = 1.0 if order % 2 else -1.0
+    return lanes.call(_HURWITZ, float(order + 1), x) * (sign * gamma(order + 1))
+
+
 POLYGAMMA = declare(
     "polygamma", lambda order, x: special.polygamma(order, x).astype(x.dtype),
     lambda y, x: polygamma(y.param("order") + 1, x), parameters=("order",),
@@ -346,6 +369,7 @@ POLYGAMMA = declare(
         "polygamma({order}, {0})", "ψ({order}, {0})", r"\psi^{{({order})}}\left({0}\right)",
         "special.polygamma({order}, {0})",
     ), domains=(Domain(0.5, 4.0),), ufuncs=(special.polygamma,), source="AS 6.4",
+    written=_HURWITZ and _written_polygamma,
     enclosure=SPECIAL.on(0.0),
     curvature=of_polygamma,
 )  # fmt: skip
@@ -436,6 +460,7 @@ ZETA = declare(
     "zeta", special.zeta, Undefined("the derivative of ζ(x, q) in x has no closed form"),
     lambda y, x, q: neg(mul(x, apply(ZETA, plus_one(x), q))), numpy="special.zeta",
     latex=r"\zeta", domains=(Domain(1.5, 4.0), Domain(0.5, 3.0)), ufuncs=(special.zeta,),
+    written=_HURWITZ and (lambda lanes, node, x, q: lanes.call(_HURWITZ, x, q)),
     source="DLMF 25.11: Hurwitz's Σ (k + q)⁻ˣ",
     enclosure=Extremes(low=(1.0, 0.0), relative=1e-12),
 )  # fmt: skip
@@ -476,22 +501,29 @@ def expn(order: int, x: Expr) -> Expr:
     return apply(EXP1, x) if order == 1 else apply(EXPN, x, order=order)
 
 
+def _one_of(ufunc: Any, part: int) -> Written:
+    """One of a ufunc's results."""
+    return lambda lanes, node, x: lanes.call(ufunc, x)[part]
+
+
 SININT = declare(
     "sinint", lambda x: special.sici(x)[0], lambda y, x: apply(SINC, mul(power(pi(), -1), x)),
     at_zero=0, latex=r"\operatorname{Si}", numpy="(lambda t: special.sici(t)[0])",
     domains=(Domain(boundary=(0.0,)),), source="AS 5.2: ∫₀ˣ sin(t)/t dt",
+    written=_one_of(special.sici, 0),
     bounds=always(-1.8519371, 1.8519371),
 )  # fmt: skip
 COSINT = declare(
     "cosint", lambda x: special.sici(x)[1], lambda y, x: divide(apply(COS, x), x),
     latex=r"\operatorname{Ci}", numpy="(lambda t: special.sici(t)[1])",
-    domains=(Domain(0.3, 2.0),), source="AS 5.2",
+    domains=(Domain(0.3, 2.0),), source="AS 5.2", written=_one_of(special.sici, 1),
 )  # fmt: skip
 SINHINT = declare(
     "sinhint", lambda x: special.shichi(x)[0],
     lambda y, x: add([apply(EXPREL, x), apply(EXPREL, neg(x))], [HALF, HALF]), at_zero=0,
     latex=r"\operatorname{Shi}", numpy="(lambda t: special.shichi(t)[0])",
     domains=(Domain(boundary=(0.0,)),), source="AS 5.2: ∫₀ˣ sinh(t)/t dt",
+    written=_one_of(special.shichi, 0),
     enclosure=SPECIAL,
     curvature=rising_bend(),
 )  # fmt: skip
@@ -505,11 +537,13 @@ def _quarter_square(x: Expr) -> Expr:
 FRESNELS = declare(
     "fresnels", lambda x: special.fresnel(x)[0], lambda y, x: apply(SIN, _quarter_square(x)),
     at_zero=0, latex="S", numpy="(lambda t: special.fresnel(t)[0])", source="AS 7.3",
+    written=_one_of(special.fresnel, 0),
     bounds=always(-0.7139723, 0.7139723),
 )  # fmt: skip
 FRESNELC = declare(
     "fresnelc", lambda x: special.fresnel(x)[1], lambda y, x: apply(COS, _quarter_square(x)),
     at_zero=0, latex="C", numpy="(lambda t: special.fresnel(t)[1])", source="AS 7.3",
+    written=_one_of(special.fresnel, 1),
     bounds=always(-0.7798935, 0.7798935),
 )  # fmt: skip
 

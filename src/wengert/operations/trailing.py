@@ -26,6 +26,7 @@ from wengert.operations.structure import (
     is_contraction,
     is_sum,
 )
+from wengert.operations.written import Arrays
 from wengert.primitive import Constant, Domain, Notation, Primitive, Sample, register
 from wengert.shapes import Shape, Size, format_shape
 
@@ -58,6 +59,14 @@ def _arrange(node: Expr, x: Any) -> Any:
     return np.broadcast_to(moved, (*x.shape[:cut], *(size[a] for a in out)))
 
 
+def _arranged_by_arrays(arrays: Arrays, node: Expr, x: Any) -> Any:
+    labels, out, sizes = node.params
+    cut = len(arrays.shape(x)) - len(labels)
+    known = dict(sizes)
+    axes = [cut + labels.index(a) if a in labels else None for a in out]
+    return arrays.arranged(x, [*range(cut), *axes], [0] * cut + [known.get(a, 0) for a in out])
+
+
 def _rewrite_arrangement(operands: tuple[Expr, ...], params: Params) -> Expr | None:
     return operands[0] if params[0] == params[1] else None
 
@@ -75,6 +84,7 @@ ARRANGE = register(
             r"\operatorname{{arrange}}\left({0}\right)",
             "np.einsum({0}, [..., *{labels}], [..., *{out}])",
         ),
+        by_arrays=_arranged_by_arrays,
         parameters=("labels", "out", "sizes"),
         rewrite=_rewrite_arrangement,
         domains=(Domain(0, 5, dtype="int"),),

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -89,6 +91,8 @@ SPECIAL = np.array(
 )  # fmt: skip
 
 
+# SciPy's hyp0f1 divides by 0 and cannot raise what Python says then; its value is right.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_special_values_of_elementwise_operations():
     """Infinities and NaN are where NumPy has them, in every lane of a vector."""
     real = [p for p in ELEMENTWISE if all(d.dtype == "real" for d in p.domains)]
@@ -119,14 +123,19 @@ def test_special_values_of_operations_by_rows():
         ]
     )  # fmt: skip
     x = variable("x", rows.shape)
-    found = [p for p in GENERAL if p.by_rows is not None]
-    calls_ = [(p, r) for p in found for r in ((1, 2) if p.parameters else (0,))]
-    roots = [apply(p, x, **({"rank": r} if r else {})) for p, r in calls_]
+    found = [p for p in GENERAL if p.by_rows is not None and p.domains[0].dtype == "real"]
+    choices = {"rank": (1, 2), "order": (Fraction(5, 2), Fraction(-2))}
+    calls_ = [
+        (p, dict(zip(p.parameters, values, strict=True)))
+        for p in found
+        for values in product(*(choices[name] for name in p.parameters))
+    ]
+    roots = [apply(p, x, **params) for p, params in calls_]
     expected, got, program = both(plan_of(roots), {"x": rows})
     assert program.function is not None
     wrong = [
-        (p.name, r)
-        for (p, r), e, g in zip(calls_, expected, got, strict=True)
+        (p.name, params)
+        for (p, params), e, g in zip(calls_, expected, got, strict=True)
         if not same(e, g, 1e-14)
     ]
     assert not wrong
@@ -400,7 +409,7 @@ def test_what_a_function_reads_from_around_it_may_change():
 
 def test_a_plan_tells_what_runs_natively():
     native = wg.compile(
-        lambda x: np.sum(np.linalg.inv(np.outer(x, x) + np.eye(3))), engine="native"
+        lambda x: np.sum(np.linalg.pinv(np.outer(x, x) + np.eye(3))), engine="native"
     )
     text = str(native.plan(draw(3)))
     assert "native" in text

@@ -180,11 +180,17 @@ class Module:
     routines : dict
         The routines of the vector-math library that are called: their symbols, and what they are
         (the function's name, and the type).
+    shared : dict
+        Further functions that are compiled once for all modules: what writes them, by symbol.
+    addresses : dict
+        The addresses of other symbols that are called or read, where they are known.
     """
 
     def __init__(self, features: Features) -> None:
         self.features = features
         self.routines: dict[str, tuple[str, Type]] = {}
+        self.shared: dict[str, Callable[[Module, str], None]] = {}
+        self.addresses: dict[str, int] = {}
         self._functions: list[Builder] = []
         self._declarations: dict[str, str] = {}
         self._globals: dict[str, str] = {}
@@ -216,8 +222,10 @@ class Module:
         self._declarations[name] = f"declare {result.text} @{name}({listed})"
         return f"@{name}"
 
-    def external(self, builder: Builder, name: str) -> Value:
-        """The address of a symbol that is given when the module is linked."""
+    def external(self, builder: Builder, name: str, address: int | None = None) -> Value:
+        """The address of a symbol that is given here, or when the module is linked."""
+        if address is not None:
+            self.addresses[name] = address
         self._globals[name] = f"@{name} = external global i8"
         return Value(builder, f"@{name}", PTR)
 

@@ -176,9 +176,8 @@ class Engine:
         keep: Iterable[object] = (),
     ) -> Library:
         """The same for a module, with the vector mathematics that it calls."""
-        return self.load(
-            module.text(), exports, {**addresses(self, module.routines), **(symbols or {})}, keep
-        )
+        known = {**addresses(self, module), **module.addresses, **(symbols or {})}
+        return self.load(module.text(), exports, known, keep)
 
 
 @cache

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wengert.backends.native.builder import Module, Value
@@ -130,16 +131,25 @@ def routine(module: Module, name: str, type_: Type) -> str:
 # ---------------------------------------------------------------- routines that are linked
 
 
-def addresses(engine: Engine, wanted: Mapping[str, tuple[str, Type]]) -> dict[str, int]:
-    """Where the routines are that a module calls; they stay loaded as long as the engine."""
-    return {symbol: _library(engine, symbol, *what)[symbol] for symbol, what in wanted.items()}
+def addresses(engine: Engine, module: Module) -> dict[str, int]:
+    """Where the functions are that a module calls; they stay loaded as long as the engine."""
+    writers: dict[str, Callable[[Module, str], None]] = {
+        symbol: partial(_write_routine, name=name, type_=type_)
+        for symbol, (name, type_) in module.routines.items()
+    }
+    writers.update(module.shared)
+    return {symbol: _library(engine, symbol, write)[symbol] for symbol, write in writers.items()}
 
 
-def _library(engine: Engine, symbol: str, name: str, type_: Type) -> Library:
+def _write_routine(module: Module, symbol: str, *, name: str, type_: Type) -> None:
+    routine(module, name, type_)
+
+
+def _library(engine: Engine, symbol: str, write: Callable[[Module, str], None]) -> Library:
     with engine.lock:
         found = engine.routines.get(symbol)
         if found is None:
             module = Module(engine.host.written_for)
-            routine(module, name, type_)
+            write(module, symbol)
             found = engine.routines[symbol] = engine.load(module.text(), [symbol])
         return found

@@ -21,7 +21,7 @@ from wengert.backends.native.plans.grouping import (
     read_from_memory,
     written_by,
 )
-from wengert.backends.native.plans.statements import Graph, Product, Statement, Work
+from wengert.backends.native.plans.statements import Graph, Product, Statement, Whole, Work
 
 LINE = 128  # bytes that values are aligned to
 
@@ -137,6 +137,8 @@ def _continued(groups: Sequence[Group]) -> dict[int, int]:
             for s in group.statements:
                 if s.into is not None:
                     same[s.target] = same.get(s.into, s.into)
+        elif isinstance(group, Whole) and group.continues is not None:
+            same[group.writes[0]] = same.get(group.continues, group.continues)
     return same
 
 
@@ -173,9 +175,11 @@ def _read_by(work: Work) -> Iterable[int]:
 
 def _written_by(work: Work) -> tuple[int, ...]:
     """The slots that it writes, with the one that it continues."""
-    if isinstance(work, Statement):
-        return (work.target,) if work.into is None else (work.target, work.into)
-    return written_by(work)
+    if isinstance(work, Product):
+        return written_by(work)
+    own = (work.target,) if isinstance(work, Statement) else work.writes
+    slot = work.into if isinstance(work, Statement) else work.continues
+    return own if slot is None else (*own, slot)
 
 
 # ---------------------------------------------------------------- memory

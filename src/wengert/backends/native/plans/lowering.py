@@ -11,8 +11,10 @@ import numpy as np
 
 from wengert.backends.native.callables import DTYPES
 from wengert.backends.native.mathematics.routines import FUNCTIONS
+from wengert.backends.native.plans.arrays import Arrays, Rows
 from wengert.backends.native.plans.loops import lower_branch, lower_item, lower_loop
 from wengert.backends.native.plans.moving import is_view, moves_of, moving_operands, strides_of_view
+from wengert.backends.native.plans.routines import Routine
 from wengert.backends.native.plans.sources import scaled
 from wengert.backends.native.plans.statements import (
     Access,
@@ -26,7 +28,9 @@ from wengert.backends.native.plans.statements import (
     row_major,
 )
 from wengert.backends.native.plans.statements import Product as Multiply
-from wengert.backends.native.types import I8, I64, Type
+from wengert.backends.native.plans.transfers import Transfer, transfers_of, write_transfer
+from wengert.backends.native.types import F32, F64, I8, I64, Type
+from wengert.backends.native.ufuncs import loop_of
 from wengert.backends.numpy_steps import factors, is_product
 from wengert.expr import Expr
 from wengert.plan.instructions import (
@@ -90,9 +94,25 @@ def writer_of(node: Expr) -> Callable[..., Any] | None:
         return partial(_by_form, form, node)
     if not primitive.elementwise:
         return None
-    if form not in FUNCTIONS or FUNCTIONS[form].arity != len(node.operands):
+    if form in FUNCTIONS and FUNCTIONS[form].arity == len(node.operands):
+        return partial(_by_routine, form)
+    return _by_ufunc(node)
+
+
+def _by_ufunc(node: Expr) -> Callable[..., Any] | None:
+    """The first of the ufuncs that the operation equals which has loops of real numbers."""
+    numbers = tuple(map(type, node.params))
+    count = len(node.operands)
+    if node.dtype != "real" or any(o.dtype != "real" for o in node.operands):
         return None
-    return partial(_by_routine, form)
+    for ufunc in node.primitive.ufuncs:
+        if all(loop_of(ufunc, (*numbers, *(t,) * count)) for t in (F64, F32)):
+            return partial(_call_ufunc, ufunc, node.params)
+    return None
+
+
+def _call_ufunc(ufunc: Any, params: tuple[Any, ...], lanes: Any, *entries: Any) -> Any:
+    return lanes.call(ufunc, *params, *entries)
 
 
 def _by_form(form: Callable[..., Any], node: Expr, lanes: Any, *entries: Any) -> Any:
@@ -128,9 +148,13 @@ def _is_written(i: Apply, kinds: Sequence[str | None], shapes: Mapping[int, Shap
         return _is_moved(
             i.node, i.operands, dict(zip(i.operands, kinds, strict=True)), shapes, i.shape
         )
-    if primitive.by_rows is not None:
-        return set(kinds) == {"real"} and all(prod(shapes[o]) for o in i.operands)
     expected = [d.dtype for d in primitive.domains]
+    expected += expected[-1:] * (len(kinds) - len(expected))
+    if primitive.dtype == "same":
+        expected[0] = kinds[0] or expected[0]
+    if primitive.by_rows is not None or primitive.by_arrays is not None:
+        entries = all(prod(shapes[o]) for o in i.operands) or not i.size
+        return kinds == expected and entries
     comparison = i.node.dtype == "bool" and len(kinds) == 2 and set(expected) == {"real"}
     conversion = i.node.dtype == "real" and expected == ["bool"]
     fits = kinds == expected or (set(kinds) == {"int"} and (comparison or conversion))
@@ -141,12 +165,12 @@ def _is_moved(
     node: Expr, operands: Sequence[int], kinds: Kinds, shapes: Mapping[int, Shape], result: Shape
 ) -> bool:
     moving = [operands[k] for k in moving_operands(node)]
-    if any(kinds[o] != node.dtype for o in moving):
+    if any(kinds[o] != (node.dtype if o in moving else "int") for o in operands):
         return False
-    moves = moves_of(node, [shapes[o] for o in moving], result)
-    if moves is None:
-        return False
-    return node.dtype != "bool" or (len(moves) == 1 and is_view(moves[0], result))
+    given = [shapes[o] for o in moving]
+    if moves_of(node, given, result) is not None:
+        return True
+    return transfers_of(node, [(s, row_major(s)) for s in given], result) is not None
 
 
 # ---------------------------------------------------------------- lowering
@@ -166,9 +190,10 @@ class Lowering:
     def __init__(self, real: Type, scaled: Mapping[int, tuple[int, float]]) -> None:
         self.graph = Graph(real)
         self.memo: dict[Any, int] = {}
+        self.runs: dict[Any, tuple[int, ...]] = {}
         self.real = real
         self.tuples: dict[int, list[int]] = {}
-        self._types = {"real": real, "int": I64, "bool": I8}
+        self._types = {"real": real, "double": F64, "int": I64, "bool": I8}
         self._scaled = scaled
 
     def within(self, name: str, body: Body) -> Lowering:
@@ -367,11 +392,15 @@ class Lowering:
         if node.primitive.route is not None:
             self._moved(i)
             return
-        if node.primitive.by_rows is not None:
-            rows = _Rows(self, _rank_of(node))
-            found = node.primitive.by_rows(rows, node, *i.operands)
-            layout = graph.layouts[found]
-            graph.view(i.target, i.shape, layout, graph.types[found])
+        by_rows, by_arrays = node.primitive.by_rows, node.primitive.by_arrays
+        if not i.size:
+            graph.enter(i.target, i.shape, self._types[node.dtype])
+            return
+        if by_rows is not None:
+            self._is(i, by_rows(Rows(self, _rank_of(node)), node, *i.operands))
+            return
+        if by_arrays is not None:
+            self._is(i, by_arrays(Arrays(self), node, *map(self.stored, i.operands)))
             return
         write = writer_of(node)
         assert write is not None
@@ -379,21 +408,71 @@ class Lowering:
         axes = [list(range(len(i.shape) - len(graph.shapes[o]), len(i.shape))) for o in i.operands]
         self.map(i.target, i.operands, write, axes)
 
+    def _is(self, i: Apply, found: int) -> None:
+        """The instruction's value is that of a slot."""
+        graph = self.graph
+        graph.view(i.target, i.shape, graph.layouts[found], graph.types[found])
+
     def _moved(self, i: Apply) -> None:
         """A view, where every entry comes from one operand; else added to zeros."""
         graph, type_ = self.graph, self._types[i.node.dtype]
         moving = [i.operands[k] for k in moving_operands(i.node)]
-        moves = moves_of(i.node, [graph.shapes[o] for o in moving], i.shape) or []
-        if len(moves) == 1 and is_view(moves[0], i.shape):
+        moves = moves_of(i.node, [graph.shapes[o] for o in moving], i.shape)
+        if moves is not None and len(moves) == 1 and is_view(moves[0], i.shape):
             layout = graph.layouts[self.in_a_row(moving[0])]
             offset = layout.offset + moves[0].source.offset
             strides = strides_of_view(moves[0], i.shape)
             graph.view(i.target, i.shape, Layout(layout.slot, strides, offset), type_)
             return
+        graph.enter(i.target, i.shape, type_)
+        if moves is None and self._gathered(i):
+            return
         base = graph.new(i.shape, type_)
         graph.constant(base, 0)
-        graph.enter(i.target, i.shape, type_)
         self._move(i.target, base, i.node, i.operands, itself)
+
+    def _gathered(self, i: Apply) -> bool:
+        """Write what fills its result in order, if it is such an operation."""
+        transfers = self._transfers(i.node, i.operands, i.shape)
+        if len(transfers) != 1 or not transfers[0][1].whole:
+            return False
+        self._transfer(i.target, *transfers[0], i.operands, itself)
+        return True
+
+    def _transfers(
+        self, node: Expr, operands: Sequence[int], result: Shape
+    ) -> list[tuple[int, Transfer]]:
+        """The operands whose entries move, and how."""
+        graph = self.graph
+        moving = [self.stored(operands[k]) for k in moving_operands(node)]
+        given = [(graph.shapes[o], graph.layouts[o].strides) for o in moving]
+        return list(zip(moving, transfers_of(node, given, result) or [], strict=True))
+
+    def _transfer(
+        self,
+        target: int,
+        source: int,
+        transfer: Transfer,
+        operands: Sequence[int],
+        write: Callable[..., Any],
+        into: int | None = None,
+    ) -> None:
+        graph = self.graph
+        read = [source]
+        for lookup in (*transfer.source.lookups, *transfer.target.lookups):
+            if isinstance(lookup.table, int):
+                read.append(self.stored(operands[lookup.table]))
+                continue
+            read.append(slot := graph.new(lookup.table.shape, I64))
+            graph.tables[slot] = np.array(lookup.table, np.int64, order="C")
+        layouts = [graph.layouts[s] for s in read]
+        graph.works.append(
+            Routine(
+                (target,), tuple(Access(at.slot, at.strides, at.offset) for at in layouts),
+                tuple(graph.shapes[s] for s in read),
+                partial(write_transfer, transfer=transfer, write=write), into,
+            )
+        )  # fmt: skip
 
     def _move(
         self, target: int, base: int, node: Expr, operands: Sequence[int], write: Callable[..., Any]
@@ -402,7 +481,14 @@ class Lowering:
         graph = self.graph
         moving = [operands[k] for k in moving_operands(node)]
         result, type_ = graph.shapes[target], graph.types[target]
-        moves = moves_of(node, [graph.shapes[o] for o in moving], result) or []
+        moves = moves_of(node, [graph.shapes[o] for o in moving], result)
+        if moves is None:
+            transfers = self._transfers(node, operands, result)
+            for k, (operand, transfer) in enumerate(transfers):
+                following = target if k == len(transfers) - 1 else graph.new(result, type_)
+                self._transfer(following, operand, transfer, operands, write, base)
+                base = following
+            return
         for k, (operand, move) in enumerate(zip(moving, moves, strict=True)):
             following = target if k == len(moves) - 1 else graph.new(result, type_)
             layout = graph.layouts[self.in_a_row(operand)]
@@ -441,6 +527,27 @@ class Lowering:
         places = axes or [range(len(space))] * len(sources)
         reads, filled = self.accesses(sources, places, len(space), write)
         graph.statement(target, space, reads, filled)
+
+    def mapped(
+        self, write: Callable[..., Any], *values: int, kind: str = "real", last: bool = False
+    ) -> int:
+        """A function entry by entry, in a new slot.
+
+        Shorter shapes are those of the first axes, or of the ``last``.
+        """
+        graph = self.graph
+        key = write, values
+        if key in self.memo:
+            return self.memo[key]
+        shape = max((graph.shapes[v] for v in values), key=len)
+        self.memo[key] = target = graph.new(shape, self._types[kind])
+        skipped = [len(shape) - len(graph.shapes[v]) if last else 0 for v in values]
+        axes = [
+            [k + axis for axis in range(len(graph.shapes[v]))]
+            for k, v in zip(skipped, values, strict=True)
+        ]
+        self.map(target, values, write, axes)
+        return target
 
     def accesses(
         self,
@@ -487,43 +594,9 @@ class Lowering:
         self.graph.statement(target, space, reads, write, places, reduction)
 
 
-class _Rows:
-    """Writes an operation on trailing axes; values are slots."""
-
-    def __init__(self, lowering: Lowering, rank: int) -> None:
-        self._lowering = lowering
-        self._rank = rank
-
-    def map(self, write: Callable[..., Any], *values: int) -> int:
-        low = self._lowering
-        graph = low.graph
-        key = write, values
-        if key in low.memo:
-            return low.memo[key]
-        shape = max((graph.shapes[v] for v in values), key=len)
-        low.memo[key] = target = graph.new(shape, low.real)
-        axes = [list(range(len(graph.shapes[v]))) for v in values]
-        low.map(target, values, write, axes)
-        return target
-
-    def reduce(self, name: str, value: int) -> int:
-        low = self._lowering
-        graph = low.graph
-        key = name, self._rank, value
-        if key in low.memo:
-            return low.memo[key]
-        shape = graph.shapes[value]
-        lead = len(shape) - self._rank
-        low.memo[key] = target = graph.new(shape[:lead], low.real)
-        labels = tuple(range(len(shape)))
-        reads, write = low.accesses([value], [labels], len(shape), itself)
-        low.reduce(target, shape, reads, write, labels, labels[:lead], name)
-        return target
-
-
 def _rank_of(node: Expr) -> int:
     """How many trailing axes an operation works on: its parameter, or one."""
-    return int(node.params[0]) if node.params else 1
+    return int(node.param("rank")) if "rank" in node.primitive.parameters else 1
 
 
 def _add_group(

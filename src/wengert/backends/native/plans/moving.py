@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.native.plans.statements import Shape, row_major
+from wengert.errors import IndexRangeError
 from wengert.expr import Expr
 from wengert.operations.discrete import known_values
-from wengert.primitive import Place
+from wengert.primitive import Place, Route
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,17 @@ def moving_operands(node: Expr) -> list[int]:
     return [k for k in range(len(node.operands)) if domains[min(k, last)].dtype == "real"]
 
 
+def route_of(node: Expr, k: int) -> Route | None:
+    """How the entries of operand k move, if the node says so.
+
+    An index that is known to be outside of its axis is an error when it is evaluated.
+    """
+    try:
+        return None if node.primitive.route is None else node.primitive.route(node, k)
+    except IndexRangeError:
+        return None
+
+
 def moves_of(node: Expr, operands: Sequence[Shape], result: Shape) -> list[Move] | None:
     """How the entries of the operands move; None if not by fixed steps, or two to one place.
 
@@ -54,9 +66,6 @@ def moves_of(node: Expr, operands: Sequence[Shape], result: Shape) -> list[Move]
     result : tuple of int
         The result's shape.
     """
-    route_of = node.primitive.route
-    if route_of is None:
-        return None
     moves: list[Move] = []
     for k, shape in zip(moving_operands(node), operands, strict=True):
         route = route_of(node, k)
@@ -76,13 +85,21 @@ def moves_of(node: Expr, operands: Sequence[Shape], result: Shape) -> list[Move]
 
 
 def _steps(places: Sequence[Place], sizes: Shape, shape: Shape, lead: int) -> Steps | None:
-    strides = row_major(shape)
+    if any(affine(place, sizes) is None for place in places):
+        return None
+    return strided(places, sizes, row_major(shape), lead)
+
+
+def strided(
+    places: Sequence[Place | None], sizes: Shape, strides: Sequence[int], lead: int
+) -> Steps:
+    """Places that are steps along labels, in an array of these strides; None stands for index 0."""
     offset = 0
     steps = [*strides[:lead], *[0] * len(sizes)]
     for place, stride in zip(places, strides[lead:], strict=True):
-        found = _affine(place, sizes)
+        found = None if place is None else affine(place, sizes)
         if found is None:
-            return None
+            continue
         start, slopes = found
         offset += start * stride
         for label, slope in slopes.items():
@@ -90,7 +107,7 @@ def _steps(places: Sequence[Place], sizes: Shape, shape: Shape, lead: int) -> St
     return Steps(offset, tuple(steps))
 
 
-def _affine(place: Place, sizes: Shape) -> tuple[int, dict[int, int]] | None:
+def affine(place: Place, sizes: Shape) -> tuple[int, dict[int, int]] | None:
     """A place as a number and a multiple of each label; None if it is not of this kind."""
     shape = tuple(sizes[x] for x in place.labels)
     if place.at is None:

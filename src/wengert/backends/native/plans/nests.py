@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -11,7 +12,8 @@ from wengert.backends.native.builder import Builder, Value
 from wengert.backends.native.mathematics import routines
 from wengert.backends.native.plans.grouping import Nest
 from wengert.backends.native.plans.statements import Access, Graph, Shape, Statement, Strides
-from wengert.backends.native.types import I8, Type
+from wengert.backends.native.types import I8, I64, Type
+from wengert.backends.native.ufuncs import call_lanes
 from wengert.backends.native.vectors import (
     MAXIMUM,
     MINIMUM,
@@ -35,9 +37,12 @@ class Lanes:
         self._width = width
         self._real = real.of(width)
 
-    def call(self, routine: str, *values: Value) -> Value:
-        """A routine by name."""
-        return routines.call(routine, *values)
+    def call(self, routine: Any, *values: Any) -> Any:
+        """A routine by name, or a ufunc; several results as a tuple."""
+        if isinstance(routine, str):
+            return routines.call(routine, *values)
+        found = call_lanes(routine, values)
+        return found[0] if len(found) == 1 else found
 
     def select(self, mask: Value, yes: Any, no: Any) -> Value:
         """One of two values by a mask."""
@@ -60,6 +65,14 @@ class Lanes:
         if value.type.kind == "i1":
             return self._b.select(value, self._b.constant(1.0, self._real), 0.0)
         return self._b.cast("sitofp", value, self._real)
+
+    def largest(self, like: Value) -> float:
+        """The largest finite number of a value's type."""
+        return 2.0**127 * (2 - 2.0**-23) if like.type.kind == "f32" else sys.float_info.max
+
+    def integer(self, mask: Value) -> Value:
+        """1 where a mask holds, else 0."""
+        return self._b.cast("zext", mask, I64.of(self._width))
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from wengert.plan.instructions import (
     Input,
     Instruction,
     Plan,
+    Prepare,
 )
 
 LONGEST = 5000  # instructions of a plan: more would take seconds to compile
@@ -105,7 +106,13 @@ class NativeProgram:
         self.dtypes = tuple(np.dtype(of_kind[kinds[o]]) for o in plan.outputs if kinds[o])
         self.names = tuple(i.name for i in inputs)
         own = [i.target for s in stages if s.native for i in s.instructions]
-        self.native = frozenset((*own, *(i.target for i in plan.instructions if is_known(i))))
+        run = {i.target for s in stages for i in s.instructions}
+        part = [  # constants, and work that is part of native code
+            i.target
+            for i in plan.instructions
+            if is_known(i) or (isinstance(i, Prepare) and i.target not in run)
+        ]
+        self.native = frozenset((*own, *part))
         self.plan = plan
         self._inputs = [i.target for i in inputs]
         slots: list[Any] = [None] * plan.slots
@@ -282,14 +289,18 @@ class Segment:
         self._steps: list[tuple[int, Step]] | None = None
 
     def slow(self, *arguments: Any, **named: Any) -> Any:
-        """The results for arrays that only lie in memory in another way; they are copied."""
+        """The results for arrays that only lie in memory in another way; they are copied.
+
+        Arrays that are what they should be were refused: NumPy has the result, or the error.
+        """
         if named or len(arguments) != len(self._arguments):
             return NotImplemented
         packed = [_packed(a, e) for a, e in zip(arguments, self._arguments, strict=True)]
-        changed = any(p is not a for p, a in zip(packed, arguments, strict=True))
-        if not changed or any(p is None for p in packed):
+        if any(p is None for p in packed):
             return NotImplemented
-        return self.native(*packed)
+        if any(p is not a for p, a in zip(packed, arguments, strict=True)):
+            return self.native(*packed)
+        return self.by_numpy(arguments)
 
     def by_numpy(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
         """The results for any arrays."""
@@ -324,7 +335,9 @@ def _packed(array: Any, expected: Array) -> Any:
 
 def _own(value: Any, arguments: Sequence[Any]) -> Any:
     array = np.asarray(value)
-    if array.ndim and (array.base is not None or any(array is a for a in arguments)):
+    if not array.ndim:
+        return array[()]
+    if array.base is not None or any(array is a for a in arguments):
         return array.copy()
     return value
 

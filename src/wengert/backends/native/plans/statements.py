@@ -200,6 +200,11 @@ class Whole(ABC):
         """The slots that it writes, with those that it only works in."""
 
     @property
+    def continues(self) -> int | None:
+        """The slot whose memory the first slot that it writes is, with what is there."""
+        return None
+
+    @property
     def weight(self) -> int:
         """How long its code is, in statements."""
         return 1
