@@ -22,7 +22,7 @@ from typing import Any
 HERE = Path(__file__).parents[1]
 PROGRAMS = HERE / "tests" / "backends" / "native" / "random_programs.py"
 SLOWEST = 300.0  # seconds for one program with its derivatives
-BATCH = 400  # programs of one process
+BATCH = 100  # programs of one process
 
 
 def batch(first: int, seconds: float) -> tuple[int, list[dict[str, Any]]]:
