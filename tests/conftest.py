@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -30,3 +32,12 @@ def pytest_collection_finish() -> None:
     """What was collected stays: no garbage collection looks through 30,000 tests again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _engines_agree() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    """What the tests of a file evaluated by NumPy is evaluated natively before the next file."""
+    yield
+    engines = sys.modules.get("operations.engines")
+    if engines is not None:
+        engines.run_what_waits()

@@ -118,6 +118,14 @@ def test_flattening_nested_networks_keeps_their_value(
             assert_close(value(with_operands(part, part.operands, deep=True)), value(part), 1e-7)
 
 
+def test_sizes_of_ones_are_not_given_to_inner_labels() -> None:
+    """Multiplied out and flat: Σ 1ᵤ (sI + ΣA I)ᵢⱼ, where u counts two entries and i three."""
+    A, s = LEAVES["A"], LEAVES["s"]
+    spread = [contract([x], [labels], (0, 0), sizes={0: 3}) for x, labels in ((A, (1, 2)), (s, ()))]
+    total = contract([ones((2,)), add(spread, [1, 1])], [(5,), (0, 4)], (), deep=True)
+    assert_close(value(total), 6 * (VALUES["A"].sum() + VALUES["s"]), 1e-14)
+
+
 @given(networks(SYMBOLIC_POOL))
 @settings(max_examples=300)
 def test_symbolic_sizes_are_bound_at_evaluation(network: Network) -> None:

@@ -121,7 +121,7 @@ class _Network:
         self.out = out
         self.sizes = sizes
         self.factors: list[Factor] = []
-        self.fresh = max(out, default=-1) + 1
+        self.fresh = max((*out, *sizes), default=-1) + 1
         self.same: dict[int, int] = {}  # label -> the label that it was unified with
 
     def note_sizes(self, operand: Expr, labels: Labels) -> None:

@@ -291,11 +291,18 @@ class Lowering:
             target = following
 
     def _total(self, target: int, terms: Sequence[Term]) -> None:
-        """Terms whose factors differ in sign only are added up first, as NumPy's steps do."""
+        """Terms whose factors differ in sign only are added up first.
+
+        Every operation is rounded, in the order of NumPy's steps (``numpy_sums``): what cancels
+        there to zero is zero here, and the derivative of a norm there is that of zero.
+        """
         groups: dict[float, list[Term]] = {}
-        for term in terms:
+        for term in sorted(terms, key=lambda t: (t.factor < 0, not t.plain)):
             groups.setdefault(abs(term.factor), []).append(term)
-        ordered = sorted(groups.items(), key=lambda item: item[0] != 1)
+        ordered = sorted(
+            groups.items(),
+            key=lambda g: (g[0] != 1, not any(t.plain for t in g[1]), g[1][0].factor < 0),
+        )
         listed = [t for _, group in ordered for t in group]
         signs = [[t.factor < 0 for t in group] for _, group in ordered]
         sizes = [size for size, _ in ordered]
@@ -307,7 +314,7 @@ class Lowering:
             total: Any = None
             for size, negatives in zip(sizes, signs, strict=True):
                 parts = [next(given) for _ in negatives]
-                total = _add_group(lanes, total, size, parts, negatives)
+                total = _add_group(total, size, parts, negatives)
             return total
 
         self.map(target, sources, write, axes)
@@ -600,20 +607,17 @@ def _rank_of(node: Expr) -> int:
 
 
 def _add_group(
-    lanes: Any, total: Any, size: float, parts: Sequence[Any], negatives: Sequence[bool]
+    total: Any, size: float, parts: Sequence[Any], negatives: Sequence[bool]
 ) -> Any:
-    """``total + size · (± parts)``, the parts with a plus first."""
-    ordered = sorted(zip(negatives, parts, strict=True), key=lambda item: item[0])
-    flip = ordered[0][0]
-    value = ordered[0][1]
-    for negative, part in ordered[1:]:
+    """``total + size · (± parts)``; the parts with a plus come first."""
+    flip, value = negatives[0], parts[0]
+    for negative, part in zip(negatives[1:], parts[1:], strict=True):
         value = value - part if negative != flip else value + part
+    factor = -size if flip else size
     if total is None:
-        if size != 1:
-            return value * (-size if flip else size)
-        return -value if flip else value
+        return value * factor if size != 1 else (-value if flip else value)
     if size != 1:
-        return lanes.fma(value, -size if flip else size, total)
+        return total + value * factor
     return total - value if flip else total + value
 
 
