@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.native.callables import DTYPES
+from wengert.backends.native.layout import DTYPES
 from wengert.backends.native.mathematics.routines import FUNCTIONS
 from wengert.backends.native.plans.loops import lower_branch, lower_item, lower_loop
 from wengert.backends.native.plans.moving import is_view, moves_of, moving_operands, strides_of_view
