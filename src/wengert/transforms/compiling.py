@@ -19,11 +19,12 @@ from wengert.plan import Plan
 from wengert.rewrite import recognise_all
 from wengert.structured import Running, running
 from wengert.tracing import TracedArray, current_trace, kind_of, new_trace, replaced
-from wengert.transforms.direct import Direct, direct_of, quick_of
+from wengert.transforms.direct import Direct, Quick, direct_of, quick_of
 from wengert.transforms.recording import check_callable, describe, output_of, plain_array
 from wengert.transforms.surroundings import Surroundings, to_compare
 
 _VERSIONS = 16  # that are kept for arguments of the same shapes
+_QUICK = 2  # versions that are tried before one is looked for: one for training, one for tests
 _WARNED = 32  # times that a function is traced for them without a warning
 
 
@@ -47,7 +48,7 @@ class _Entry:
         return direct_of(self)
 
     @cached_property
-    def quick(self) -> Direct | None:
+    def quick(self) -> Quick | None:
         """The same for arguments that are yet to be checked; None if the code looks not at all."""
         every = self.direct is not None and set(self.names) <= set(self.running.names)
         return quick_of(self) if every else None
@@ -77,7 +78,7 @@ class Compiled:
         self.static_argnums = static_argnums
         self.engine = engine
         self.threads = threads
-        self._quick: Direct | None = None
+        self._quick: tuple[Quick, ...] = ()  # of the last calls, the latest first
         self._entries: dict[Any, list[_Entry]] = {}
         self._traced: dict[Any, int] = {}
 
@@ -87,16 +88,17 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's value."""
-        quick = self._quick
-        if quick is not None and not kwargs:
-            found = quick(args)
+        for quick in self._quick:
+            found = quick(args, kwargs)
             if found is not NotImplemented:
                 return found
         flat, structure, static = self._arguments(args, kwargs)
         if current_trace() is not None and any(isinstance(a, TracedArray) for a in flat):
             return self.function(*args, **kwargs)
         entry = self._entry(flat, structure, static)
-        self._quick = None if static or kwargs else entry.quick
+        if not static and (quick := entry.quick) is not None:
+            others = tuple(q for q in self._quick if q is not quick)
+            self._quick = (quick, *others[: _QUICK - 1])
         return entry(flat)
 
     def plan(self, *args: Any, **kwargs: Any) -> Plan:

@@ -13,8 +13,10 @@ import optree
 
 from wengert.structured import Running
 from wengert.transforms.surroundings import Surroundings
+from wengert.transforms.trees import putting_together, taking_apart
 
-Direct = Callable[[Any], Any]  # of the arguments; NotImplemented if they are others
+Direct = Callable[[Any], Any]  # of the arguments' leaves; NotImplemented if they are others
+Quick = Callable[[Any, Any], Any]  # of the positional arguments and those by keywords
 
 
 class Entry(Protocol):
@@ -66,41 +68,45 @@ def direct_of(entry: Entry) -> Direct | None:
     captured = tuple(array for _, array in entry.captured)
     formed = _forming(entry)
     if order == tuple(range(len(entry.names))):
+        if formed is None:
+            return lambda flat: function(*flat)
         return lambda flat: formed(function(*flat))
 
     def call(flat: Any) -> Any:
         given = (*flat, *captured)
-        return formed(function(*[given[k] for k in order]))
+        found = function(*[given[k] for k in order])
+        return found if formed is None else formed(found)
 
     return call
 
 
-def quick_of(entry: Entry) -> Direct | None:
+def quick_of(entry: Entry) -> Quick | None:
     """A function of the arguments, which makes sure that the code is still the right one."""
     direct, changed = direct_of(entry), entry.surroundings.changed
     if direct is None:
         return None
-    structure = entry.structure
+    only: tuple[Any, ...] = ((0,) * len(entry.names), {})
+    if entry.structure == optree.tree_structure(only):
 
-    def arrays(args: Any) -> Any:
-        return NotImplemented if changed() is not None else direct(args)
+        def arrays(args: Any, kwargs: Any) -> Any:
+            return NotImplemented if kwargs or changed() is not None else direct(args)
 
-    def trees(args: Any) -> Any:
-        flat, found = optree.tree_flatten((args, {}))
-        if found != structure or changed() is not None:
-            return NotImplemented
-        return direct(flat)
+        return arrays
+    leaves = taking_apart(entry.structure)
+    if leaves is None:
+        return None
 
-    leaves: tuple[Any, ...] = ((0,) * len(entry.names), {})
-    return arrays if structure == optree.tree_structure(leaves) else trees
+    def trees(args: Any, kwargs: Any) -> Any:
+        flat = leaves((args, kwargs))
+        return NotImplemented if flat is None or changed() is not None else direct(flat)
+
+    return trees
 
 
-def _forming(entry: Entry) -> Callable[[Any], Any]:
-    """What makes the tree of a tuple of results; NotImplemented stays as it is."""
-    output = entry.output
+def _forming(entry: Entry) -> Direct | None:
+    """What makes the tree of a tuple of results, if it is none; NotImplemented stays as it is."""
     several: Any = (0,) * len(entry.dtypes)
-    if output == optree.tree_structure(several):
-        return lambda found: found
-    if output == optree.tree_structure(several[0] if several else None):
-        return lambda found: found if found is NotImplemented else found[0]
-    return lambda found: found if found is NotImplemented else optree.tree_unflatten(output, found)
+    if entry.output == optree.tree_structure(several):
+        return None
+    form = putting_together(entry.output)
+    return lambda found: found if found is NotImplemented else form(found)

@@ -15,7 +15,8 @@ import sys
 import sysconfig
 import types
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter, is_, itemgetter, methodcaller
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ class Surroundings:
         names = _NO_NAMES
         while True:  # names found late may be attributes of what was found before
             self._entries: list[tuple[Any, Any, Any]] = []  # dict, key, value
+            self._cells: list[tuple[str, Any, Any]] = []
             self._reads: list[tuple[str, Read, Any]] = []
             self._sequences: list[tuple[Any, tuple[Any, ...]]] = []
             self._contents: list[tuple[Any, bytes]] = []
@@ -65,14 +67,50 @@ class Surroundings:
 
     def changed(self) -> str | None:
         """The name of something that is not as it was; None if all is."""
+        try:
+            for get, container, values in self._names_at_once:
+                if not all(map(is_, get(container), values)):
+                    break
+            else:
+                return self._changed_contents()
+        except (KeyError, ValueError):  # a name is gone, a cell empty
+            pass
+        return self._changed_name() or self._changed_contents()
+
+    @functools.cached_property
+    def _names_at_once(self) -> list[tuple[Callable[[Any], Iterable[Any]], Any, tuple[Any, ...]]]:
+        """For each container, what reads all of its names, and their values."""
+        spaces: dict[int, tuple[Any, dict[str, Any]]] = {}
+        for container, key, value in self._entries:
+            spaces.setdefault(id(container), (container, {}))[1][key] = value
+        found: list[tuple[Callable[[Any], Iterable[Any]], Any, tuple[Any, ...]]] = []
+        for container, named in spaces.values():
+            keys, values = tuple(named), tuple(named.values())
+            found.append((itemgetter(*keys, keys[0]), container, (*values, values[0])))  # a tuple
+        if self._cells:
+            cells, values = zip(*((cell, value) for _, cell, value in self._cells), strict=True)
+            found.append((functools.partial(map, attrgetter("cell_contents")), cells, values))
+        if self._reads:
+            reads, values = zip(*((read, value) for _, read, value in self._reads), strict=True)
+            found.append((functools.partial(map, methodcaller("__call__")), reads, values))
+        return found
+
+    def _changed_name(self) -> str | None:
         for container, key, value in self._entries:
             now = container.get(key, _MISSING)
             if now is not value and not _same(now, value):
                 return key
+        for name, cell, value in self._cells:
+            now = _content(cell)
+            if now is not value and not _same(now, value):
+                return name
         for name, read, value in self._reads:
             now = read()
             if now is not value and not _same(now, value):
                 return name
+        return None
+
+    def _changed_contents(self) -> str | None:
         for sequence, values in self._sequences:
             items = _items(sequence)
             if len(items) != len(values):
@@ -129,9 +167,9 @@ class Surroundings:
             self._visit(wrapped)
         if _is_library(function.__code__.co_filename):
             if wrapped is None:  # ours may hold functions of the user: those of wg.vjp, say
-                self._cells(function)
+                self._closure(function)
             return
-        self._cells(function)
+        self._closure(function)
         self._visit(function.__defaults__)
         self._visit(function.__kwdefaults__)
         space = function.__globals__
@@ -142,13 +180,12 @@ class Surroundings:
                     self._entry(space, name)
         self._attributes(vars(function))
 
-    def _cells(self, function: types.FunctionType) -> None:
+    def _closure(self, function: types.FunctionType) -> None:
         for name, cell in zip(
             function.__code__.co_freevars, function.__closure__ or (), strict=True
         ):
-            read = functools.partial(_cell, cell)
-            value = read()
-            self._reads.append((name, read, value))
+            value = _content(cell)
+            self._cells.append((name, cell, value))
             self._visit(value)
 
     def _object(self, value: Any) -> None:
@@ -197,7 +234,7 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _codes(constant)
 
 
-def _cell(cell: Any) -> Any:
+def _content(cell: Any) -> Any:
     try:
         return cell.cell_contents
     except ValueError:  # not bound yet

@@ -83,7 +83,12 @@ BINARY = [
 COMPARISONS = ["{x} < {y}", "{x} <= {y}", "{x} > {y}", "{x} >= {y}", "{x} == {y}", "{x} != {y}"]
 TESTS = ["{x} > 0", "np.isnan({x})", "np.isfinite({x})", "{x} <= 0.5"]
 LOGICAL = ["{b} & {c}", "{b} | {c}", "{b} ^ {c}", "~{b}", "np.any({b}, axis={a})", "np.all({b})"]
-CHOICES = ["np.where({b}, {x}, {y})", "np.where({b}, {x}, 0.0)", "{x} * {b}", "np.sum({b}, axis={a})"]
+CHOICES = [
+    "np.where({b}, {x}, {y})",
+    "np.where({b}, {x}, 0.0)",
+    "{x} * {b}",
+    "np.sum({b}, axis={a})",
+]
 REDUCTIONS = [
     "np.sum({x}, axis={a})", "np.mean({x}, axis={a})", "np.max({x}, axis={a})",
     "np.min({x}, axis={a})", "np.prod({x}, axis={a})", "np.var({x}, axis={a})",
@@ -130,7 +135,13 @@ LOOPS = [
     "wg.cond(np.sum({x}) > 0, lambda c: {again}, lambda c: 2 * c, {x})",
     "wg.vmap(lambda c: {again})({x})",
 ]
-STEPS = ["np.tanh(c + r)", "0.5 * c + r", "c * 0.9 - np.sin(r)", "np.maximum(c, r)", "c + np.sum(r)"]
+STEPS = [
+    "np.tanh(c + r)",
+    "0.5 * c + r",
+    "c * 0.9 - np.sin(r)",
+    "np.maximum(c, r)",
+    "c + np.sum(r)",
+]
 OUTPUTS = ["c * r", "c", "r", "np.sum(c)", "(c > 0) * r", "c + 1"]
 AGAIN = ["np.tanh(c) * 0.7", "c * 0.5 + 0.1", "np.where(c > 0, c / 2, -c)", "np.sin(c)"]
 
@@ -455,7 +466,9 @@ def _perturbed(reference: Any, given: Sequence[Any]) -> list[Any]:
             if array.dtype.kind == "f":
                 unit = np.finfo(array.dtype).eps
                 with np.errstate(all="ignore"):
-                    array = (array * (1 + unit * rng.integers(-2, 3, array.shape))).astype(array.dtype)
+                    array = (array * (1 + unit * rng.integers(-2, 3, array.shape))).astype(
+                        array.dtype
+                    )
                 moved.append(float(array) if type(a) is float else array)
             else:
                 moved.append(a)
@@ -482,7 +495,9 @@ def smaller(program: Program, seed: int, fails: Callable[[Program], bool]) -> Pr
     again = True
     while again:
         again = False
-        candidates = [replace(program, results=(r,)) for r in program.results if len(program.results) > 1]
+        candidates = [
+            replace(program, results=(r,)) for r in program.results if len(program.results) > 1
+        ]
         names = [line.split(" = ")[0] for line in program.lines]
         candidates += [replace(program, results=(n,)) for n in reversed(names[:-1])]
         for k, line in enumerate(program.lines[:-1]):
@@ -491,7 +506,11 @@ def smaller(program: Program, seed: int, fails: Callable[[Program], bool]) -> Pr
             if value is not None and not isinstance(value, float):
                 arguments = {**program.arguments, name: np.array(value)}
                 candidates.append(
-                    replace(program, lines=(*program.lines[:k], *program.lines[k + 1 :]), arguments=arguments)
+                    replace(
+                        program,
+                        lines=(*program.lines[:k], *program.lines[k + 1 :]),
+                        arguments=arguments,
+                    )
                 )
         for candidate in candidates:
             candidate = needed(candidate)

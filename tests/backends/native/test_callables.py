@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import subprocess
@@ -13,13 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wengert.backends.native import callables
+from wengert.backends.native import callables, layout
 from wengert.backends.native import host as hosts
-from wengert.backends.native.builder import Module
-from wengert.backends.native.callables import Array, native_callable
-from wengert.backends.native.engine import engine
+from wengert.backends.native.builder import Builder, Module, Value
+from wengert.backends.native.cache import ObjectCache
+from wengert.backends.native.callables import native_callable
+from wengert.backends.native.engine import Engine, engine
+from wengert.backends.native.entrance import Array
 from wengert.backends.native.host import UnsupportedHostError, host
-from wengert.backends.native.types import F32, F64, I8, I64, PTR
+from wengert.backends.native.types import F32, F64, I8, I64, PTR, VOID
 from wengert.backends.native.vectors import SUM, Stream, vector_loop
 
 
@@ -27,11 +30,15 @@ def slow(*arguments: Any, **named: Any) -> Any:
     return "slow", arguments, named
 
 
+def _pointers(b: Builder, count: int) -> list[Value]:
+    return [b.load(PTR, b.offset(b.parameters[0], 8 * k)) for k in range(count)]
+
+
 def _scaled_sum(shape: tuple[int, ...] = (3, 4), path: Any = slow, kind: Any = F64) -> Any:
     """(x, a) -> (a x, the sum of x)."""
     module = Module(host().written_for)
-    b = module.function("kernel", [PTR] * 4, I64, internal=True)
-    x, a, scaled, total = b.parameters
+    b = module.function("kernel", [PTR], I64)
+    x, a, scaled, total = _pointers(b, 4)
     count = int(np.prod(shape))
     (result,) = vector_loop(
         b, count, [Stream(x, kind), Stream(a, kind, 0)], [Stream(scaled, kind)],
@@ -106,10 +113,10 @@ def test_entries_of_every_type(kind: Any, dtype: Any):
 
 def test_booleans_and_single_results():
     module = Module(host().written_for)
-    b = module.function("kernel", [PTR, PTR], I64, internal=True)
+    b = module.function("kernel", [PTR], I64)
+    given, place = _pointers(b, 2)
     for k in range(3):
-        place = b.offset(b.parameters[1], k)
-        b.store(b.load(I8, b.offset(b.parameters[0], k)) ^ 1, place)
+        b.store(b.load(I8, b.offset(given, k)) ^ 1, b.offset(place, k))
     b.give(b.constant(0, I64))
     function = native_callable(
         engine(), module, "kernel", [Array(I8, (3,))], [Array(I8, (3,))], slow, tupled=False
@@ -127,12 +134,100 @@ def test_empty_arrays():
 
 def test_a_kernel_that_gives_up_asks_the_slow_way():
     module = Module(host().written_for)
-    b = module.function("kernel", [PTR, PTR], I64, internal=True)
-    negative = b.load(F64, b.parameters[0]) < 0.0
+    b = module.function("kernel", [PTR], I64)
+    negative = b.load(F64, _pointers(b, 1)[0]) < 0.0
     b.give(b.select(negative, b.constant(5, I64), 0))
     function = native_callable(engine(), module, "kernel", [Array(F64)], [Array(F64, (9,))], slow)
     assert function(1.0).shape == (9,)
     assert function(-1.0) == ("slow", (-1.0,), {})
+
+
+def test_a_kernel_may_raise():
+    module = Module(host().written_for)
+    b = module.function("kernel", [PTR], I64)
+    kind, text = module.external(b, "kind"), module.external(b, "text")
+    b.call("raise", VOID, kind, text)
+    b.give(b.constant(-1, I64))
+    text, set_error = ctypes.c_char_p(b"as it is"), ctypes.pythonapi.PyErr_SetString
+    symbols = {
+        "kind": id(OverflowError),
+        "text": ctypes.cast(text, ctypes.c_void_p).value or 0,
+        "raise": ctypes.cast(set_error, ctypes.c_void_p).value or 0,
+    }
+    function = native_callable(
+        engine(), module, "kernel", [], [Array(F64, (9,)), Array(F64)], slow, symbols=symbols,
+        keep=[text],
+    )  # fmt: skip
+    for _ in range(3):
+        with pytest.raises(OverflowError, match="as it is"):
+            function()
+
+
+def _increased(calls: int, number: int) -> Any:
+    """n + number, as an integer of Python, of NumPy or an array; no other process has the code."""
+    module = Module(host().written_for)
+    b = module.function("kernel", [PTR], I64)
+    given, place = _pointers(b, 2)
+    b.store(b.load(I64, given) + number, place)
+    b.give(b.constant(0, I64))
+    own = Engine(host(), ObjectCache(None))
+    return native_callable(own, module, "kernel", [Array(I64)], [Array(I64)], slow, calls=calls)
+
+
+def test_integers_of_python():
+    function = _increased(-1, 5)
+    for n in (3, -(2**63), 2**63 - 6, np.int64(4), np.array(4)):
+        assert function(n) == int(n) + 5
+        assert type(function(n)) is np.int64
+    for n in (2**63, -(2**63) - 1, True, 1.0, np.int32(3)):
+        assert function(n) == ("slow", (n,), {})
+
+
+def test_what_is_called_often_is_compiled_again():
+    function = _increased(4, 6)
+    code = function.__self__.code
+    found = [(function(k), len(code.libraries)) for k in range(10)]
+    assert found == [(k + 6, 1 + (k >= 3)) for k in range(10)]
+    assert not code.libraries[1].quick
+    assert len(_increased(-1, 6).__self__.code.libraries) == 1
+
+
+def test_better_code_on_disk_is_taken_at_once(tmp_path: Path):
+    text = Module(host().written_for).text() + "define double @f() { ret double 0.0 }"
+    own = Engine(host(), ObjectCache(tmp_path))
+    assert own.load(text, ["f"], quick=True).quick
+    assert own.load(text, ["f"], quick=True).quick
+    assert not own.load(text, ["f"]).quick
+    assert not own.load(text, ["f"], quick=True).quick
+
+
+def test_code_that_cannot_be_renewed_stays(monkeypatch: pytest.MonkeyPatch):
+    function = _increased(2, 7)
+
+    def failing(*_: Any, **__: Any) -> Any:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(Engine, "load", failing)
+    assert [function(k) for k in range(4)] == [7, 8, 9, 10]
+    assert len(function.__self__.code.libraries) == 1
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 40])
+def test_any_number_of_arguments_and_results(count: int):
+    module = Module(host().written_for)
+    b = module.function("kernel", [PTR], I64)
+    places = _pointers(b, 2 * count)
+    for given, place in zip(places[:count], places[count:], strict=True):
+        b.store(b.load(F64, given) + 1.0, place)
+    b.give(b.constant(0, I64))
+    shapes = [(1,) * (k % 4) for k in range(count)]
+    arrays = [Array(F64, s) for s in shapes]
+    function = native_callable(engine(), module, "kernel", arrays, arrays, slow, tupled=True)
+    given = [np.full(s, float(k)) for k, s in enumerate(shapes)]
+    found = function(*given)
+    assert [f.shape for f in found] == shapes
+    assert [float(f.sum()) for f in found] == [k + 1.0 for k in range(count)]
+    assert function(*given[:-1], np.ones((1, 1, 1, 1)))[0] == "slow"
 
 
 def test_nothing_is_counted_wrongly():
@@ -196,12 +291,12 @@ def test_a_result_is_needed():
 
 
 def test_other_objects_are_refused(monkeypatch: pytest.MonkeyPatch):
-    callables.check_layout()
-    callables.check_layout.cache_clear()
-    monkeypatch.setattr(callables, "_DTYPE", 48)
+    layout.check_layout()
+    layout.check_layout.cache_clear()
+    monkeypatch.setattr(layout, "DTYPE", 48)
     with pytest.raises(UnsupportedHostError, match="laid out in another way"):
-        callables.check_layout()
-    callables.check_layout.cache_clear()
+        layout.check_layout()
+    layout.check_layout.cache_clear()
 
 
 def test_free_threaded_python_is_refused(monkeypatch: pytest.MonkeyPatch):
@@ -217,12 +312,14 @@ def test_the_end_of_the_process_is_quiet():
 import numpy as np
 from wengert.backends.native.builder import *
 from wengert.backends.native.callables import *
+from wengert.backends.native.entrance import Array
 from wengert.backends.native.engine import engine
 from wengert.backends.native.types import *
 def make():
     m = Module(engine().host.written_for)
-    b = m.function("kernel", [PTR, PTR], I64, internal=True)
-    b.store(b.load(F64, b.parameters[0]) + 1.0, b.parameters[1])
+    b = m.function("kernel", [PTR], I64)
+    x, y = (b.load(PTR, b.offset(b.parameters[0], 8 * k)) for k in range(2))
+    b.store(b.load(F64, x) + 1.0, y)
     b.give(b.constant(0, I64))
     return native_callable(engine(), m, "kernel", [Array(F64)], [Array(F64)], lambda *a: "slow")
 f = make()
@@ -231,7 +328,7 @@ class Late:
         assert f is None or f(1.0) == 2.0
 late, cycle = Late(), [make()]
 cycle.append(cycle)
-cycle[0].__self__.__dict__["back"] = cycle
+cycle[0].__self__.code.keep += (cycle,)
 print(f(1.0))
 """
     source = str(Path(callables.__file__).parents[3])

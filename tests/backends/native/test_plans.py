@@ -20,10 +20,11 @@ import wengert as wg
 from operations.expressions import Sample, samples
 from operations.support import BATCHED, ELEMENTWISE, GENERAL, SMALL, Call, calls
 from wengert.backends import compile_plan, compile_with
+from wengert.backends.native.engine import engine
 from wengert.backends.native.plans.lowering import writer_of
 from wengert.derive import derivative
 from wengert.expr import Expr
-from wengert.operations import add, apply, concatenate, embed, slice_, variable
+from wengert.operations import add, apply, concatenate, embed, matmul, slice_, variable
 from wengert.plan import Plan, make_plan
 from wengert.rewrite import lower
 
@@ -139,6 +140,28 @@ def test_special_values_of_operations_by_rows():
         if not same(e, g, 1e-14)
     ]
     assert not wrong
+
+
+def test_code_that_is_renewed_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(engine().cache, "folder", None)  # where the better code may be already
+    numbers = np.concatenate([SPECIAL, np.random.default_rng(0).normal(size=23)])
+    x, W = variable("x", numbers.shape), variable("W", (numbers.size, 7))
+    whole = [p for p in ELEMENTWISE if p.arity == 1 and p.domains[0].dtype == "real"]
+    found = [c for p in whole for c in calls(p, [numbers.shape]) if writer_of(c.node())]
+    rows = [apply(p, W) for p in GENERAL if p.by_rows is not None and not p.parameters]
+    roots = [*(c.node() for c in found), *rows, matmul(x, W)]
+    values = {"x0": numbers, "x": np.where(np.isfinite(numbers), numbers, 1.0)}
+    values["W"] = np.random.default_rng(1).normal(size=(numbers.size, 7))
+    program: Any = compile_with(plan_of(roots), np.dtype(float), "native")
+    code = program.function.__self__.code
+    before = program(values)
+    code()
+    after = program(values)
+    assert [library.quick for library in code.libraries] == [True, False]
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+        numbers_ = ~np.isnan(one)
+        np.testing.assert_array_equal(np.signbit(one[numbers_]), np.signbit(other[numbers_]))
 
 
 SLICES = [slice(None), slice(None, None, -1), slice(1, None, 2), slice(-1, 0, -2), slice(2, 2), 1]

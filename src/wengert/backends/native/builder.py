@@ -519,10 +519,14 @@ class Builder:
         self._fork(condition, label, go)
         self._begin(go)
 
+    def go(self, label: str) -> None:
+        """Go on at a label, where :meth:`land` writes."""
+        self._jump(label)
+
     def land(self, label: str) -> None:
         """Write on at a label, where nothing but the parameters is known.
 
-        What was written last has returned.
+        What was written last has returned, or gone elsewhere.
         """
         self._begin(label)
         self._known = [{}]

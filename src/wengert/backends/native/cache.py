@@ -16,14 +16,13 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 LIMIT = 256 * 2**20  # bytes
 _MAGIC = b"wengert1"
 _DIGEST = 32  # bytes of SHA-256
 _OFF = {"off", "0", "none", "no", "false"}
-_BETWEEN = 200  # writes until the folder is looked through again
 _DAY = 86400.0
 _LEFT_OVER = 3600.0  # seconds after which a file that was never finished is removed
 
@@ -64,7 +63,6 @@ class ObjectCache:
 
     folder: Path | None
     limit: int = LIMIT
-    _writes: int = field(default=0, init=False)
 
     def _path(self, key: str) -> Path | None:
         return None if self.folder is None else self.folder / f"{key}.o"
@@ -101,16 +99,16 @@ class ObjectCache:
             handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
         except OSError:
             return
+        digest = self._digest(key, data)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(_MAGIC + self._digest(key, data) + data)
+                file.write(_MAGIC + digest + data)
             Path(name).replace(path)
         except OSError:
             with suppress(OSError):
                 Path(name).unlink()
             return
-        self._writes += 1
-        if self._writes % _BETWEEN == 1:
+        if digest[0] == 0:  # one time in 256, as looking through the folder takes long
             self.prune()
 
     def drop(self, key: str) -> None:
@@ -124,16 +122,16 @@ class ObjectCache:
         """Remove the objects that were not used for longest, down to four fifths of the limit."""
         if self.folder is None:
             return
-        found: list[tuple[float, int, Path]] = []
+        found: list[tuple[float, int, str]] = []
         now = time.time()
-        with suppress(OSError):
-            for path in self.folder.iterdir():
+        with suppress(OSError), os.scandir(self.folder) as entries:
+            for entry in entries:
                 with suppress(OSError):
-                    status = path.stat()
-                    if path.suffix == ".o":
-                        found.append((status.st_mtime, status.st_size, path))
-                    elif path.suffix == ".part" and now - status.st_mtime > _LEFT_OVER:
-                        path.unlink()
+                    status = entry.stat()
+                    if entry.name.endswith(".o"):
+                        found.append((status.st_mtime, status.st_size, entry.path))
+                    elif entry.name.endswith(".part") and now - status.st_mtime > _LEFT_OVER:
+                        Path(entry.path).unlink()
         total = sum(size for _, size, _ in found)
         if total <= self.limit:
             return
@@ -141,7 +139,7 @@ class ObjectCache:
             if total <= 0.8 * self.limit:
                 break
             with suppress(OSError):
-                path.unlink()
+                Path(path).unlink()
                 total -= size
 
     @staticmethod

@@ -20,6 +20,7 @@ from wengert.backends.native.host import Host, host, llvm
 from wengert.backends.native.mathematics.routines import addresses
 
 FORMAT = "1"  # of what is kept on disk beyond the IR itself
+_QUICKLY, _WITH_CARE = 0, 1  # LLVM's levels of generating code: the first takes a third of the time
 PER_LINKER = 128  # libraries: a linker keeps some 9 kB of each, until it goes itself
 
 
@@ -28,11 +29,12 @@ class Library:
     """Linked machine code.
 
     Its addresses are valid as long as it lives; then the code is unloaded. ``keep`` is what the
-    code uses and must outlive it.
+    code uses and must outlive it; ``quick`` says that better code takes longer to compile.
     """
 
     _tracker: Any
     keep: tuple[object, ...] = ()
+    quick: bool = False
 
     def __getitem__(self, symbol: str) -> int:
         """The address of an exported symbol."""
@@ -78,15 +80,15 @@ class Engine:
         self._linker: Any = None
         self._versions = _versions()
 
-    def _machine(self) -> Any:
+    def _machine(self, level: int = _WITH_CARE) -> Any:
         target = llvm().Target.from_triple(self.host.triple)
         return target.create_target_machine(
-            cpu="", features=self.host.features, opt=1, reloc="pic", codemodel="small"
+            cpu="", features=self.host.features, opt=level, reloc="pic", codemodel="small"
         )
 
     @cached_property
-    def _emitter(self) -> Any:
-        return self._machine()
+    def _emitters(self) -> tuple[Any, Any]:
+        return self._machine(_QUICKLY), self._machine(_WITH_CARE)
 
     def _linker_for_one_more(self) -> Any:
         """A linker; those before live as long as their libraries."""
@@ -99,18 +101,19 @@ class Engine:
         self._linked += 1
         return self._linker
 
-    def key(self, text: str) -> str:
+    def key(self, text: str, *, quick: bool = False) -> str:
         """Under which the object of a module's text is kept."""
-        return key_of(text, *self._versions, self.host.triple, self.host.features)
+        level = str(_QUICKLY if quick else _WITH_CARE)
+        return key_of(text, level, *self._versions, self.host.triple, self.host.features)
 
-    def compiled(self, text: str) -> bytes:
+    def compiled(self, text: str, *, quick: bool = False) -> bytes:
         """The object of a module's text, compiled now."""
         binding = llvm()
         context = binding.create_context()
         with binding.parse_assembly(text, context=context) as module:
             module.verify()
             with self.lock:
-                return self._emitter.emit_object(module)
+                return self._emitters[not quick].emit_object(module)
 
     def assembly(self, text: str) -> str:
         """The machine code of a module's text in words, to read."""
@@ -125,6 +128,8 @@ class Engine:
         exports: Iterable[str],
         symbols: Mapping[str, int] | None = None,
         keep: Iterable[object] = (),
+        *,
+        quick: bool = False,
     ) -> Library:
         """Load an object.
 
@@ -138,6 +143,8 @@ class Engine:
             Addresses for the symbols that the object does not define itself.
         keep : iterable
             What must live as long as the code.
+        quick : bool
+            Whether it was compiled quickly.
         """
         builder = llvm().JITLibraryBuilder().add_object_img(data)
         for name, address in (symbols or {}).items():
@@ -146,7 +153,7 @@ class Engine:
             builder.export_symbol(name)
         with self.lock:
             tracker = builder.link(self._linker_for_one_more(), f"library{self._linked}")
-        return Library(tracker, tuple(keep))
+        return Library(tracker, tuple(keep), quick)
 
     def load(
         self,
@@ -154,18 +161,29 @@ class Engine:
         exports: Iterable[str],
         symbols: Mapping[str, int] | None = None,
         keep: Iterable[object] = (),
+        *,
+        quick: bool = False,
     ) -> Library:
-        """Compile a module's text, or take its object from disk, and link it."""
-        key, exports, keep = self.key(text), tuple(exports), tuple(keep)
-        data = self.cache.read(key)
-        if data is not None:
-            try:
-                return self.link(data, exports, symbols, keep)
-            except RuntimeError:  # not what it should be, though whole
-                self.cache.drop(key)
-        data = self.compiled(text)
-        library = self.link(data, exports, symbols, keep)
-        self.cache.write(key, data)
+        """Compile a module's text, or take its object from disk, and link it.
+
+        Parameters
+        ----------
+        quick : bool
+            Whether to compile in less time, to code that takes more; the better code is still
+            taken if it is on disk.
+        """
+        exports, keep = tuple(exports), tuple(keep)
+        for fast in (False, True)[: 1 + quick]:
+            key = self.key(text, quick=fast)
+            data = self.cache.read(key)
+            if data is not None:
+                try:
+                    return self.link(data, exports, symbols, keep, quick=fast)
+                except RuntimeError:  # not what it should be, though whole
+                    self.cache.drop(key)
+        data = self.compiled(text, quick=quick)
+        library = self.link(data, exports, symbols, keep, quick=quick)
+        self.cache.write(self.key(text, quick=quick), data)
         return library
 
     def load_module(

@@ -59,8 +59,8 @@ class Host:
     triple : str
         LLVM's name of the kind of machine.
     features : str
-        Every instruction set that LLVM knows, with ``+`` or ``-``. What the operating system
-        masks is not there, whatever the processor's name promises.
+        Every instruction set that is there, with ``+``. What the operating system masks is not,
+        whatever the processor's name promises.
     width : int
         Bytes that a loop takes at once: two registers, or one of 512 bits.
     fused : bool
@@ -114,7 +114,8 @@ def host_of(machine: str, triple: str, features: dict[str, bool]) -> Host:
         width, fused = 32, True
     else:
         raise UnsupportedHostError(f"{machine} is neither x86-64 nor 64-bit ARM")
-    listed = ",".join(f"{'+' if on else '-'}{name}" for name, on in sorted(features.items()))
+    # What is not named is not there; each name costs time whenever something is compiled.
+    listed = ",".join(f"+{name}" for name, on in sorted(features.items()) if on)
     return Host(triple, listed, width, fused)
 
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from wengert.backends.native import blas, threads
 from wengert.backends.native.builder import Builder, Module, Value
-from wengert.backends.native.callables import INTERRUPTED, interrupted
 from wengert.backends.native.engine import Engine
+from wengert.backends.native.layout import INTERRUPTED, interrupted
 from wengert.backends.native.plans.arranging import LINE, arranged, table_name
 from wengert.backends.native.plans.blocking import Block, Part, groups_of
 from wengert.backends.native.plans.dividing import Divided
@@ -92,7 +92,7 @@ def write_kernel(
     outputs: Sequence[int],
     width: int,
 ) -> Kernel:
-    """Write a function of pointers: to the inputs, then to the outputs.
+    """Write a function of a table of pointers: to the inputs, then to the outputs.
 
     Parameters
     ----------
@@ -103,23 +103,24 @@ def write_kernel(
     """
     arrangement = arranged(graph, inputs, outputs)
     named = [*inputs, *arrangement.given]
-    pointers = [PTR] * len(named)
-    whole = module.function(name, pointers, I64, internal=True)
+    whole = module.function(name, [PTR], I64)
+    (table,) = whole.parameters
+    pointers = [whole.load(PTR, whole.offset(table, 8 * k)) for k in range(len(named))]
     chunks = list(_chunks(arrangement.parts))
     routines: set[str] = set()
     ends = _Ends(whole)
     for k, chunk in enumerate(chunks):
         b = whole
         if len(chunks) > 1:
-            b = module.function(f"{name}_{k}", pointers, I64, internal=True)
-        outside = dict(zip(named, b.parameters, strict=True))
+            b = module.function(f"{name}_{k}", [PTR] * len(named), I64, internal=True)
+        outside = dict(zip(named, pointers if b is whole else b.parameters, strict=True))
         start = module.external(b, "arena") if arrangement.size else None
         memory = arrangement.memory(b, outside, start)
         own = _Ends(b) if b is not whole else ends
         _Writer(own, memory, graph, width, routines).write_all(chunk)
         if own is not ends:
             own.close()
-            ends.pass_on(whole.call(b.name, I64, *whole.parameters), own)
+            ends.pass_on(whole.call(b.name, I64, *pointers), own)
     ends.close()
     tables = {
         table_name(g, slot): array

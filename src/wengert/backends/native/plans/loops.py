@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from wengert.backends.native.builder import Value
-from wengert.backends.native.callables import DTYPES, INTERRUPTED
+from wengert.backends.native.layout import DTYPES, INTERRUPTED
 from wengert.backends.native.plans.arranging import LINE, Arranged, arranged
 from wengert.backends.native.plans.blocking import groups_of
 from wengert.backends.native.plans.grouping import weight_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.native.callables import DTYPES
+from wengert.backends.native.layout import DTYPES
 from wengert.backends.native.mathematics.routines import FUNCTIONS
 from wengert.backends.native.plans.arrays import Arrays, Rows
 from wengert.backends.native.plans.loops import lower_branch, lower_item, lower_loop
@@ -606,9 +606,7 @@ def _rank_of(node: Expr) -> int:
     return int(node.param("rank")) if "rank" in node.primitive.parameters else 1
 
 
-def _add_group(
-    total: Any, size: float, parts: Sequence[Any], negatives: Sequence[bool]
-) -> Any:
+def _add_group(total: Any, size: float, parts: Sequence[Any], negatives: Sequence[bool]) -> Any:
     """``total + size · (± parts)``; the parts with a plus come first."""
     flip, value = negatives[0], parts[0]
     for negative, part in zip(negatives[1:], parts[1:], strict=True):

@@ -9,16 +9,12 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.native.builder import Module
-from wengert.backends.native.callables import (
-    DTYPES,
-    INTERRUPTED,
-    Array,
-    check_layout,
-    native_callable,
-)
+from wengert.backends.native.callables import native_callable
 from wengert.backends.native.engine import Engine, engine
+from wengert.backends.native.entrance import FOREVER, Array
+from wengert.backends.native.layout import DTYPES, check_layout
 from wengert.backends.native.plans.kernels import symbols_of, write_kernel
-from wengert.backends.native.plans.lowering import Lowering, kinds_of
+from wengert.backends.native.plans.lowering import SMALL, Lowering, kinds_of
 from wengert.backends.native.plans.natives import native_of
 from wengert.backends.native.plans.sources import (
     is_known,
@@ -33,11 +29,15 @@ from wengert.plan.instructions import (
     Apply,
     Input,
     Instruction,
+    Pair,
     Plan,
     Prepare,
 )
 
 LONGEST = 5000  # instructions of a plan: more would take seconds to compile
+
+_WORK = 10**7  # operations for which quick and careful code differ by what compiling them does
+_OFTEN = 500  # calls after which a function is taken to be called for ever
 
 _NUMBERS: Any = (np.float64, np.float32, np.int64, np.bool_)
 Step = Callable[[list[Any]], Any]
@@ -256,9 +256,16 @@ def _segment(
     segment.divided = kernel.cut
     segment.native = native_callable(
         engine, module, "kernel", arguments, results, segment.slow, tupled=True, symbols=symbols,
-        keep=keep, interruptible=INTERRUPTED in kernel.routines,
+        keep=keep, calls=_worth(instructions),
     )  # fmt: skip
     return segment
+
+
+def _worth(instructions: Sequence[Instruction]) -> int:
+    """How often code must run until better code is worth the time to compile it."""
+    own = [i for i in instructions if not isinstance(i, Pair) or i.volume < SMALL]  # not BLAS
+    calls = min(_WORK // max(sum(i.flops for i in own), 1), _OFTEN)
+    return calls if calls > 1 else FOREVER
 
 
 class Segment:

@@ -1,0 +1,107 @@
+"""Trees of a known structure, and calls of compiled functions with them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, namedtuple
+from typing import Any
+
+import numpy as np
+import optree
+import pytest
+
+import wengert as wg
+from wengert.transforms.trees import putting_together, taking_apart
+
+X = np.array([1.0, 2.0, 3.0])
+Pair = namedtuple("Pair", "a b")
+
+TREES: list[Any] = [
+    1, (), {}, [], None, (1,), [1], {"a": 1}, {"b": 1, "a": 2}, {3: 1, 1: [2, (3, None)], 2: {}},
+    ((), {"x": 1}), ([{"w": 1, "b": (2, 3)}, {"w": 4, "b": [5]}], None, {"k": {"l": {"m": 6}}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tree", TREES, ids=str)
+def test_taken_apart_and_put_together_as_optree_does(tree: Any) -> None:
+    expected, structure = optree.tree_flatten(tree)
+    leaves = taking_apart(structure)
+    assert leaves is not None
+    assert leaves(tree) == tuple(expected)
+    again = putting_together(structure)(expected)
+    assert repr(again) == repr(optree.tree_unflatten(structure, expected))  # the order of keys, too
+
+
+@pytest.mark.parametrize("tree", TREES, ids=str)
+def test_other_trees_are_noticed(tree: Any) -> None:
+    structure = optree.tree_structure(tree)
+    leaves = taking_apart(structure)
+    assert leaves is not None
+    for other in TREES:
+        found = leaves(other)
+        fits = structure.is_prefix(optree.tree_structure(other))  # a leaf is anything
+        assert (found is not None) == fits
+        if found is not None:
+            assert putting_together(structure)(found) == other
+
+
+def test_other_containers_are_optree_s() -> None:
+    for tree in (Pair(1, 2), OrderedDict(a=1), (1, [Pair(1, 2)])):
+        flat, structure = optree.tree_flatten(tree)
+        assert taking_apart(structure) is None
+        assert putting_together(structure)(flat) == tree
+    assert taking_apart(optree.tree_structure((1, 2)))(Pair(1, 2)) is None  # pyright: ignore
+
+
+# ---------------------------------------------------------------- compiled functions
+
+
+def _compiled(function: Any) -> Any:
+    return wg.compile(function, engine="native")
+
+
+def _traces(fast: Any) -> int:
+    return sum(fast._traced.values())
+
+
+def test_calls_with_trees_keywords_and_numbers() -> None:
+    fast = _compiled(lambda w, x, scale: {"sum": w["a"] @ x * scale, "all": (w["b"] * x, x)})
+    for k in range(1, 5):
+        w = {"b": X * k, "a": X + k} if k % 2 else {"a": X + k, "b": X * k}
+        found = fast(w, scale=2.0, x=X)
+        assert list(found) == ["sum", "all"]
+        assert found["sum"] == pytest.approx(2 * (X + k) @ X)
+        np.testing.assert_allclose(found["all"][0], k * X * X)
+        np.testing.assert_array_equal(found["all"][1], X)
+    assert _traces(fast) == 1
+    with pytest.raises(KeyError):
+        fast({"a": X, "c": X}, scale=2.0, x=X)
+    assert fast({"a": X, "b": X}, X, 3.0)["sum"] == pytest.approx(42.0)
+
+
+def test_an_integer_an_array_and_a_float_are_told_apart() -> None:
+    fast = _compiled(lambda x, n: x * n)
+    for n in (2, 2.5, np.float32(2), np.arange(3), np.array(3), True, 2**62, X):
+        for x in (X, 3, 1.5, np.float32(1.5), X.astype(np.float32)):
+            expected = np.asarray(x) * np.asarray(n)
+            for _ in range(2):
+                found = fast(x, n)
+                np.testing.assert_allclose(found, expected)
+
+
+def test_two_shapes_in_turn_are_quick() -> None:
+    fast = _compiled(lambda x: (x * 2.0).sum())
+    for k in range(6):
+        x = np.ones(3 + k % 2)
+        assert fast(x) == 2.0 * x.size
+    assert _traces(fast) == 2
+    assert len(fast._quick) == 2
+    for k in range(6):
+        assert fast(np.ones(3 + k)) == 2.0 * (3 + k)
+    assert len(fast._quick) == 2
+
+
+def test_what_changes_is_seen_by_quick_calls() -> None:
+    scale = 2.0
+    fast = _compiled(lambda w: {"x": w["x"] * scale, "one": 1.0 + w["x"]})
+    for scale in (2.0, 2.0, 3.0, 3.0, 2.0):
+        np.testing.assert_array_equal(fast({"x": X})["x"], scale * X)
