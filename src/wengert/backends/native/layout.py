@@ -21,6 +21,7 @@ DTYPES: dict[Type, Any] = {F64: np.float64, F32: np.float32, I64: np.int64, I8: 
 TYPE, BODY, TUPLE_ITEMS = 8, 16, 24
 DATA, AXES, SHAPE, DTYPE, FLAGS = 16, 24, 32, 56, 64
 INTERRUPTED = "python_interrupted"  # the symbol of a function that says so once
+REALLOCATE = "python_reallocate"  # of CPython's realloc
 IN_A_ROW = 0x0001 | 0x0100  # C-contiguous and aligned
 _NUMPY_TYPE, _NUMPY_SCALAR, _NUMPY_NEW = 2, 60, 93  # in NumPy's table of functions
 
@@ -93,6 +94,12 @@ def symbols() -> dict[str, int]:
     }
 
 
-def interrupted() -> int:
-    """The address of what says whether the user has interrupted; then it forgets it."""
-    return _python("PyOS_InterruptOccurred")
+def of_python() -> dict[str, int]:
+    """The functions of CPython that kernels call.
+
+    One says whether the user has interrupted, and forgets it.
+    """
+    return {
+        INTERRUPTED: _python("PyOS_InterruptOccurred"),
+        REALLOCATE: _python("PyMem_RawRealloc"),
+    }

@@ -18,7 +18,7 @@ import numpy as np
 from wengert.backends.native import blas, threads
 from wengert.backends.native.builder import Builder, Module, Value
 from wengert.backends.native.engine import Engine
-from wengert.backends.native.layout import INTERRUPTED, interrupted
+from wengert.backends.native.layout import of_python
 from wengert.backends.native.plans.arranging import LINE, arranged, table_name
 from wengert.backends.native.plans.blocking import Block, Part, groups_of
 from wengert.backends.native.plans.dividing import Divided
@@ -302,8 +302,9 @@ def symbols_of(
     engine: Engine, kernels: Sequence[Kernel], count: int
 ) -> tuple[dict[str, int], tuple[object, ...]]:
     """The addresses that kernels need for so many threads, and what keeps them valid."""
-    names = sorted({name for kernel in kernels for name in kernel.routines} - {INTERRUPTED})
-    symbols = {**blas.addresses(names), INTERRUPTED: interrupted()}
+    own = of_python()
+    names = sorted({name for kernel in kernels for name in kernel.routines} - own.keys())
+    symbols = {**blas.addresses(names), **own}
     keep: list[object] = []
     for kernel in kernels:
         for name, array in kernel.tables.items():

@@ -12,8 +12,14 @@ import numpy as np
 from wengert.backends.native.layout import DTYPES
 from wengert.backends.native.mathematics.routines import FUNCTIONS
 from wengert.backends.native.plans.arrays import Arrays, Rows
-from wengert.backends.native.plans.loops import lower_branch, lower_item, lower_loop
-from wengert.backends.native.plans.moving import is_view, moves_of, moving_operands, strides_of_view
+from wengert.backends.native.plans.loops import Cell, lower_branch, lower_item, lower_loop
+from wengert.backends.native.plans.moving import (
+    fill_all,
+    is_view,
+    moves_of,
+    moving_operands,
+    strides_of_view,
+)
 from wengert.backends.native.plans.routines import Routine
 from wengert.backends.native.plans.sources import scaled
 from wengert.backends.native.plans.statements import (
@@ -193,6 +199,7 @@ class Lowering:
         self.runs: dict[Any, tuple[int, ...]] = {}
         self.real = real
         self.tuples: dict[int, list[int]] = {}
+        self.tapes: dict[int, Cell] = {}
         self._types = {"real": real, "double": F64, "int": I64, "bool": I8}
         self._scaled = scaled
 
@@ -434,6 +441,9 @@ class Lowering:
         graph.enter(i.target, i.shape, type_)
         if moves is None and self._gathered(i):
             return
+        if moves is not None and fill_all(moves, i.shape):
+            self._move(i.target, None, i.node, i.operands, itself)
+            return
         base = graph.new(i.shape, type_)
         graph.constant(base, 0)
         self._move(i.target, base, i.node, i.operands, itself)
@@ -482,10 +492,15 @@ class Lowering:
         )  # fmt: skip
 
     def _move(
-        self, target: int, base: int, node: Expr, operands: Sequence[int], write: Callable[..., Any]
+        self,
+        target: int,
+        base: int | None,
+        node: Expr,
+        operands: Sequence[int],
+        write: Callable[..., Any],
     ) -> None:
-        """Add operands' entries where they belong."""
-        graph = self.graph
+        """Add operands' entries where they belong; without a base, they are all there is."""
+        graph, partial = self.graph, base is None
         moving = [operands[k] for k in moving_operands(node)]
         result, type_ = graph.shapes[target], graph.types[target]
         moves = moves_of(node, [graph.shapes[o] for o in moving], result)
@@ -502,7 +517,7 @@ class Lowering:
             read = Access(layout.slot, move.source.strides, layout.offset + move.source.offset)
             graph.statement(
                 following, move.space, [read], write, move.target.strides, into=base,
-                offset=move.target.offset,
+                offset=move.target.offset, partial=partial,
             )  # fmt: skip
             base = following
 
