@@ -80,8 +80,8 @@ class Cells:
 
 
 def _as_tuple(index: Any) -> tuple[Any, ...]:
-    one: tuple[Any, ...] = (index,)
-    return index if isinstance(index, tuple) else one
+    several: Any = index if isinstance(index, tuple) else (index,)
+    return several
 
 
 class Code:
