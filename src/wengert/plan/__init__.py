@@ -2,5 +2,6 @@
 
 from wengert.plan.instructions import Instruction, Plan
 from wengert.plan.planner import make_plan
+from wengert.plan.stacking import stacked_products
 
-__all__ = ["Instruction", "Plan", "make_plan"]
+__all__ = ["Instruction", "Plan", "make_plan", "stacked_products"]

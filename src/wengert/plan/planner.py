@@ -414,6 +414,11 @@ def _path(
         return ((0,),)
     if len(labels) == 2:
         return ((0, 1),)
+    if (alike := _alike(labels)) is not None:
+        rest = [axes for k, axes in enumerate(labels) if k not in alike]
+        alive = {x for axes in rest for x in axes} | set(out)
+        merged = tuple(x for x in labels[alike[0]] if x in alive)
+        return (alike, *_path((*rest, merged), out, sizes))
     inputs: Any = [frozenset(axes) for axes in labels]
     output: Any = frozenset(out)
     size: Any = dict(sizes)
@@ -425,6 +430,19 @@ def _path(
     if path is None:
         path = opt_einsum.paths.greedy(inputs, output, size, None, None, _pair_cost(size))
     return tuple(tuple(step) for step in path)
+
+
+def _alike(labels: Sequence[Labels]) -> tuple[int, int] | None:
+    """Two arrays with the same axes: their product entry by entry is never larger than they are.
+
+    opt_einsum takes arrays that share only axes of the result for unrelated ones.
+    """
+    seen: dict[frozenset[int], int] = {}
+    for k, axes in enumerate(labels):
+        first = seen.setdefault(frozenset(axes), k)
+        if first != k:
+            return first, k
+    return None
 
 
 def _pair_cost(size: Mapping[int, int]) -> Any:

@@ -29,6 +29,7 @@ from wengert.backends.native.plans.sources import (
 from wengert.backends.native.types import F32, F64
 from wengert.backends.numpy_backend import compile_plan
 from wengert.backends.numpy_steps import step_of
+from wengert.plan import stacked_products
 from wengert.plan.instructions import (
     Apply,
     Input,
@@ -333,6 +334,6 @@ def compiler() -> Callable[[Plan, Any], Any]:
     def compiled(plan: Plan, dtype: Any) -> Any:
         if len(plan.instructions) > LONGEST:
             return compile_plan(plan, dtype)
-        return NativeProgram(plan, dtype, machine)
+        return NativeProgram(stacked_products(plan), dtype, machine)
 
     return compiled
