@@ -292,6 +292,57 @@ def test_records_are_zero_after_the_last_step() -> None:
         np.testing.assert_allclose(fast(x), wg.compile(wg.grad(f), engine="numpy")(x))
 
 
+# ---------------------------------------------------------------- stacks of unknown length
+
+
+def test_derivatives_of_while_loops_without_a_limit() -> None:
+    """Their records are tapes that grow; between calls too, and back to few steps."""
+    gradient = wg.compile(wg.value_and_grad(heron), engine="native")
+    for x in (2.0, 1e30, 1.0, 3.0, 1e-40):
+        expected = wg.compile(wg.value_and_grad(heron), engine="numpy")(x)
+        np.testing.assert_allclose(gradient(x), expected, rtol=1e-10)
+    check(wg.value_and_grad(heron), 2.0)
+    check(lambda x: wg.jvp(wg.grad(heron), (x,), (1.0,)), 2.0)
+
+    def many(x: Any) -> Any:
+        y, z, _ = wg.while_loop(
+            lambda c: c[2] < 1000, lambda c: (np.sin(c[0] + c[1]), c[0], c[2] + 1), (x, x, 0 * x[0])
+        )
+        return np.sum(y * z)
+
+    check(wg.value_and_grad(many), RNG.normal(size=3))
+
+
+def test_derivatives_of_counted_loops() -> None:
+    def f(x: Any, n: Any) -> Any:
+        return np.sum(wg.fori_loop(0, n, lambda k, c: np.sin(c * x) + 1 / (k + 1.0), x))
+
+    for n in (0, 1, 5, 200):
+        check(wg.value_and_grad(f), RNG.normal(size=3), np.int64(n))
+
+
+def test_tapes_in_loops() -> None:
+    def f(x: Any, u: Any) -> Any:
+        def step(c: Any, item: Any) -> Any:
+            c = wg.while_loop(lambda d: np.sum(d * d) < 9, lambda d: d * 1.5 + item, c + item)
+            return c / 4, np.sum(c)
+
+        last, sums = wg.scan(step, x, u)
+        return np.sum(last) + np.sum(sums**2)
+
+    check(wg.value_and_grad(f, (0, 1)), np.ones(2), RNG.normal(size=(5, 2)))
+
+
+def test_stacks_of_unknown_length_that_others_read_are_numpys() -> None:
+    """A tape between native loops only; what is between them by NumPy's steps breaks it."""
+
+    def f(x: Any) -> Any:
+        y = wg.while_loop(lambda c: np.sum(c * c) < 9, lambda c: c * (1 + c * c), x)
+        return np.sum(np.linalg.svd(np.outer(y, y) + np.eye(2), compute_uv=False))
+
+    check(wg.grad(f), np.ones(2), native=False)
+
+
 # ---------------------------------------------------------------- branches
 
 

@@ -30,6 +30,7 @@ _DATA, _AXES, _SHAPE, _DTYPE, _FLAGS = 16, 24, 32, 56, 64
 _IN_A_ROW = 0x0001 | 0x0100  # C-contiguous and aligned
 _NUMPY_TYPE, _NUMPY_SCALAR, _NUMPY_NEW = 2, 60, 93  # in NumPy's table of functions
 INTERRUPTED = "python_interrupted"  # the symbol of a function that says so once
+REALLOCATE = "python_reallocate"  # of CPython's realloc
 _FAST_WITH_KEYWORDS = 0x0080 | 0x0002
 
 
@@ -140,9 +141,15 @@ def _common_symbols() -> dict[str, int]:
     return symbols
 
 
-def interrupted() -> int:
-    """The address of what says whether the user has interrupted; then it forgets it."""
-    return _python("PyOS_InterruptOccurred")
+def of_python() -> dict[str, int]:
+    """The functions of CPython that kernels call.
+
+    One says whether the user has interrupted, and forgets it.
+    """
+    return {
+        INTERRUPTED: _python("PyOS_InterruptOccurred"),
+        REALLOCATE: _python("PyMem_RawRealloc"),
+    }
 
 
 # ---------------------------------------------------------------- the code around the code

@@ -17,7 +17,7 @@ import numpy as np
 
 from wengert.backends.native import blas
 from wengert.backends.native.builder import Builder, Module, Value
-from wengert.backends.native.callables import INTERRUPTED, interrupted
+from wengert.backends.native.callables import of_python
 from wengert.backends.native.plans.arranging import LINE, arranged, table_name
 from wengert.backends.native.plans.blocking import Block, Part, groups_of
 from wengert.backends.native.plans.grouping import (
@@ -281,8 +281,9 @@ def _beginnings(group: Group, summed: Collection[int]) -> Iterator[tuple[int, fl
 
 def symbols_of(kernels: Sequence[Kernel]) -> tuple[dict[str, int], tuple[object, ...]]:
     """The addresses that kernels need, and what keeps them valid."""
-    names = sorted({name for kernel in kernels for name in kernel.routines} - {INTERRUPTED})
-    symbols = {**blas.addresses(names), INTERRUPTED: interrupted()}
+    own = of_python()
+    names = sorted({name for kernel in kernels for name in kernel.routines} - own.keys())
+    symbols = {**blas.addresses(names), **own}
     keep: list[object] = []
     for kernel in kernels:
         for name, array in kernel.tables.items():

@@ -9,6 +9,8 @@ before the loop.
 
 from __future__ import annotations
 
+import ctypes
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -17,19 +19,34 @@ from typing import Any, Protocol
 import numpy as np
 
 from wengert.backends.native.builder import Value
-from wengert.backends.native.callables import DTYPES, INTERRUPTED
+from wengert.backends.native.callables import DTYPES, INTERRUPTED, REALLOCATE
 from wengert.backends.native.plans.arranging import LINE, Arranged, arranged
 from wengert.backends.native.plans.blocking import groups_of
 from wengert.backends.native.plans.grouping import weight_of
 from wengert.backends.native.plans.sources import is_known
 from wengert.backends.native.plans.statements import Graph, Layout, Shape, Whole, Writer, row_major
-from wengert.backends.native.types import I1, I8, I32, I64, Type
+from wengert.backends.native.types import I1, I8, I32, I64, PTR, Type
 from wengert.backends.native.vectors import Stream, vector_loop
 from wengert.backends.numpy_steps import step_of
 from wengert.plan.instructions import Body, Branch, Input, Instruction, Item, Loop, Prepare
 
+STACKED = frozenset(("output", "record"))  # kinds of results
+_TAPE = 64  # entries that there is room for at first
 _PATIENCE = 1 << 20  # operations between two looks whether the user has interrupted
 _OWN = 50  # operations that a step counts at least
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where the address of a tape is: in the entry ``number`` of a table."""
+
+    table: int
+    number: int
+
+    def at(self, writer: Writer) -> Value:
+        """The tape's address."""
+        b = writer.b
+        return b.load(PTR, b.offset(writer.memory[self.table], 8 * self.number))
 
 
 class Lowers(Protocol):
@@ -38,6 +55,7 @@ class Lowers(Protocol):
     graph: Graph
     real: Type
     tuples: dict[int, list[int]]
+    tapes: dict[int, Cell]
 
     def within(self, name: str, body: Body) -> Lowers:
         """The lowering of a program inside."""
@@ -175,7 +193,7 @@ class _Carry:
     """A carry: its slots in the programs, and where it begins, is kept and ends outside.
 
     ``ends`` is the slot of its last value, or None for room of its own, at ``room``; ``other`` is
-    where the second buffer is.
+    where the second buffer is. ``tape`` is where the record is if its length is not known.
     """
 
     begins: Layout
@@ -185,6 +203,7 @@ class _Carry:
     deciding: int | None
     following: int
     record: int | None
+    tape: Cell | None
     ends: int | None
     room: int
     other: int
@@ -197,16 +216,26 @@ class _Carry:
 
 @dataclass(frozen=True)
 class _Items:
-    """Items of a sequence, or outputs: the array, how far they are apart, and the slot inside."""
+    """Items of a sequence, or outputs: the array, how far they are apart, and the slot inside.
+
+    A tape is where its cell says.
+    """
 
     place: Layout
     inside: int
     size: int
+    cell: Cell | None
+
+    @property
+    def slot(self) -> int:
+        """What has to be there before."""
+        return self.place.slot if self.cell is None else self.cell.table
 
     def at(self, writer: Writer, index: Value) -> Value:
         """Where an item is."""
         b = writer.b
-        begin = b.offset(writer.memory[self.place.slot], self.place.offset, self.size)
+        start = writer.memory[self.place.slot] if self.cell is None else self.cell.at(writer)
+        begin = b.offset(start, self.place.offset, self.size)
         step = self.place.strides[0] * self.size
         return b.offset(begin, index, step) if step else begin
 
@@ -227,6 +256,7 @@ class _Steps(Whole):
     room: int
     begins: tuple[int, int, int]
     patience: int
+    tapes: tuple[tuple[Cell, int], ...]
 
     @property
     def reads(self) -> tuple[int, ...]:
@@ -234,7 +264,7 @@ class _Steps(Whole):
         return (
             *(() if self.count is None else (self.count.slot,)),
             *(c.begins.slot for c in self.carries),
-            *(s.place.slot for s in self.sequences),
+            *(s.slot for s in self.sequences),
             *(c.place.slot for p in programs for c in p.constants),
         )
 
@@ -242,7 +272,9 @@ class _Steps(Whole):
     def writes(self) -> tuple[int, ...]:
         kept = [s for c in self.carries for s in (c.record, c.ends) if s is not None]
         steps = () if self.steps is None else (self.steps,)
-        return (*kept, *(o.place.slot for o in self.outputs), *steps, self.room)
+        tables = tuple(cell.table for cell, _ in self.tapes[:1])
+        outputs = (o.slot for o in self.outputs)
+        return (*dict.fromkeys((*kept, *outputs, *steps, *tables)), self.room)
 
     @property
     def weight(self) -> int:
@@ -265,41 +297,86 @@ def lower_loop(low: Lowers, i: Loop) -> None:
         decide = _program(low, f"{name}d", i.decide, [None] * n, i.constants)
     results: dict[tuple[str, int], int] = {}
     low.tuples[i.target] = []
+    taped: list[int] = []
     for r in i.results:
-        stacked = (i.length or 0,) if r.kind in {"output", "record"} else ()
+        stacked = (1 if i.length is None else i.length,) if r.kind in STACKED else ()
         slot = graph.new((*stacked, *r.shape), low.type_of(r.dtype))
         low.tuples[i.target].append(slot)
         results[r.kind, r.index] = slot
+        if stacked and i.length is None:
+            taped.append(slot)
+    tapes = _tapes(low, taped)
     sizes = [_bytes(graph, s) for s in inits]
     working = 0 if decide is None else decide.arrangement.size
-    room, begins = _room(
+    room, rooms = _room(
         low, body.arrangement.size, working, LINE, *(s for size in sizes for s in (size, size))
     )
     given = body.arrangement.given
     carries = tuple(
         _Carry(
-            graph.layouts[init], prod(graph.shapes[init]), graph.types[init], body.arguments[k],
-            None if decide is None else decide.arguments[k], given[k], results.get(("record", k)),
-            results.get(("final", k)), begins[3 + 2 * k], begins[4 + 2 * k],
+            begins=graph.layouts[init],
+            count=prod(graph.shapes[init]),
+            type=graph.types[init],
+            inside=body.arguments[k],
+            deciding=None if decide is None else decide.arguments[k],
+            following=given[k],
+            record=results.get(("record", k)),
+            tape=low.tapes.get(results.get(("record", k), -1)),
+            ends=results.get(("final", k)),
+            room=rooms[3 + 2 * k],
+            other=rooms[4 + 2 * k],
         )
         for k, init in enumerate(inits)
-    )  # fmt: skip
+    )
     read = tuple(
-        _Items(graph.layouts[s], inside, graph.types[s].size)
+        _Items(graph.layouts[s], inside, graph.types[s].size, low.tapes.get(graph.layouts[s].slot))
         for s, inside in zip(sequences, body.arguments[n : n + len(sequences)], strict=True)
         if inside is not None
     )
     written = tuple(
-        _Items(graph.layouts[results["output", k]], slot, graph.types[results["output", k]].size)
+        _Items(graph.layouts[s], slot, graph.types[s].size, low.tapes.get(s))
         for k, slot in enumerate(given[n:])
+        for s in [results["output", k]]
     )
     count = None if i.count is None else graph.layouts[low.stored(i.count)]
     graph.works.append(
         _Steps(
             body, decide, carries, read, written, count, i.length, i.reverse,
-            results.get(("steps", 0)), room, (begins[0], begins[1], begins[2]), _patience(i),
+            results.get(("steps", 0)), room, (rooms[0], rooms[1], rooms[2]), _patience(i),
+            tapes,
         )
     )  # fmt: skip
+
+
+def _tapes(low: Lowers, slots: Sequence[int]) -> tuple[tuple[Cell, int], ...]:
+    """Tapes for stacks whose length is not known, with the bytes of an entry.
+
+    Their table has the number of entries that there is room for, that of entries that were
+    written, then the addresses.
+    """
+    graph = low.graph
+    if not slots:
+        return ()
+    table = graph.new((2 + len(slots),), I64)
+    graph.tables[table] = _memory_of_tapes(2 + len(slots))
+    found: list[tuple[Cell, int]] = []
+    for k, slot in enumerate(slots):
+        low.tapes[slot] = Cell(table, k + 2)
+        found.append((low.tapes[slot], max(_bytes(graph, slot), 1)))
+    return tuple(found)
+
+
+def _memory_of_tapes(count: int) -> Any:
+    """A table of addresses; what they point to goes with it."""
+    cells: Any = (ctypes.c_int64 * count)()
+    table: Any = np.frombuffer(cells, np.int64)
+    weakref.finalize(table, _free, cells).atexit = False
+    return table
+
+
+def _free(cells: Any) -> None:
+    for address in cells[2:]:
+        ctypes.pythonapi.PyMem_RawFree(ctypes.c_void_p(address))
 
 
 def _bytes(graph: Graph, slot: int) -> int:
@@ -330,7 +407,7 @@ class _LoopWriter:
             self.b.offset(room, c.room) if c.ends is None else memory[c.ends] for c in carries
         ]
         self.others = [self.b.offset(room, c.other) for c in carries]
-        self.records = [None if c.record is None else memory[c.record] for c in carries]
+        self.records: list[Value | None] = [None] * len(carries)
         self.body_outside = loop.body.outside(writer)
         self.decide_outside = {} if loop.decide is None else loop.decide.outside(writer)
 
@@ -339,9 +416,16 @@ class _LoopWriter:
         self._before(loop.body, self.body_outside, self.body_room)
         if loop.decide is not None:
             self._before(loop.decide, self.decide_outside, self.decide_room)
+            if not loop.tapes:
+                self.records = [self._record(c) for c in loop.carries]
             self._while()
             return
         count = self._count()
+        self._check(count)
+        if loop.tapes:
+            self._make_room(count)
+            self._note(count)
+        self.records = [self._record(c) for c in loop.carries]
         first = b.constant(0, I64) if not loop.reverse else count - 1
         self._begin_records(count, first)
         fixed = self._fixed()
@@ -356,8 +440,14 @@ class _LoopWriter:
 
         last = b.loop(0, count, 1, inside, self._first(count, first))
         self._end(last)
-        if fixed is None:
+        if fixed is None and loop.length is not None:
             self._fill_zeros(count)
+
+    def _record(self, c: _Carry) -> Value | None:
+        """Where the values of a carry are written."""
+        if c.tape is not None:
+            return c.tape.at(self.writer)
+        return None if c.record is None else self.writer.memory[c.record]
 
     # ------------------------------------------------ how many steps
 
@@ -446,7 +536,7 @@ class _LoopWriter:
 
     def _begin_records(self, count: Value, index: Value) -> None:
         """The first value of each record."""
-        recorded = [k for k, c in enumerate(self.loop.carries) if c.record is not None]
+        recorded = [k for k, record in enumerate(self.records) if record is not None]
         if not recorded:
             return
 
@@ -528,14 +618,61 @@ class _LoopWriter:
 
         def inside(carried: tuple[Value, ...]) -> list[Value]:
             t, *pointers = carried
+            if loop.tapes:
+                self._tape(t, pointers)
             return [t + 1, *self._step(t, t, largest, pointers)]
 
         count, *last = b.repeat(goes_on, inside, [zero, *first])
         self._end(last)
+        if loop.tapes:
+            self._note(count)
         if limit is not None:
             self._fill_zeros(count)
         if loop.steps is not None:
             b.store(count, self.writer.memory[loop.steps])
+
+    # ------------------------------------------------ tapes
+
+    def _tape(self, t: Value, pointers: Sequence[Value]) -> None:
+        """Write down the carries before a step."""
+        b = self.b
+        self._make_room(t + 1)
+        for k, c in enumerate(self.loop.carries):
+            if c.tape is not None:
+                start = c.tape.at(self.writer)
+                self._copy(k, pointers[2 * k], b.offset(start, t, c.bytes) if c.bytes else start)
+
+    def _note(self, count: Value) -> None:
+        """How many entries the tapes have."""
+        b = self.b
+        b.store(count, b.offset(self.writer.memory[self.loop.tapes[0][0].table], 8))
+
+    def _check(self, count: Value) -> None:
+        """Tapes that are read have as many entries as there are steps; else NumPy says so."""
+        b = self.b
+        for table in dict.fromkeys(s.cell.table for s in self.loop.sequences if s.cell):
+            entries = b.load(I64, b.offset(self.writer.memory[table], 8))
+            self.writer.leave(entries.differs(count), 1)
+
+    def _make_room(self, count: Value) -> None:
+        """Room for so many entries on each tape; it is kept for the next call."""
+        b, tapes = self.b, self.loop.tapes
+        table = self.writer.memory[tapes[0][0].table]
+        room = b.load(I64, table)
+
+        def grow() -> tuple[Value, ...]:
+            twice = b.select(room > 0, room << 1, _TAPE)
+            wanted = b.select(twice < count, count, twice)
+            self.writer.routines.add(REALLOCATE)
+            for cell, size in tapes:
+                place = b.offset(table, 8 * cell.number)
+                found = b.call(REALLOCATE, PTR, b.load(PTR, place), wanted * size)
+                self.writer.leave(found.equals(0), 1)
+                b.store(found, place)
+            b.store(wanted, table)
+            return ()
+
+        b.branch(count > room, grow)
 
     def _decide(self, pointers: Sequence[Value]) -> Value:
         """Is the next step made?"""

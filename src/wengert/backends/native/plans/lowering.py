@@ -11,7 +11,7 @@ import numpy as np
 
 from wengert.backends.native.callables import DTYPES
 from wengert.backends.native.mathematics.routines import FUNCTIONS
-from wengert.backends.native.plans.loops import lower_branch, lower_item, lower_loop
+from wengert.backends.native.plans.loops import Cell, lower_branch, lower_item, lower_loop
 from wengert.backends.native.plans.moving import is_view, moves_of, moving_operands, strides_of_view
 from wengert.backends.native.plans.sources import scaled
 from wengert.backends.native.plans.statements import (
@@ -168,6 +168,7 @@ class Lowering:
         self.memo: dict[Any, int] = {}
         self.real = real
         self.tuples: dict[int, list[int]] = {}
+        self.tapes: dict[int, Cell] = {}
         self._types = {"real": real, "int": I64, "bool": I8}
         self._scaled = scaled
 

@@ -19,7 +19,7 @@ from wengert.backends.native.callables import (
 from wengert.backends.native.engine import Engine, engine
 from wengert.backends.native.plans.kernels import symbols_of, write_kernel
 from wengert.backends.native.plans.lowering import Lowering, kinds_of
-from wengert.backends.native.plans.natives import native_of
+from wengert.backends.native.plans.natives import native_of, tapes_of, without_loops
 from wengert.backends.native.plans.sources import (
     is_known,
     scaled,
@@ -56,11 +56,30 @@ class _Stage:
 
 def stages_of(plan: Plan, kinds: Mapping[int, str | None]) -> list[_Stage]:
     """A plan's instructions in as few alternations of native code and NumPy as there need be."""
-    number: dict[int, int] = {}
-    found: dict[int, list[Instruction]] = {}
     native = native_of(plan, kinds)
-    wanted = without_preparations(plan.instructions, native)
-    for i in wanted:
+    tapes = tapes_of(plan)
+    while True:
+        number = _numbered(plan, native)
+        apart = {
+            i.target
+            for i in plan.instructions
+            for s in i.sources
+            if native[i.target] and s in tapes and number[tapes[s]] != number[i.target]
+        }
+        if not apart:
+            break
+        without_loops(plan, native, apart)
+    found: dict[int, list[Instruction]] = {}
+    for i in plan.instructions:
+        if number.get(i.target, -1) >= 0:
+            found.setdefault(number[i.target], []).append(i)
+    return [_Stage(k % 2 == 0, tuple(found[k])) for k in sorted(found)]
+
+
+def _numbered(plan: Plan, native: Mapping[int, bool]) -> dict[int, int]:
+    """The stage of each instruction that is needed; −1 of what is there from the beginning."""
+    number: dict[int, int] = {}
+    for i in without_preparations(plan.instructions, native):
         if isinstance(i, Input) or is_known(i):
             number[i.target] = -1
             continue
@@ -68,10 +87,8 @@ def stages_of(plan: Plan, kinds: Mapping[int, str | None]) -> list[_Stage]:
         sources = sources_of(i, native=native[i.target])
         least = max((number[s] for s in sources), default=0)
         least = max(least, 0)
-        stage = least if least % 2 == parity else least + 1
-        number[i.target] = stage
-        found.setdefault(stage, []).append(i)
-    return [_Stage(k % 2 == 0, tuple(found[k])) for k in sorted(found)]
+        number[i.target] = least if least % 2 == parity else least + 1
+    return number
 
 
 # ---------------------------------------------------------------- programs
