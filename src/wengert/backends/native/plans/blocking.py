@@ -162,7 +162,7 @@ class _Search:
         by_row: set[int] = set()
         summed: set[int] = set()
         for s in nest.statements:
-            if s.into is not None:
+            if s.into is not None or s.partial:
                 return nothing
             if not all(nest.holds(a) or self._in_row(a, nest) for a in s.reads):
                 return nothing

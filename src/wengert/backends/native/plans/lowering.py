@@ -12,7 +12,13 @@ import numpy as np
 from wengert.backends.native.callables import DTYPES
 from wengert.backends.native.mathematics.routines import FUNCTIONS
 from wengert.backends.native.plans.loops import Cell, lower_branch, lower_item, lower_loop
-from wengert.backends.native.plans.moving import is_view, moves_of, moving_operands, strides_of_view
+from wengert.backends.native.plans.moving import (
+    fill_all,
+    is_view,
+    moves_of,
+    moving_operands,
+    strides_of_view,
+)
 from wengert.backends.native.plans.sources import scaled
 from wengert.backends.native.plans.statements import (
     Access,
@@ -391,16 +397,25 @@ class Lowering:
             strides = strides_of_view(moves[0], i.shape)
             graph.view(i.target, i.shape, Layout(layout.slot, strides, offset), type_)
             return
+        if fill_all(moves, i.shape):
+            graph.enter(i.target, i.shape, type_)
+            self._move(i.target, None, i.node, i.operands, itself)
+            return
         base = graph.new(i.shape, type_)
         graph.constant(base, 0)
         graph.enter(i.target, i.shape, type_)
         self._move(i.target, base, i.node, i.operands, itself)
 
     def _move(
-        self, target: int, base: int, node: Expr, operands: Sequence[int], write: Callable[..., Any]
+        self,
+        target: int,
+        base: int | None,
+        node: Expr,
+        operands: Sequence[int],
+        write: Callable[..., Any],
     ) -> None:
-        """Add operands' entries where they belong."""
-        graph = self.graph
+        """Add operands' entries where they belong; without a base, they are all there is."""
+        graph, partial = self.graph, base is None
         moving = [operands[k] for k in moving_operands(node)]
         result, type_ = graph.shapes[target], graph.types[target]
         moves = moves_of(node, [graph.shapes[o] for o in moving], result) or []
@@ -410,7 +425,7 @@ class Lowering:
             read = Access(layout.slot, move.source.strides, layout.offset + move.source.offset)
             graph.statement(
                 following, move.space, [read], write, move.target.strides, into=base,
-                offset=move.target.offset,
+                offset=move.target.offset, partial=partial,
             )  # fmt: skip
             base = following
 

@@ -17,6 +17,8 @@ from wengert.expr import Expr
 from wengert.operations.discrete import known_values
 from wengert.primitive import Place
 
+_LARGEST = 1 << 20  # entries of results whose places are looked at one by one
+
 
 @dataclass(frozen=True)
 class Steps:
@@ -119,6 +121,20 @@ def _apart(strides: Sequence[int], space: Shape) -> bool:
             return False
         reach += (n - 1) * step
     return True
+
+
+def fill_all(moves: Sequence[Move], result: Shape) -> bool:
+    """Do several moves write every entry of the result once?"""
+    size = prod(result)
+    if len(moves) < 2 or size > _LARGEST or sum(prod(m.space) for m in moves) != size:
+        return False
+    written = np.zeros(size, bool)
+    for move in moves:
+        index: Any = np.asarray(move.target.offset)
+        for n, step in zip(move.space, move.target.strides, strict=True):
+            index = index[..., None] + step * np.arange(n)
+        written[index] = True
+    return bool(written.all())
 
 
 def is_view(move: Move, result: Shape) -> bool:

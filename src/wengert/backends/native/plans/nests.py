@@ -271,7 +271,7 @@ class _Writer:
         reduced = [k for k in range(len(self.written)) if self.depth[k] <= last]
         adding = [
             k for k, s in enumerate(self.written)
-            if k not in reduced and (s.into is not None or self._accumulates(k))
+            if k not in reduced and (s.adds or self._accumulates(k))
         ]  # fmt: skip
         plain = [k for k in range(len(self.written)) if k not in reduced and k not in adding]
 

@@ -104,6 +104,9 @@ class Statement:
         the same memory afterwards.
     offset : int
         Where the places begin.
+    partial : bool
+        Whether this is one of the statements that write a target in parts: instead of being
+        added, entries are written, to places that nothing else writes.
     """
 
     target: int
@@ -114,11 +117,17 @@ class Statement:
     reduction: str | None = None
     into: int | None = None
     offset: int = 0
+    partial: bool = False
 
     @property
     def maps(self) -> bool:
         """Is the target's entry of the same place that of the space?"""
-        return self.reduction is None and self.into is None
+        return self.reduction is None and self.into is None and not self.partial
+
+    @property
+    def adds(self) -> bool:
+        """Are entries added to what is there?"""
+        return self.into is not None and not self.partial
 
 
 @dataclass(frozen=True)
@@ -274,11 +283,12 @@ class Graph:
         reduction: str | None = None,
         into: int | None = None,
         offset: int = 0,
+        partial: bool = False,
     ) -> None:
         """Add a statement; by default an entry of the target for each of the space's."""
         where = row_major(space) if places is None else places
         self.works.append(
-            Statement(target, space, tuple(reads), write, where, reduction, into, offset)
+            Statement(target, space, tuple(reads), write, where, reduction, into, offset, partial)
         )
 
     def copy(self, slot: int) -> int:
