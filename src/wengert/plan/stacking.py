@@ -8,7 +8,7 @@ computed after it, from the stacked factors. One large product is much faster th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -44,6 +44,7 @@ def stacked_products(plan: Plan) -> Plan:
     """
     instructions: list[Instruction] = []
     edited: set[int] = set()
+    known: dict[Hashable, int] = {}
     following = plan.slots
     changed = False
     shapes = {i.target: i.shape for i in plan.instructions}
@@ -58,7 +59,7 @@ def stacked_products(plan: Plan) -> Plan:
                 for j in plan.instructions
                 if isinstance(j, Item) and j.source == i.target
             }
-            editor = _Editor(current, shapes, numbers, items, following)
+            editor = _Editor(current, shapes, numbers, items, following, known)
             if editor.edit():
                 instructions += editor.instructions()
                 following = editor.slots
@@ -112,10 +113,11 @@ class _Editor:
         numbers: dict[int, float],
         items: dict[int, int],
         slots: int,
+        known: dict[Hashable, int],
     ) -> None:
         assert loop.length is not None
         self.loop, self.length = loop, loop.length
-        self.shapes, self.numbers, self.slots = shapes, numbers, slots
+        self.shapes, self.numbers, self.slots, self.known = shapes, numbers, slots, known
         plan = loop.body.plan
         self.body = {i.target: i for i in plan.instructions}
         self.outputs = list(plan.outputs)
@@ -224,8 +226,7 @@ class _Editor:
         self.outputs[n + position] = varying
         kept.result = replace(kept.result, shape=self.body[varying].shape)
         kept.slot = None
-        self._product(i, matrix, varying, self._slot_of(kept), self.after)
-        self._name_last(target)
+        self._name(target, self._product(i, matrix, varying, self._slot_of(kept), self.after))
 
     def _take_sum(self, k: int) -> None:
         """A carry that products are added to in every step."""
@@ -254,8 +255,10 @@ class _Editor:
         terms = [Term(s, t.factor, axes, axes) for s, t in zip(totals, others, strict=True)]
         if self.numbers.get(self.inits[k]) != 0:
             terms.insert(0, Term(self.inits[k], 1.0, axes, axes))
-        self._emit(self.after, Combine, i.shape, tuple(terms), ())
-        self._name_last(mine[0].slot)
+        total = terms[0].source
+        if len(terms) > 1 or terms[0].factor != 1:
+            total = self._emit(self.after, Combine, i.shape, tuple(terms), ())
+        self._name(mine[0].slot, total)
         self.results.remove(mine[0])
         del self.outputs[k], self.carries[k], self.inits[k]
         for kept in self.results:
@@ -331,14 +334,17 @@ class _Editor:
     def _emit(
         self, where: list[Instruction], kind: Any, shape: tuple[int, ...], *fields: Any
     ) -> int:
-        slot = self._new(shape)
-        where.append(kind(slot, shape, *fields))
-        return slot
+        """The slot of an instruction, perhaps of the same one around an earlier loop."""
+        key = kind, shape, fields
+        if key not in self.known:
+            self.known[key] = self._new(shape)
+            where.append(kind(self.known[key], shape, *fields))
+        return self.known[key]
 
-    def _name_last(self, slot: int | None) -> None:
-        """The last instruction writes a slot that others read."""
+    def _name(self, slot: int | None, value: int) -> None:
+        """What others read as a slot is a value of the same shape."""
         assert slot is not None
-        self.after[-1] = replace(self.after[-1], target=slot)
+        self.after.append(Reshape(slot, self.shapes[slot], value))
 
     def _live(self) -> list[Instruction]:
         """The instructions of the body that something needs, in order."""
