@@ -179,7 +179,9 @@ class _Entry:
             self._data(b.load(PTR, b.offset(arguments, 8 * k)), argument)
             for k, argument in enumerate(self.arguments)
         ]
-        objects = [self._result(result) for result in self.results]
+        objects: list[Value | None] = []
+        for result in self.results:
+            objects.append(self._result(result, objects))
         places = [
             b.slot(8) if made is None else b.load(PTR, b.offset(made, _DATA)) for made in objects
         ]
@@ -259,8 +261,8 @@ class _Entry:
             b.leave_if(total.differs(0), "slow")
         return b.load(PTR, b.offset(argument, _DATA))
 
-    def _result(self, result: Array) -> Value | None:
-        """A new array; None of a number."""
+    def _result(self, result: Array, before: Sequence[Value | None]) -> Value | None:
+        """A new array; None of a number. If there is no memory, those before are given back."""
         b = self.b
         if not result.shape:
             return None
@@ -270,6 +272,8 @@ class _Entry:
             "numpy_new", PTR, self.symbol("numpy_array"), len(result.shape), sizes,
             np.dtype(DTYPES[result.type]).num, null, null, 0, 0, null,
         )  # fmt: skip
+        if any(one is not None for one in before):
+            b.branch(made.equals(0), lambda: self._forget(before))
         b.leave_if(made.equals(0), "failed")
         return made
 
