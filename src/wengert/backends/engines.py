@@ -9,17 +9,17 @@ import importlib
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 from wengert.backends.cores import threads_named
 from wengert.backends.numpy_backend import compile_plan
+from wengert.backends.once import Once
 from wengert.plan.instructions import Plan
 
 Program = Callable[[Mapping[str, Any]], tuple[Any, ...]]
 
 ENGINES = ("numpy", "native")
-DEFAULT = "numpy"
+DEFAULT = "native"
 
 
 def engine_named(name: str | None) -> str:
@@ -60,7 +60,7 @@ def compile_with(plan: Plan, dtype: Any, engine: str, threads: int | None = None
     return compile_plan(plan, dtype)
 
 
-@cache
+@Once
 def _native_compiler() -> Callable[[Plan, Any, int], Program] | None:
     """The compiler of this machine; None if it has none."""
     host = importlib.import_module("wengert.backends.native.host")

@@ -10,7 +10,7 @@ import importlib
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -18,6 +18,7 @@ from wengert.backends.native.builder import Module
 from wengert.backends.native.cache import ObjectCache, default_folder, key_of
 from wengert.backends.native.host import Host, host, llvm
 from wengert.backends.native.mathematics.routines import addresses
+from wengert.backends.once import Once
 
 FORMAT = "1"  # of what is kept on disk beyond the IR itself
 _QUICKLY, _WITH_CARE = 0, 1  # LLVM's levels of generating code: the first takes a third of the time
@@ -193,12 +194,15 @@ class Engine:
         symbols: Mapping[str, int] | None = None,
         keep: Iterable[object] = (),
     ) -> Library:
-        """The same for a module, with the vector mathematics that it calls."""
+        """The same for a module, with the vector mathematics that it calls.
+
+        The routines stay loaded as long as the engine, and it as long as the code.
+        """
         known = {**addresses(self, module), **module.addresses, **(symbols or {})}
-        return self.load(module.text(), exports, known, keep)
+        return self.load(module.text(), exports, known, (*keep, self))
 
 
-@cache
+@Once
 def engine() -> Engine:
     """The engine for this machine.
 

@@ -8,11 +8,11 @@ import struct
 import sys
 import sysconfig
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from wengert.backends.native.builder import Features
 from wengert.backends.native.types import Type
+from wengert.backends.once import Once
 
 OLDEST = (0, 47)  # of llvmlite: constants are written the way LLVM 20 reads them
 _X86 = {"x86_64", "amd64"}
@@ -23,7 +23,7 @@ class UnsupportedHostError(RuntimeError):
     """No native code on this machine; the message says why."""
 
 
-@cache
+@Once
 def llvm() -> Any:
     """llvmlite's binding of LLVM, loaded and initialised when it is first used.
 
@@ -119,7 +119,7 @@ def host_of(machine: str, triple: str, features: dict[str, bool]) -> Host:
     return Host(triple, listed, width, fused)
 
 
-@cache
+@Once
 def host() -> Host:
     """The machine that runs.
 
