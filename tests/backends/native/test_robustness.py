@@ -24,7 +24,9 @@ from wengert.backends import engines
 SOURCE = str(Path(wg.__file__).parents[1])
 
 
-def in_a_process(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def in_a_process(
+    code: str, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """A process of its own that runs code."""
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=300,
@@ -254,7 +256,9 @@ def test_threads_share_a_compiled_function():
 
 def test_threads_compile_at_the_same_time():
     def make(k: int) -> float:
-        return float(wg.compile(lambda x: np.sum(np.sin(x) * k) + k, engine="native")(np.ones(k + 1)))
+        return float(
+            wg.compile(lambda x: np.sum(np.sin(x) * k) + k, engine="native")(np.ones(k + 1))
+        )
 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(make, range(1, 17)))
@@ -268,7 +272,9 @@ def test_code_inside_calls_compiled_functions():
     def own(x: Any) -> Any:
         return inner(np.asarray(x))
 
-    called = wg.custom_derivative(own, jvp=lambda p, t: wg.jvp(lambda x: np.tanh(np.outer(x, x) @ x), p, t)[1])
+    called = wg.custom_derivative(
+        own, jvp=lambda p, t: wg.jvp(lambda x: np.tanh(np.outer(x, x) @ x), p, t)[1]
+    )
 
     def outer(x: Any) -> Any:
         early = np.sin(np.outer(x, x))

@@ -167,9 +167,9 @@ def test_the_number_of_threads_is_no_part_of_the_code(found: Any, monkeypatch: p
     texts: list[str] = []
     load = type(engine_without()).load
 
-    def seen(self: Any, text: str, *given: Any) -> Any:
+    def seen(self: Any, text: str, *given: Any, **named: Any) -> Any:
         texts.append(text)
-        return load(self, text, *given)
+        return load(self, text, *given, **named)
 
     monkeypatch.setattr(type(engine_without()), "load", seen)
     x = np.ones(300_000)

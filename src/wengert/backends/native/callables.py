@@ -137,7 +137,7 @@ def native_callable(
     if not results:
         raise ValueError("a compiled function has a result")
     text, keep = module.text(), tuple(keep)
-    wanted = {**addresses(engine, module), **(symbols or {})}
+    wanted = {**addresses(engine, module), **module.addresses, **(symbols or {})}
     library = engine.load(text, [kernel], wanted, keep, quick=calls != FOREVER)
     code = Code(
         engine, zlib.compress(text.encode(), 1) if library.quick else b"", kernel, wanted, keep,
