@@ -15,7 +15,7 @@ import numpy as np
 
 from wengert.operations.written import Arrays, Cells, Code, over_batch
 
-_SAFE = 200  # times n · ε: smaller reciprocal condition numbers are the reference's to judge
+_SAFE = 100  # times ε: smaller reciprocal condition numbers are the reference's to judge
 _BOUNDED = 64  # rows up to which a bound of the condition number may do
 _BLOCK = 64  # columns that LAPACK works on at once
 _GUFUNCS: Any = getattr(np.linalg, "_umath_linalg", None)
@@ -56,7 +56,7 @@ def _write_condition(code: Code, results: Given, operands: Given) -> None:
 
     def one(index: tuple[Any, ...]) -> None:
         factors, matrix = lu.at(*index), a.at(*index)
-        largest = 1 / (_SAFE * n * a.epsilon)
+        largest = 1 / (_SAFE * a.epsilon)
         if n > _BOUNDED:
             _estimate_condition(code, factors, matrix, results, largest)
             return

@@ -28,7 +28,8 @@ from wengert.backends.native.builder import Value
 from wengert.backends.native.types import F32, F64, I32, I64, VOID, Type
 
 _COUNTS, _LOOPS, _DATA, _NUMBER, _TYPES = 16, 32, 40, 48, 64  # offsets in a ufunc, in bytes
-_KINDS: dict[str, Type] = {"d": F64, "f": F32, "l": I64, "q": I64, "i": I32, "n": I64, "p": I64}
+_LONG = I64 if np.dtype("l").itemsize == I64.size else I32
+_KINDS: dict[str, Type] = {"d": F64, "f": F32, "l": _LONG, "q": I64, "i": I32}
 _CHARACTERS = {F64: np.dtype(np.float64), F32: np.dtype(np.float32), I64: np.dtype(np.int64)}
 
 
