@@ -1,6 +1,8 @@
 """How many threads a call may have.
 
-The environment variable ``WENGERT_THREADS`` says how many where nobody does.
+The environment variable ``WENGERT_THREADS`` says how many where nobody does; else those that
+other libraries look at, ``OMP_NUM_THREADS`` and ``OPENBLAS_NUM_THREADS``; else it is one for each
+core.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 MOST = 1024  # threads
+_OTHERS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds in so many
 
 
 def threads_named(count: Any) -> int:
-    """So many threads; by default what the environment says, else one for each core.
+    """So many threads; by default what the environment says.
 
     Raises
     ------
@@ -32,7 +35,7 @@ def threads_named(count: Any) -> int:
     if count is None:
         given = os.environ.get("WENGERT_THREADS", "").strip()
         if not given:
-            return min(cores(), MOST)
+            return min(_of_others() or cores(), MOST)
         if not given.isdecimal() or not 1 <= int(given) <= MOST:
             raise ValueError(f"WENGERT_THREADS is a number from 1 to {MOST}, not {given!r}")
         return int(given)
@@ -43,6 +46,15 @@ def threads_named(count: Any) -> int:
     if isinstance(count, bool) or not 1 <= found <= MOST:
         raise ValueError(f"threads is a number from 1 to {MOST}, not {count!r}")
     return found
+
+
+def _of_others() -> int | None:
+    """What the environment says to other libraries; None if that is nothing, or no number."""
+    for name in _OTHERS:
+        given = os.environ.get(name, "").split(",")[0].strip()  # of nested loops, the outer one
+        if given.isdecimal() and int(given):
+            return int(given)
+    return None
 
 
 @cache

@@ -234,8 +234,9 @@ def compile(
         to a few units in the last place of the sums and functions in between.
     threads : int, optional
         How many threads native code may have where it takes long; results are the same bits for
-        any number. By default what the environment variable ``WENGERT_THREADS`` says when the
-        function is traced, else one for each core that the process may use.
+        any number. By default what the environment variable ``WENGERT_THREADS`` (else
+        ``OMP_NUM_THREADS``) says when the function is traced, or one for each core that the
+        process may use.
 
     Returns
     -------

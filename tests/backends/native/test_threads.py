@@ -452,8 +452,14 @@ def test_signals_go_to_python_and_the_end_is_clean():
 
 
 def test_numbers_of_threads(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delenv("WENGERT_THREADS", raising=False)
+    names = ("WENGERT_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
     assert threads_named(None) == cores()
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "6")
+    assert threads_named(None) == 6
+    monkeypatch.setenv("OMP_NUM_THREADS", "5,2")
+    assert threads_named(None) == 5
     assert threads_named(np.int64(3)) == 3
     monkeypatch.setenv("WENGERT_THREADS", "7")
     assert threads_named(None) == 7

@@ -43,7 +43,6 @@ from wengert.backends.native.engine import Engine
 RUN = "run"  # the symbol of ``run(body, context, pieces, threads)``
 COUNT = "threads"  # the symbol whose address is the number of threads
 SEATS = "seats"  # the symbol of the memory that each thread has a share of
-MOST = 1024  # threads of a job
 
 _AWAKE = 50_000  # nanoseconds without work after which a thread sleeps
 _PATIENCE = 2000  # looks at the unfinished pieces until the leader lets others run in between

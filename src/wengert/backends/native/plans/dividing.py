@@ -32,6 +32,7 @@ _SHARE = 0.1  # of the time may go into adding them
 _LARGEST = 1 << 26  # bytes of sums
 _BLOCK = 1 << 17  # bytes that some rows of a nest should have
 _APART = 1024  # bytes of sums in memory from which on threads do not wait for each other's lines
+_FEWEST_OF_PRODUCT = 96  # rows: BLAS rearranges the other factor for each piece
 _FEW = 64  # rows which are taken one by one
 
 
@@ -130,21 +131,23 @@ def _of_product(product: Product, cost: float) -> list[Block]:
     """By what is summed over, if that is long, or by the rows of the result."""
     pieces = min(int(cost / _PIECE), _MOST)
     first, second = product.turned
+    least = _FEW // 4 if product.vector else _FEWEST_OF_PRODUCT
     found: list[Block] = []
     sums = frozenset({product.target})
     if first and not second and product.summed > 4 * max(product.rows, product.columns):
-        step = _even(product.summed, pieces)
+        step = _even(product.summed, pieces, least)
         found.append(Block(product.summed, step, (product,), sums, frozenset()))
     if product.rows >= _FEW:
-        step = _even(product.rows, pieces)
+        step = _even(product.rows, pieces, least)
         found.append(Block(product.rows, step, (product,), frozenset(), frozenset()))
     return found
 
 
-def _even(rows: int, pieces: int) -> int:
-    """Rows of a piece, so that all have nearly as many."""
-    least = min(_FEW // 4, rows)
-    return step_near(rows, max(-(-rows // pieces), least))
+def _even(rows: int, pieces: int, least: int) -> int:
+    """Rows of a piece, at least some, so that all have nearly as many."""
+    wanted = max(-(-rows // pieces), min(least, rows))
+    found = step_near(rows, wanted)
+    return found if 4 * found <= 5 * wanted else wanted
 
 
 def _of_nest(nest: Nest, graph: Graph, kept: Collection[int]) -> list[Block]:

@@ -130,7 +130,7 @@ def write_kernel(
     seats = [g.seat for g in (graph, *graph.inner) if g.seat is not None]
     return Kernel(
         name, frozenset(routines), tables, arrangement.size, max(seats, default=None),
-        frozenset(graph.cut),
+        frozenset(slot for slot, layout in graph.layouts.items() if layout.slot in graph.cut),
     )  # fmt: skip
 
 
