@@ -226,6 +226,22 @@ def test_known_arrays_inside() -> None:
     check(f, np.array([1.0, 1.0]))
 
 
+def test_blocks_of_rows_in_loops() -> None:
+    """Gradient descent: each step reads the large array once, some rows at a time."""
+
+    def train(w: Any, X: Any, y: Any) -> Any:
+        def step(w: Any, _: Any) -> Any:
+            loss = lambda w: np.mean(np.logaddexp(0, -y * (X @ w)))  # noqa: E731
+            value, gradient = wg.value_and_grad(loss)(w)
+            return w - 0.5 * gradient, value
+
+        return wg.scan(step, w, None, length=3)
+
+    X = RNG.normal(size=(4001, 20))
+    check(train, np.zeros(20), X, np.sign(X[:, 0]))
+    check(wg.grad(lambda *a: np.sum(train(*a)[1])), np.zeros(20), X, np.sign(X[:, 0]))
+
+
 def test_long_bodies_are_several_functions() -> None:
     def f(x: Any) -> Any:
         def step(c: Any, _: Any) -> Any:

@@ -12,7 +12,9 @@ import numpy as np
 from wengert.backends.native.layout import DTYPES
 from wengert.backends.native.mathematics.routines import FUNCTIONS
 from wengert.backends.native.plans.arrays import Arrays, Rows
-from wengert.backends.native.plans.loops import Cell, lower_branch, lower_item, lower_loop
+from wengert.backends.native.plans.branches import lower_branch, lower_item
+from wengert.backends.native.plans.inside import Cell
+from wengert.backends.native.plans.loop_lowering import lower_loop
 from wengert.backends.native.plans.moving import (
     is_view,
     moves_of,
