@@ -8,11 +8,11 @@ computed after it, from the stacked factors. One large product is much faster th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import replace
 from math import prod
-from typing import Any
 
+from wengert.plan.editing import Editor, Kept, fits
 from wengert.plan.instructions import (
     Body,
     Branch,
@@ -26,12 +26,11 @@ from wengert.plan.instructions import (
     Pair,
     Plan,
     Reshape,
-    Result,
+    Scale,
     Term,
 )
 
 _LEAST = 64  # multiplications of a step from which on it is worth while
-_FEWEST = 4  # steps
 
 
 def stacked_products(plan: Plan) -> Plan:
@@ -53,13 +52,13 @@ def stacked_products(plan: Plan) -> Plan:
         if isinstance(i, Item) and i.source in edited:
             continue
         current = _with_inner(i)
-        if isinstance(current, Loop) and _fits(current):
+        if isinstance(current, Loop) and fits(current):
             items = {
                 j.index: j.target
                 for j in plan.instructions
                 if isinstance(j, Item) and j.source == i.target
             }
-            editor = _Editor(current, shapes, numbers, items, following, known)
+            editor = _Stacking(current, shapes, numbers, items, following, known)
             if editor.edit():
                 instructions += editor.instructions()
                 following = editor.slots
@@ -88,57 +87,10 @@ def _inner(body: Body) -> Body:
     return body if plan is body.plan else Body(plan, body.arguments)
 
 
-def _fits(i: Loop) -> bool:
-    named = len(set(i.body.arguments)) == len(i.body.arguments)
-    fixed = i.decide is None and i.count is None and i.length is not None
-    return named and fixed and (i.length or 0) >= _FEWEST
-
-
 # ---------------------------------------------------------------- one loop
 
 
-@dataclass
-class _Kept:
-    """A result of the loop, and the slot outside where it is; None if nobody reads it."""
-
-    result: Result
-    slot: int | None
-
-
-class _Editor:
-    def __init__(
-        self,
-        loop: Loop,
-        shapes: dict[int, tuple[int, ...]],
-        numbers: dict[int, float],
-        items: dict[int, int],
-        slots: int,
-        known: dict[Hashable, int],
-    ) -> None:
-        assert loop.length is not None
-        self.loop, self.length = loop, loop.length
-        self.shapes, self.numbers, self.slots, self.known = shapes, numbers, slots, known
-        plan = loop.body.plan
-        self.body = {i.target: i for i in plan.instructions}
-        self.outputs = list(plan.outputs)
-        n, m = len(loop.inits), len(loop.sequences)
-        names = loop.body.arguments
-        self.carries = list(names[:n])
-        self.inits = list(loop.inits)
-        self.sequences = dict(zip(names[n : n + m], loop.sequences, strict=True))
-        self.constants = dict(zip(names[n + m :], loop.constants, strict=True))
-        self.results = [_Kept(r, items.get(k)) for k, r in enumerate(loop.results)]
-        self.before: list[Instruction] = []
-        self.after: list[Instruction] = []
-        self.fixed: set[int] = set()
-        for i in plan.instructions:
-            if (
-                i.name in self.constants
-                if isinstance(i, Input)
-                else self.fixed.issuperset(i.sources)
-            ):
-                self.fixed.add(i.target)
-
+class _Stacking(Editor):
     def edit(self) -> bool:
         """Whether anything has changed."""
         for i in list(self.body.values()):
@@ -201,22 +153,24 @@ class _Editor:
         flat = self._as_matrix(stack, where)
         step = max(own) + 1
         columns = i.shape[-1]
-        target = self._emit(
+        target = self.emit(
             where, Pair, (rows, columns), flat, matrix, (step, summed), own, (step, row),
             rows * shape[-1] * columns,
         )  # fmt: skip
         if len(shape) > 2:
-            target = self._emit(where, Reshape, (*shape[:-1], columns), target)
+            target = self.emit(where, Reshape, (*shape[:-1], columns), target)
         return target
 
     # ------------------------------------------------ after
 
-    def _take_output(self, kept: _Kept) -> None:
+    def _take_output(self, kept: Kept) -> None:
         """An output that is a constant matrix times something."""
         n = len(self.carries)
         slot = self.outputs[n + kept.result.index]
-        i = self.body[slot]
-        if not isinstance(i, Pair) or self._uses()[slot] > 1:
+        i, uses, factor = self.body[slot], self.uses(), 1.0
+        if isinstance(i, Scale) and uses[slot] == 1:
+            i, factor = self.body[i.source], i.factor
+        if not isinstance(i, Pair) or uses[i.target] > 1:
             return
         found = self._of_matrix(i)
         if found is None:
@@ -226,12 +180,15 @@ class _Editor:
         self.outputs[n + position] = varying
         kept.result = replace(kept.result, shape=self.body[varying].shape)
         kept.slot = None
-        self._name(target, self._product(i, matrix, varying, self._slot_of(kept), self.after))
+        value = self._product(i, matrix, varying, self.slot_of(kept), self.after)
+        if factor != 1:
+            value = self.emit(self.after, Scale, self.shapes[value], value, factor)
+        self._name(target, value)
 
     def _take_sum(self, k: int) -> None:
         """A carry that products are added to in every step."""
         slot = self.outputs[k]
-        i, uses = self.body[slot], self._uses()
+        i, uses = self.body[slot], self.uses()
         begin = next(
             (j for j in self.body.values() if isinstance(j, Input) and j.name == self.carries[k]),
             None,
@@ -257,7 +214,7 @@ class _Editor:
             terms.insert(0, Term(self.inits[k], 1.0, axes, axes))
         total = terms[0].source
         if len(terms) > 1 or terms[0].factor != 1:
-            total = self._emit(self.after, Combine, i.shape, tuple(terms), ())
+            total = self.emit(self.after, Combine, i.shape, tuple(terms), ())
         self._name(mine[0].slot, total)
         self.results.remove(mine[0])
         del self.outputs[k], self.carries[k], self.inits[k]
@@ -286,94 +243,20 @@ class _Editor:
 
     def _total(self, i: Pair) -> int:
         """The sum of products over all steps."""
-        stacks = [self._stack(s) for s in (i.left, i.right)]
+        stacks = [self.stack(s) for s in (i.left, i.right)]
         fresh = max(*i.left_labels, *i.right_labels) + 1
         labels = [(fresh, own[-1]) for own in (i.left_labels, i.right_labels)]
         flat = [self._as_matrix(stack, self.after) for stack in stacks]
         volume = i.volume * self.length
-        return self._emit(self.after, Pair, i.shape, *flat, *labels, i.out, volume)
-
-    def _stack(self, slot: int) -> int:
-        """The outer slot of all the values of a slot inside."""
-        i = self.body[slot]
-        if isinstance(i, Input) and i.name in self.sequences:
-            return self.sequences[i.name]
-        if isinstance(i, Input):
-            kind, index = "record", self.carries.index(i.name)
-        else:
-            n = len(self.carries)
-            kind = "output"
-            if slot not in self.outputs[n:]:
-                self.outputs.append(slot)
-            index = self.outputs.index(slot, n) - n
-        for kept in self.results:
-            if (kept.result.kind, kept.result.index) == (kind, index):
-                return self._slot_of(kept)
-        self.results.append(_Kept(Result(kind, index, i.shape, "real"), None))
-        return self._slot_of(self.results[-1])
-
-    # ------------------------------------------------ instructions
-
-    def _slot_of(self, kept: _Kept) -> int:
-        """The slot outside of a result."""
-        if kept.slot is None:
-            kept.slot = self._new((self.length, *kept.result.shape))
-        return kept.slot
+        return self.emit(self.after, Pair, i.shape, *flat, *labels, i.out, volume)
 
     def _as_matrix(self, stack: int, where: list[Instruction]) -> int:
         shape = self.shapes[stack]
         if len(shape) == 2:
             return stack
-        return self._emit(where, Reshape, (prod(shape[:-1]), shape[-1]), stack)
-
-    def _new(self, shape: tuple[int, ...]) -> int:
-        self.slots += 1
-        self.shapes[self.slots - 1] = shape
-        return self.slots - 1
-
-    def _emit(
-        self, where: list[Instruction], kind: Any, shape: tuple[int, ...], *fields: Any
-    ) -> int:
-        """The slot of an instruction, perhaps of the same one around an earlier loop."""
-        key = kind, shape, fields
-        if key not in self.known:
-            self.known[key] = self._new(shape)
-            where.append(kind(self.known[key], shape, *fields))
-        return self.known[key]
+        return self.emit(where, Reshape, (prod(shape[:-1]), shape[-1]), stack)
 
     def _name(self, slot: int | None, value: int) -> None:
         """What others read as a slot is a value of the same shape."""
         assert slot is not None
         self.after.append(Reshape(slot, self.shapes[slot], value))
-
-    def _live(self) -> list[Instruction]:
-        """The instructions of the body that something needs, in order."""
-        needed = set(self.outputs)
-        found: list[Instruction] = []
-        for i in reversed(self.body.values()):
-            if i.target in needed:
-                needed.update(i.sources)
-                found.append(i)
-        return found[::-1]
-
-    def _uses(self) -> Counter[int]:
-        return Counter((*self.outputs, *(s for i in self._live() for s in i.sources)))
-
-    def instructions(self) -> Iterator[Instruction]:
-        """The loop with what is before and after it."""
-        loop = self.loop
-        plan = replace(
-            loop.body.plan, instructions=tuple(self._live()), outputs=tuple(self.outputs)
-        )
-        yield from self.before
-        yield replace(
-            loop,
-            body=Body(plan, (*self.carries, *self.sequences, *self.constants)),
-            inits=tuple(self.inits),
-            sequences=tuple(self.sequences.values()),
-            results=tuple(kept.result for kept in self.results),
-        )
-        for k, kept in enumerate(self.results):
-            if kept.slot is not None:
-                yield Item(kept.slot, self.shapes[kept.slot], loop.target, k)
-        yield from self.after

@@ -1,4 +1,4 @@
-"""Loops and branches as native code.
+"""Loops as native code.
 
 The program of a step is a graph of its own, whose groups are written into the loop. What it reads
 is where it is: items of sequences in the sequence, constants outside, and carries in one of two
@@ -9,187 +9,22 @@ before the loop.
 
 from __future__ import annotations
 
-import ctypes
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any
 
 from wengert.backends.native.builder import Value
-from wengert.backends.native.layout import DTYPES, INTERRUPTED, REALLOCATE
-from wengert.backends.native.plans.arranging import LINE, Arranged, arranged
-from wengert.backends.native.plans.blocking import groups_of
-from wengert.backends.native.plans.grouping import weight_of
-from wengert.backends.native.plans.sources import is_known
-from wengert.backends.native.plans.statements import Graph, Layout, Shape, Whole, Writer, row_major
+from wengert.backends.native.layout import INTERRUPTED, REALLOCATE
+from wengert.backends.native.plans.inside import Cell, Program
+from wengert.backends.native.plans.statements import Layout, Whole, Writer
 from wengert.backends.native.types import I1, I8, I32, I64, PTR, Type
 from wengert.backends.native.vectors import Stream, vector_loop
-from wengert.backends.numpy_steps import step_of
-from wengert.plan.instructions import Body, Branch, Input, Instruction, Item, Loop, Prepare
 
-STACKED = frozenset(("output", "record"))  # kinds of results
 _TAPE = 64  # entries that there is room for at first
-_PATIENCE = 1 << 20  # operations between two looks whether the user has interrupted
-_OWN = 50  # operations that a step counts at least
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Where the address of a tape is: in the entry ``number`` of a table."""
-
-    table: int
-    number: int
-
-    def at(self, writer: Writer) -> Value:
-        """The tape's address."""
-        b = writer.b
-        return b.load(PTR, b.offset(writer.memory[self.table], 8 * self.number))
-
-
-class Lowers(Protocol):
-    """A lowering, as loops see it."""
-
-    graph: Graph
-    real: Type
-    tuples: dict[int, list[int]]
-    tapes: dict[int, Cell]
-
-    def within(self, name: str, body: Body) -> Lowers:
-        """The lowering of a program inside."""
-        ...
-
-    def type_of(self, kind: str) -> Type:
-        """Of "real", "int" or "bool"."""
-        ...
-
-    def know(self, slot: int, array: Any, kind: str) -> None:
-        """A value that is known."""
-        ...
-
-    def lower(self, i: Instruction) -> None:
-        """Add an instruction's statements."""
-        ...
-
-    def stored(self, slot: int) -> int:
-        """A slot that is in memory."""
-        ...
-
-    def in_a_row(self, slot: int) -> int:
-        """A slot whose entries lie in memory without gaps."""
-        ...
-
-
-# ---------------------------------------------------------------- programs inside
-
-
-@dataclass(frozen=True)
-class _Constant:
-    """A value from outside: where it is there, and the slot inside that stands for it."""
-
-    place: Layout
-    inside: int
-    size: int
-
-    def at(self, writer: Writer) -> Value:
-        """Its address."""
-        return writer.b.offset(writer.memory[self.place.slot], self.place.offset, self.size)
-
-
-@dataclass(frozen=True)
-class _Program:
-    """A program: its graph in order, the slots of its arguments, and the constants among them.
-
-    An argument has no slot if the program does not read it from memory.
-    """
-
-    arrangement: Arranged
-    arguments: tuple[int | None, ...]
-    constants: tuple[_Constant, ...]
-
-    @property
-    def weight(self) -> int:
-        """How long its code is, in statements."""
-        whole = (*self.arrangement.before, *self.arrangement.parts)
-        return sum(weight_of(g) for part in whole for g in groups_of(part))
-
-    def outside(self, writer: Writer) -> dict[int, Value]:
-        """Where the constants are."""
-        return {c.inside: c.at(writer) for c in self.constants}
-
-
-def _program(
-    low: Lowers, name: str, body: Body, varying: Sequence[Layout | None], constants: Sequence[int]
-) -> _Program:
-    """Lower a program.
-
-    Parameters
-    ----------
-    varying : sequence of (Layout or None)
-        How the arguments that change from step to step lie in memory; None without gaps.
-    constants : sequence of int
-        The slots outside of the other arguments.
-    """
-    outer, inner = low.graph, low.within(name, body)
-    graph = inner.graph
-    inputs = {i.name: i for i in body.plan.instructions if isinstance(i, Input)}
-    layouts = [*varying, *(outer.layouts[slot] for slot in constants)]
-    numbers = [None] * len(varying) + [outer.constants.get(slot) for slot in constants]
-    arguments: list[int | None] = []
-    for argument, layout, number in zip(body.arguments, layouts, numbers, strict=True):
-        i = inputs.get(argument)
-        arguments.append(None if i is None or number is not None else i.target)
-        if i is None:
-            continue
-        graph.enter(i.target, i.shape, inner.type_of(i.dtype))
-        if number is not None:
-            graph.constants[i.target] = number
-        elif layout is not None:
-            graph.layouts[i.target] = Layout(i.target, layout.strides)
-    for i in body.plan.instructions:
-        if is_known(i):
-            value = np.asarray(step_of(i, np.dtype(DTYPES[low.real]))([]))
-            inner.know(i.target, value, i.node.dtype)
-        elif not isinstance(i, Input | Prepare):
-            inner.lower(i)
-    count = len(varying)
-    found = arranged(
-        graph,
-        [a for a in arguments if a is not None],
-        body.plan.outputs,
-        [a for a in arguments[:count] if a is not None],
-    )
-    outer.inner += [graph, *graph.inner]
-    held = tuple(
-        _Constant(outer.layouts[slot], inside, outer.types[slot].size)
-        for slot, inside in zip(constants, arguments[count:], strict=True)
-        if inside is not None
-    )
-    return _Program(found, tuple(arguments), held)
-
-
-def _room(low: Lowers, *sizes: int) -> tuple[int, list[int]]:
-    """A slot for memory to work in, and where in it each part begins."""
-    begins: list[int] = []
-    total = 0
-    for size in sizes:
-        begins.append(total)
-        total += -(-size // LINE) * LINE
-    return low.graph.new((total,), I8), begins
-
-
-def _dropped(layout: Layout) -> Layout:
-    """How an item of a sequence lies in memory."""
-    return Layout(layout.slot, layout.strides[1:])
-
-
-# ---------------------------------------------------------------- loops
-
-
-@dataclass(frozen=True)
-class _Carry:
+class Carry:
     """A carry: its slots in the programs, and where it begins, is kept and ends outside.
 
     ``ends`` is the slot of its last value, or None for room of its own, at ``room``; ``other`` is
@@ -215,7 +50,7 @@ class _Carry:
 
 
 @dataclass(frozen=True)
-class _Items:
+class Items:
     """Items of a sequence, or outputs: the array, how far they are apart, and the slot inside.
 
     A tape is where its cell says.
@@ -241,14 +76,35 @@ class _Items:
 
 
 @dataclass(frozen=True)
-class _Steps(Whole):
-    """A loop."""
+class Steps(Whole):
+    """A loop.
 
-    body: _Program
-    decide: _Program | None
-    carries: tuple[_Carry, ...]
-    sequences: tuple[_Items, ...]
-    outputs: tuple[_Items, ...]
+    Attributes
+    ----------
+    body, decide : Program
+        A step, and whether to make it.
+    carries, sequences, outputs
+        What goes through it.
+    count : Layout or None
+        Where the number of steps is, if it is not ``length``.
+    length : int or None
+        The most steps there are; None if that is not known.
+    steps : int or None
+        The slot that the number of steps is written to.
+    room : int
+        Memory to work in: ``begins`` says where in it are what ``body`` and ``decide`` need, and
+        the answer of ``decide``.
+    patience : int
+        The steps between two looks at interruptions; 0 if there need be none.
+    tapes : tuple of (Cell, int)
+        Stacks of unknown length, and the bytes of an entry.
+    """
+
+    body: Program
+    decide: Program | None
+    carries: tuple[Carry, ...]
+    sequences: tuple[Items, ...]
+    outputs: tuple[Items, ...]
     count: Layout | None
     length: int | None
     reverse: bool
@@ -260,6 +116,7 @@ class _Steps(Whole):
 
     @property
     def reads(self) -> tuple[int, ...]:
+        """What the programs read, and where carries begin."""
         programs = (self.body,) if self.decide is None else (self.body, self.decide)
         return (
             *(() if self.count is None else (self.count.slot,)),
@@ -270,6 +127,7 @@ class _Steps(Whole):
 
     @property
     def writes(self) -> tuple[int, ...]:
+        """Results, tables of tapes and the room."""
         kept = [s for c in self.carries for s in (c.record, c.ends) if s is not None]
         steps = () if self.steps is None else (self.steps,)
         tables = tuple(cell.table for cell, _ in self.tapes[:1])
@@ -278,121 +136,16 @@ class _Steps(Whole):
 
     @property
     def weight(self) -> int:
+        """That of the programs, and of the loop."""
         return 2 + self.body.weight + (0 if self.decide is None else self.decide.weight)
 
     def write(self, writer: Writer) -> None:
+        """Write the loop."""
         _LoopWriter(self, writer).write()
 
 
-def lower_loop(low: Lowers, i: Loop) -> None:
-    """A loop."""
-    graph, n = low.graph, len(i.inits)
-    inits = [low.in_a_row(s) for s in i.inits]
-    sequences = [low.stored(s) for s in i.sequences]
-    items = [_dropped(graph.layouts[s]) for s in sequences]
-    name = f"{graph.name}{i.target}_"
-    body = _program(low, name, i.body, [*[None] * n, *items], i.constants)
-    decide = None
-    if i.decide is not None:
-        decide = _program(low, f"{name}d", i.decide, [None] * n, i.constants)
-    results: dict[tuple[str, int], int] = {}
-    low.tuples[i.target] = []
-    taped: list[int] = []
-    for r in i.results:
-        stacked = (1 if i.length is None else i.length,) if r.kind in STACKED else ()
-        slot = graph.new((*stacked, *r.shape), low.type_of(r.dtype))
-        low.tuples[i.target].append(slot)
-        results[r.kind, r.index] = slot
-        if stacked and i.length is None:
-            taped.append(slot)
-    tapes = _tapes(low, taped)
-    sizes = [_bytes(graph, s) for s in inits]
-    working = 0 if decide is None else decide.arrangement.size
-    room, rooms = _room(
-        low, body.arrangement.size, working, LINE, *(s for size in sizes for s in (size, size))
-    )
-    given = body.arrangement.given
-    carries = tuple(
-        _Carry(
-            begins=graph.layouts[init],
-            count=prod(graph.shapes[init]),
-            type=graph.types[init],
-            inside=body.arguments[k],
-            deciding=None if decide is None else decide.arguments[k],
-            following=given[k],
-            record=results.get(("record", k)),
-            tape=low.tapes.get(results.get(("record", k), -1)),
-            ends=results.get(("final", k)),
-            room=rooms[3 + 2 * k],
-            other=rooms[4 + 2 * k],
-        )
-        for k, init in enumerate(inits)
-    )
-    read = tuple(
-        _Items(graph.layouts[s], inside, graph.types[s].size, low.tapes.get(graph.layouts[s].slot))
-        for s, inside in zip(sequences, body.arguments[n : n + len(sequences)], strict=True)
-        if inside is not None
-    )
-    written = tuple(
-        _Items(graph.layouts[s], slot, graph.types[s].size, low.tapes.get(s))
-        for k, slot in enumerate(given[n:])
-        for s in [results["output", k]]
-    )
-    count = None if i.count is None else graph.layouts[low.stored(i.count)]
-    graph.works.append(
-        _Steps(
-            body, decide, carries, read, written, count, i.length, i.reverse,
-            results.get(("steps", 0)), room, (rooms[0], rooms[1], rooms[2]), _patience(i),
-            tapes,
-        )
-    )  # fmt: skip
-
-
-def _tapes(low: Lowers, slots: Sequence[int]) -> tuple[tuple[Cell, int], ...]:
-    """Tapes for stacks whose length is not known, with the bytes of an entry.
-
-    Their table has the number of entries that there is room for, that of entries that were
-    written, then the addresses.
-    """
-    graph = low.graph
-    if not slots:
-        return ()
-    table = graph.new((2 + len(slots),), I64)
-    graph.tables[table] = _memory_of_tapes(2 + len(slots))
-    found: list[tuple[Cell, int]] = []
-    for k, slot in enumerate(slots):
-        low.tapes[slot] = Cell(table, k + 2)
-        found.append((low.tapes[slot], max(_bytes(graph, slot), 1)))
-    return tuple(found)
-
-
-def _memory_of_tapes(count: int) -> Any:
-    """A table of addresses; what they point to goes with it."""
-    cells: Any = (ctypes.c_int64 * count)()
-    table: Any = np.frombuffer(cells, np.int64)
-    weakref.finalize(table, _free, cells).atexit = False
-    return table
-
-
-def _free(cells: Any) -> None:
-    for address in cells[2:]:
-        ctypes.pythonapi.PyMem_RawFree(ctypes.c_void_p(address))
-
-
-def _bytes(graph: Graph, slot: int) -> int:
-    return prod(graph.shapes[slot]) * graph.types[slot].size
-
-
-def _patience(i: Loop) -> int:
-    """The steps, a power of two, between two looks at interruptions; 0 if there need be none."""
-    step = _OWN + sum(j.flops + j.size for body in i.bodies for j in body.plan.instructions)
-    if i.length is not None and i.length * step < _PATIENCE:
-        return 0
-    return 1 << max(_PATIENCE // step, 1).bit_length() - 1
-
-
 class _LoopWriter:
-    def __init__(self, loop: _Steps, writer: Writer) -> None:
+    def __init__(self, loop: Steps, writer: Writer) -> None:
         self.loop, self.writer, self.b = loop, writer, writer.b
         memory = writer.memory
         room = memory[loop.room]
@@ -423,7 +176,7 @@ class _LoopWriter:
         count = self._count()
         self._check(count)
         if loop.tapes:
-            self._make_room(count)
+            self._makeroom_for(count)
             self._note(count)
         self.records = [self._record(c) for c in loop.carries]
         first = b.constant(0, I64) if not loop.reverse else count - 1
@@ -443,7 +196,7 @@ class _LoopWriter:
         if fixed is None and loop.length is not None:
             self._fill_zeros(count)
 
-    def _record(self, c: _Carry) -> Value | None:
+    def _record(self, c: Carry) -> Value | None:
         """Where the values of a carry are written."""
         if c.tape is not None:
             return c.tape.at(self.writer)
@@ -469,7 +222,7 @@ class _LoopWriter:
 
     # ------------------------------------------------ a step
 
-    def _before(self, program: _Program, outside: Mapping[int, Value], room: Value) -> None:
+    def _before(self, program: Program, outside: Mapping[int, Value], room: Value) -> None:
         """What does not vary."""
         arrangement = program.arrangement
         memory = arrangement.memory(self.b, outside, room)
@@ -636,7 +389,7 @@ class _LoopWriter:
     def _tape(self, t: Value, pointers: Sequence[Value]) -> None:
         """Write down the carries before a step."""
         b = self.b
-        self._make_room(t + 1)
+        self._makeroom_for(t + 1)
         for k, c in enumerate(self.loop.carries):
             if c.tape is not None:
                 start = c.tape.at(self.writer)
@@ -654,7 +407,7 @@ class _LoopWriter:
             entries = b.load(I64, b.offset(self.writer.memory[table], 8))
             self.writer.leave(entries.differs(count), 1)
 
-    def _make_room(self, count: Value) -> None:
+    def _makeroom_for(self, count: Value) -> None:
         """Room for so many entries on each tape; it is kept for the next call."""
         b, tapes = self.b, self.loop.tapes
         table = self.writer.memory[tapes[0][0].table]
@@ -696,78 +449,3 @@ class _LoopWriter:
 def _number(value: Value) -> int | None:
     """A constant's number."""
     return int(value.text) if value.text.lstrip("-").isdigit() else None
-
-
-# ---------------------------------------------------------------- branches
-
-
-@dataclass(frozen=True)
-class _Choice(Whole):
-    """The program that an index chooses."""
-
-    index: Layout
-    index_type: Type
-    programs: tuple[_Program, ...]
-    targets: tuple[int, ...]
-    room: int
-
-    @property
-    def reads(self) -> tuple[int, ...]:
-        return (self.index.slot, *(c.place.slot for p in self.programs for c in p.constants))
-
-    @property
-    def writes(self) -> tuple[int, ...]:
-        return (*self.targets, self.room)
-
-    @property
-    def weight(self) -> int:
-        return 1 + sum(p.weight for p in self.programs)
-
-    def write(self, writer: Writer) -> None:
-        b = writer.b
-        place = b.offset(writer.memory[self.index.slot], self.index.offset, self.index_type.size)
-        index = b.load(self.index_type, place)
-
-        def write(k: int) -> tuple[Value, ...]:
-            if k < len(self.programs) - 1:
-                b.branch(index <= k, lambda: self._write(writer, k), lambda: write(k + 1))
-                return ()
-            return self._write(writer, k)
-
-        write(0)
-
-    def _write(self, writer: Writer, k: int) -> tuple[Value, ...]:
-        program = self.programs[k]
-        arrangement = program.arrangement
-        outside = program.outside(writer)
-        for slot, target in zip(arrangement.given, self.targets, strict=True):
-            outside[slot] = writer.memory[target]
-        memory = arrangement.memory(writer.b, outside, writer.memory[self.room])
-        for parts in (arrangement.before, arrangement.parts):
-            writer.inner(arrangement.graph, parts, memory)
-        return ()
-
-
-def lower_branch(low: Lowers, i: Branch) -> None:
-    """A branch."""
-    graph = low.graph
-    index = low.stored(i.index)
-    programs = tuple(
-        _program(low, f"{graph.name}{i.target}_{k}_", body, (), i.operands)
-        for k, body in enumerate(i.programs)
-    )
-    inner = programs[0].arrangement
-    targets = tuple(
-        graph.new(inner.graph.shapes[slot], inner.graph.types[slot]) for slot in inner.given
-    )
-    room, _ = _room(low, max(p.arrangement.size for p in programs))
-    low.tuples[i.target] = list(targets)
-    graph.works.append(_Choice(graph.layouts[index], graph.types[index], programs, targets, room))
-
-
-def lower_item(low: Lowers, i: Item) -> None:
-    """One of the results of a loop or branch: where it is."""
-    graph = low.graph
-    slot = low.tuples[i.source][i.index]
-    shape: Shape = graph.shapes[slot]
-    graph.view(i.target, shape, Layout(slot, row_major(shape)), graph.types[slot])

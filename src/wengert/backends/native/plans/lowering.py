@@ -12,13 +12,15 @@ import numpy as np
 from wengert.backends.native.layout import DTYPES
 from wengert.backends.native.mathematics.routines import FUNCTIONS
 from wengert.backends.native.plans.arrays import Arrays, Rows
-from wengert.backends.native.plans.loops import Cell, lower_branch, lower_item, lower_loop
+from wengert.backends.native.plans.branches import lower_branch, lower_item
+from wengert.backends.native.plans.inside import Cell
+from wengert.backends.native.plans.loop_lowering import lower_loop
 from wengert.backends.native.plans.moving import (
-    fill_all,
     is_view,
     moves_of,
     moving_operands,
     strides_of_view,
+    unwritten,
 )
 from wengert.backends.native.plans.routines import Routine
 from wengert.backends.native.plans.sources import scaled
@@ -441,8 +443,9 @@ class Lowering:
         graph.enter(i.target, i.shape, type_)
         if moves is None and self._gathered(i):
             return
-        if moves is not None and fill_all(moves, i.shape):
-            self._move(i.target, None, i.node, i.operands, itself)
+        left = unwritten(moves, i.shape) if moves else None
+        if left is not None:
+            self._in_parts(i, left)
             return
         base = graph.new(i.shape, type_)
         graph.constant(base, 0)
@@ -491,6 +494,19 @@ class Lowering:
             )
         )  # fmt: skip
 
+    def _in_parts(self, i: Apply, zeros: Sequence[tuple[int, int]]) -> None:
+        """Write what moves, and stretches of zeros, each where it belongs."""
+        graph, type_ = self.graph, self._types[i.node.dtype]
+        base: int | None = None
+        for begin, count in zeros:
+            following = graph.new(i.shape, type_)
+            graph.statement(
+                following, (count,), [], number(0.0, type_), (1,), into=base, offset=begin,
+                partial=True,
+            )  # fmt: skip
+            base = following
+        self._move(i.target, base, i.node, i.operands, itself, alone=True)
+
     def _move(
         self,
         target: int,
@@ -498,9 +514,11 @@ class Lowering:
         node: Expr,
         operands: Sequence[int],
         write: Callable[..., Any],
+        *,
+        alone: bool = False,
     ) -> None:
-        """Add operands' entries where they belong; without a base, they are all there is."""
-        graph, partial = self.graph, base is None
+        """Add operands' entries where they belong, or write them if they are ``alone`` there."""
+        graph = self.graph
         moving = [operands[k] for k in moving_operands(node)]
         result, type_ = graph.shapes[target], graph.types[target]
         moves = moves_of(node, [graph.shapes[o] for o in moving], result)
@@ -517,7 +535,7 @@ class Lowering:
             read = Access(layout.slot, move.source.strides, layout.offset + move.source.offset)
             graph.statement(
                 following, move.space, [read], write, move.target.strides, into=base,
-                offset=move.target.offset, partial=partial,
+                offset=move.target.offset, partial=alone,
             )  # fmt: skip
             base = following
 

@@ -19,6 +19,7 @@ from wengert.operations.discrete import known_values
 from wengert.primitive import Place, Route
 
 _LARGEST = 1 << 20  # entries of results whose places are looked at one by one
+_STRETCHES = 3  # that are filled one after the other
 
 
 @dataclass(frozen=True)
@@ -140,18 +141,27 @@ def _apart(strides: Sequence[int], space: Shape) -> bool:
     return True
 
 
-def fill_all(moves: Sequence[Move], result: Shape) -> bool:
-    """Do several moves write every entry of the result once?"""
+def unwritten(moves: Sequence[Move], result: Shape) -> list[tuple[int, int]] | None:
+    """The stretches of the result that moves leave out, as first entries and lengths.
+
+    None if there are many, if two moves write to one place, or if that is not known.
+    """
     size = prod(result)
-    if len(moves) < 2 or size > _LARGEST or sum(prod(m.space) for m in moves) != size:
-        return False
-    written = np.zeros(size, bool)
+    if size > _LARGEST:
+        return None
+    written = np.zeros(size + 2, bool)  # one more at each end
     for move in moves:
-        index: Any = np.asarray(move.target.offset)
+        index: Any = np.asarray(move.target.offset + 1)
         for n, step in zip(move.space, move.target.strides, strict=True):
             index = index[..., None] + step * np.arange(n)
         written[index] = True
-    return bool(written.all())
+    if np.count_nonzero(written) != sum(prod(m.space) for m in moves):
+        return None
+    written[[0, -1]] = True
+    changes = np.flatnonzero(written[1:] != written[:-1])
+    if len(changes) > 2 * _STRETCHES:
+        return None
+    return [(int(a), int(b - a)) for a, b in zip(changes[::2], changes[1::2], strict=True)]
 
 
 def is_view(move: Move, result: Shape) -> bool:

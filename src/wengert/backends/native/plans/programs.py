@@ -25,7 +25,7 @@ from wengert.backends.native.plans.sources import (
 from wengert.backends.native.types import F32, F64
 from wengert.backends.numpy_backend import compile_plan
 from wengert.backends.numpy_steps import step_of
-from wengert.plan import stacked_products
+from wengert.plan import remembered, stacked_products
 from wengert.plan.instructions import (
     Apply,
     Input,
@@ -381,6 +381,6 @@ def compiler() -> Callable[[Plan, Any, int], Any]:
     def compiled(plan: Plan, dtype: Any, threads: int) -> Any:
         if len(plan.instructions) > LONGEST:
             return compile_plan(plan, dtype)
-        return NativeProgram(stacked_products(plan), dtype, machine, threads)
+        return NativeProgram(stacked_products(remembered(plan)), dtype, machine, threads)
 
     return compiled
