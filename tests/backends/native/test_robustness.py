@@ -24,13 +24,7 @@ from wengert.backends import engines
 SOURCE = str(Path(wg.__file__).parents[1])
 
 
-<<<<<<< HEAD
-def in_a_process(
-    code: str, *arguments: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
-=======
 def in_a_process(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
->>>>>>> 32b4d71 (Random programs: shorter failures)
     """A process of its own that runs code."""
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=300,
@@ -260,14 +254,8 @@ def test_threads_share_a_compiled_function():
 
 def test_threads_compile_at_the_same_time():
     def make(k: int) -> float:
-<<<<<<< HEAD
-        return float(
-            wg.compile(lambda x: np.sum(np.sin(x) * k) + k, engine="native")(np.ones(k + 1))
-        )
-=======
         function = wg.compile(lambda x: np.sum(np.sin(x) * k) + k, engine="native")
         return float(function(np.ones(k + 1)))
->>>>>>> 32b4d71 (Random programs: shorter failures)
 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(make, range(1, 17)))
@@ -277,17 +265,7 @@ def test_threads_compile_at_the_same_time():
 def test_code_inside_calls_compiled_functions():
     """A solver of the user's between native steps, which runs native code in the same memory."""
     inner = wg.compile(lambda x: np.tanh(np.outer(x, x) @ x), engine="native")
-<<<<<<< HEAD
-
-    def own(x: Any) -> Any:
-        return inner(np.asarray(x))
-
-    called = wg.custom_derivative(
-        own, jvp=lambda p, t: wg.jvp(lambda x: np.tanh(np.outer(x, x) @ x), p, t)[1]
-    )
-=======
     called = wg.custom_derivative(lambda x: inner(np.asarray(x)), jvp=lambda primals, t: t[0])
->>>>>>> 32b4d71 (Random programs: shorter failures)
 
     def outer(x: Any) -> Any:
         early = np.sin(np.outer(x, x))
