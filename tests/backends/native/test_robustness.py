@@ -161,26 +161,20 @@ def _asked_again() -> Iterator[None]:
 @pytest.mark.usefixtures("_asked_again")
 @pytest.mark.parametrize("reason", ["llvmlite", "machine", "objects"])
 def test_where_there_is_no_native_code_numpy_runs(reason: str, monkeypatch: pytest.MonkeyPatch):
-    from wengert.backends.native import callables, engine, host
+    from wengert.backends.native import engine, host, layout
 
     def refuse(*_: Any) -> Any:
         raise host.UnsupportedHostError(f"no {reason}")
 
     engine.engine.cache_clear()
-    place = {"llvmlite": (host, "llvm"), "machine": (engine, "host")}.get(reason)
-    if place is None:
-        callables.check_layout.cache_clear()
-        monkeypatch.setattr(callables, "_DTYPE", 48)
-        monkeypatch.setattr(
-            sys.modules["wengert.backends.native.plans.programs"], "check_layout",
-            callables.check_layout,
-        )  # fmt: skip
-    elif place[0] is host:
-        host.host.cache_clear()
-        monkeypatch.setattr(host, "llvm", refuse)
-    else:
-        monkeypatch.setattr(*place, refuse)
-    n = {"llvmlite": 2, "machine": 3}.get(reason, 5)  # what was compiled before is kept
+    host.host.cache_clear()
+    layout.check_layout.cache_clear()
+    place, value = {
+        "llvmlite": ((host, "llvm"), refuse), "machine": ((engine, "host"), refuse),
+        "objects": ((layout, "DTYPE"), 48),
+    }[reason]  # fmt: skip
+    monkeypatch.setattr(*place, value)
+    n = {"llvmlite": 2, "machine": 3, "objects": 5}[reason]  # what was compiled before is kept
     functions = [lambda x: np.sin(x) + n, lambda x: np.cos(x) + n]
     try:
         with pytest.warns(UserWarning, match="no native code here, NumPy runs instead") as seen:
@@ -188,7 +182,7 @@ def test_where_there_is_no_native_code_numpy_runs(reason: str, monkeypatch: pyte
         assert len(seen) == 1
         assert np.array_equal(found, [f(np.ones(2)) for f in functions])
     finally:
-        for cached in (engine.engine, host.host, callables.check_layout):
+        for cached in (engine.engine, host.host, layout.check_layout):
             cached.cache_clear()
 
 
