@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 
 from wengert.backends import compile_plan, compile_with
 from wengert.expr import Expr, rebuild, topological
@@ -134,10 +135,6 @@ def agree(expected: Any, found: Any, tolerance: float) -> bool:
 
 
 def _same_error(plan: Any, values: Mapping[str, Any], dtype: Any, error: Exception) -> None:
-    try:
+    with pytest.raises(type(error)) as raised:
         compile_with(plan, dtype, "native")(values)
-    except Exception as other:
-        assert type(other) is type(error), f"{other!r}, NumPy's is {error!r}"
-        assert str(other) == str(error)
-    else:
-        raise AssertionError(f"native code does not raise {error!r}")
+    assert str(raised.value) == str(error)

@@ -1,4 +1,4 @@
-"""Which engine runs plans: NumPy, or native code compiled when it is first asked for.
+"""Which engine runs plans: native code, compiled when it is first asked for, or NumPy.
 
 The environment variable ``WENGERT_ENGINE`` says which one is taken where nobody names one.
 """

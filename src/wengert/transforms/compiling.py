@@ -230,7 +230,7 @@ def compile(
     engine : str, optional
         ``"native"`` runs the program as machine code, with NumPy for what has none (``print`` of
         the plan tells); ``"numpy"`` runs all of it by NumPy. By default what the environment
-        variable ``WENGERT_ENGINE`` says when the function is traced, else NumPy. Results agree
+        variable ``WENGERT_ENGINE`` says when the function is traced, else native. Results agree
         to a few units in the last place of the sums and functions in between.
     threads : int, optional
         How many threads native code may have where it takes long; results are the same bits for

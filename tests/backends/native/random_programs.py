@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 import traceback
@@ -84,17 +85,15 @@ COMPARISONS = ["{x} < {y}", "{x} <= {y}", "{x} > {y}", "{x} >= {y}", "{x} == {y}
 TESTS = ["{x} > 0", "np.isnan({x})", "np.isfinite({x})", "{x} <= 0.5"]
 LOGICAL = ["{b} & {c}", "{b} | {c}", "{b} ^ {c}", "~{b}", "np.any({b}, axis={a})", "np.all({b})"]
 CHOICES = [
-    "np.where({b}, {x}, {y})",
-    "np.where({b}, {x}, 0.0)",
-    "{x} * {b}",
-    "np.sum({b}, axis={a})",
-]
+    "np.where({b}, {x}, {y})", "np.where({b}, {x}, 0.0)", "{x} * {b}", "np.sum({b}, axis={a})",
+]  # fmt: skip
 REDUCTIONS = [
     "np.sum({x}, axis={a})", "np.mean({x}, axis={a})", "np.max({x}, axis={a})",
     "np.min({x}, axis={a})", "np.prod({x}, axis={a})", "np.var({x}, axis={a})",
     "np.std({x}, axis={a})", "special.logsumexp({x}, axis={a})",
     "special.softmax({x}, axis={a})", "special.log_softmax({x}, axis={a})",
-    "np.linalg.norm({x}, axis={a})", "np.sum({x})", "np.mean({x})", "np.max({x})", "np.sum({x} * {x})",
+    "np.linalg.norm({x}, axis={a})", "np.sum({x})", "np.mean({x})", "np.max({x})",
+    "np.sum({x} * {x})",
     "np.sum({x}, axis={a}, keepdims=True)", "{x} - np.mean({x}, axis={a}, keepdims=True)",
     "{x} / np.linalg.norm({x})", "np.cumsum({x}, axis={a})", "np.sum(np.abs({x}), axis={a})",
     "np.cumprod({x}, axis={a})", "np.diff({x}, axis={a})", "np.sort({x}, axis={a})",
@@ -103,7 +102,8 @@ REDUCTIONS = [
 PRODUCTS = [
     "{x} @ {y}", "{x}.T @ {y}", "{x} @ {y}.T", "np.outer({x}, {y})", "np.dot({x}, {y})",
     "np.vdot({x}, {y})", "np.kron({x}, {y})", "np.einsum('ij,kj->ik', {x}, {y})",
-    "np.einsum('...i,...i', {x}, {y})", "np.tensordot({x}, {y}, 1)", "np.einsum('ij,ij->j', {x}, {y})",
+    "np.einsum('...i,...i', {x}, {y})", "np.tensordot({x}, {y}, 1)",
+    "np.einsum('ij,ij->j', {x}, {y})",
     "np.einsum('i,j->ji', {x}, {y})", "np.convolve({x}, {y})", "{x} @ {x}.T", "{x}.T @ {x}",
 ]  # fmt: skip
 SHAPES = [
@@ -136,12 +136,8 @@ LOOPS = [
     "wg.vmap(lambda c: {again})({x})",
 ]
 STEPS = [
-    "np.tanh(c + r)",
-    "0.5 * c + r",
-    "c * 0.9 - np.sin(r)",
-    "np.maximum(c, r)",
-    "c + np.sum(r)",
-]
+    "np.tanh(c + r)", "0.5 * c + r", "c * 0.9 - np.sin(r)", "np.maximum(c, r)", "c + np.sum(r)",
+]  # fmt: skip
 OUTPUTS = ["c * r", "c", "r", "np.sum(c)", "(c > 0) * r", "c + 1"]
 AGAIN = ["np.tanh(c) * 0.7", "c * 0.5 + 0.1", "np.where(c > 0, c / 2, -c)", "np.sin(c)"]
 
@@ -274,8 +270,6 @@ def _array(rng: np.random.Generator, shape: Any, dtype: Any, *, unusual: bool) -
 
 def needed(program: Program) -> Program:
     """Without the lines on which no result depends."""
-    import re
-
     wanted, kept = set(program.results), []
     for line in reversed(program.lines):
         name, _, value = line.partition(" = ")
@@ -316,7 +310,6 @@ def ways_of(program: Program, rng: np.random.Generator) -> Iterator[tuple[str, A
 
     yield "gradient", first
     size = np.size(given[at])
-    others = [given[k] for k in range(len(given)) if k != at]
     tangent = rng.normal(size=np.shape(given[at])).astype(np.asarray(given[at]).dtype)
 
     def along(*arguments: Any) -> Any:
@@ -340,7 +333,6 @@ def ways_of(program: Program, rng: np.random.Generator) -> Iterator[tuple[str, A
 
         return wg.jacobian(reals)(arguments[at])
 
-    del others
     yield "direction", along
     choice = rng.random()
     if choice < 0.3 and size <= 10_000:
@@ -466,9 +458,8 @@ def _perturbed(reference: Any, given: Sequence[Any]) -> list[Any]:
             if array.dtype.kind == "f":
                 unit = np.finfo(array.dtype).eps
                 with np.errstate(all="ignore"):
-                    array = (array * (1 + unit * rng.integers(-2, 3, array.shape))).astype(
-                        array.dtype
-                    )
+                    changed = array * (1 + unit * rng.integers(-2, 3, array.shape))
+                array = changed.astype(array.dtype)
                 moved.append(float(array) if type(a) is float else array)
             else:
                 moved.append(a)
@@ -490,34 +481,29 @@ def _spread(one: Any, moved: list[Any]) -> Any:
 # ---------------------------------------------------------------- smaller failures
 
 
-def smaller(program: Program, seed: int, fails: Callable[[Program], bool]) -> Program:
+def smaller(program: Program, fails: Callable[[Program], bool]) -> Program:
     """A part of a failing program that still fails."""
-    again = True
-    while again:
-        again = False
-        candidates = [
-            replace(program, results=(r,)) for r in program.results if len(program.results) > 1
-        ]
-        names = [line.split(" = ")[0] for line in program.lines]
-        candidates += [replace(program, results=(n,)) for n in reversed(names[:-1])]
-        for k, line in enumerate(program.lines[:-1]):
-            name = line.split(" = ")[0]
-            value = _value_of(program, k)
-            if value is not None and not isinstance(value, float):
-                arguments = {**program.arguments, name: np.array(value)}
-                candidates.append(
-                    replace(
-                        program,
-                        lines=(*program.lines[:k], *program.lines[k + 1 :]),
-                        arguments=arguments,
-                    )
-                )
-        for candidate in candidates:
-            candidate = needed(candidate)
-            if len(candidate.lines) < len(program.lines) and fails(candidate):
-                program, again = candidate, True
-                break
-    return program
+    while True:
+        parts = map(needed, _parts(program))
+        shorter = (p for p in parts if len(p.lines) < len(program.lines) and fails(p))
+        found = next(shorter, None)
+        if found is None:
+            return program
+        program = found
+
+
+def _parts(program: Program) -> Iterator[Program]:
+    """Programs with one result, with earlier results, and with a value for a line."""
+    names = [line.split(" = ")[0] for line in program.lines]
+    if len(program.results) > 1:
+        yield from (replace(program, results=(r,)) for r in program.results)
+    yield from (replace(program, results=(n,)) for n in reversed(names[:-1]))
+    for k, name in enumerate(names[:-1]):
+        value = _value_of(program, k)
+        if value is not None:
+            lines = (*program.lines[:k], *program.lines[k + 1 :])
+            arguments = {**program.arguments, name: np.array(value)}
+            yield replace(program, lines=lines, arguments=arguments)
 
 
 def _value_of(program: Program, k: int) -> Any:
@@ -549,7 +535,7 @@ def run(first: int, count: int, seconds: float, *, shrink: bool) -> None:
                     again = check(candidate, np.random.default_rng(seed))
                     return any(w.partition(":")[0] in kinds for w in again)
 
-                program = smaller(program, seed, fails)
+                program = smaller(program, fails)
                 wrong = check(program, np.random.default_rng(seed)) or wrong
         except Exception:
             wrong, program = [traceback.format_exc()], None
