@@ -22,6 +22,7 @@ from wengert.backends.once import Once
 
 FORMAT = "1"  # of what is kept on disk beyond the IR itself
 _QUICKLY, _WITH_CARE = 0, 1  # LLVM's levels of generating code: the first takes a third of the time
+_QUICK = "q"  # ends the keys of code that was compiled quickly
 PER_LINKER = 128  # libraries: a linker keeps some 9 kB of each, until it goes itself
 
 
@@ -104,8 +105,8 @@ class Engine:
 
     def key(self, text: str, *, quick: bool = False) -> str:
         """Under which the object of a module's text is kept."""
-        level = str(_QUICKLY if quick else _WITH_CARE)
-        return key_of(text, level, *self._versions, self.host.triple, self.host.features)
+        key = key_of(text, *self._versions, self.host.triple, self.host.features)
+        return key + _QUICK if quick else key
 
     def compiled(self, text: str, *, quick: bool = False) -> bytes:
         """The object of a module's text, compiled now."""
@@ -173,18 +174,17 @@ class Engine:
             Whether to compile in less time, to code that takes more; the better code is still
             taken if it is on disk.
         """
-        exports, keep = tuple(exports), tuple(keep)
-        for fast in (False, True)[: 1 + quick]:
-            key = self.key(text, quick=fast)
-            data = self.cache.read(key)
+        exports, keep, key = tuple(exports), tuple(keep), self.key(text)
+        for fast in (False, True) if quick else (False,):
+            data = self.cache.read(key + _QUICK * fast)
             if data is not None:
                 try:
                     return self.link(data, exports, symbols, keep, quick=fast)
                 except RuntimeError:  # not what it should be, though whole
-                    self.cache.drop(key)
+                    self.cache.drop(key + _QUICK * fast)
         data = self.compiled(text, quick=quick)
         library = self.link(data, exports, symbols, keep, quick=quick)
-        self.cache.write(self.key(text, quick=quick), data)
+        self.cache.write(key + _QUICK * quick, data)
         return library
 
     def load_module(
