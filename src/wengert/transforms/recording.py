@@ -109,7 +109,7 @@ class Recorded:
             return [owned(a, d, values.values()) for a, d in zip(arrays, dtypes, strict=True)]
         outer.check_open()
         memo = {leaf: lift(outer, value, leaf.dtype) for leaf, value in meant.items()}
-        placed = [rebuild(e, with_operands, dict(memo)) for e in exprs]
+        placed = [rebuild(e, with_operands, memo) for e in exprs]
         return [settle(outer, e, d) for e, d in zip(placed, dtypes, strict=True)]
 
 

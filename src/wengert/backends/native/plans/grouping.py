@@ -47,9 +47,9 @@ MOST = 200  # statements of a nest: long bodies run out of registers and compile
 def same_place(access: Access, space: Shape) -> bool:
     """Does an access go through an array of the space's shape in its order?"""
     expected = row_major(space)
-    return not access.offset and all(
-        n == 1 or s == e for n, s, e in zip(space, access.strides, expected, strict=True)
-    )
+    if access.offset or access.strides == expected:
+        return not access.offset
+    return all(n == 1 or s == e for n, s, e in zip(space, access.strides, expected, strict=True))
 
 
 def grouped(works: Sequence[Work]) -> list[Group]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 from wengert.backends.native.builder import Builder, Value
@@ -18,6 +19,7 @@ Shape = tuple[int, ...]
 Strides = tuple[int, ...]
 
 
+@lru_cache(maxsize=4096)
 def row_major(shape: Shape) -> Strides:
     """Entries from one index to the next, of an array without gaps."""
     strides: list[int] = []
