@@ -80,7 +80,9 @@ class Cells:
 
 
 def _as_tuple(index: Any) -> tuple[Any, ...]:
-    several: Any = index if isinstance(index, tuple) else (index,)
+    if not isinstance(index, tuple):
+        return (index,)
+    several: Any = index
     return several
 
 
