@@ -119,7 +119,7 @@ def row(machine: Machine, case: Case) -> str:
     """One model's line."""
     m, model = native.of_numpy(), case.model
     gradient = wg.value_and_grad(lambda *a: model(m, *a), argnums=native.derived(case))
-    compiled = wg.compile(gradient, engine="native")
+    compiled = wg.compile(gradient, engine="native", threads=native.THREADS)
     results = native.flat(compiled(*case.arguments))
     plan = compiled.plan(*case.arguments)
     flops = sum(n * i.flops for i, n in steps(plan))

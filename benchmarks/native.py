@@ -105,7 +105,7 @@ def wengert_call(case: Case, name: str, *, alone: bool = False) -> Call:
         return model(m, *arguments)
 
     called = function if alone else wg.value_and_grad(function, argnums=derived(case))
-    compiled, arguments = wg.compile(called, engine=name), case.arguments
+    compiled, arguments = wg.compile(called, engine=name, threads=THREADS), case.arguments
     return lambda: compiled(*arguments)
 
 
