@@ -1,32 +1,50 @@
-"""Values and gradients in one call: native code beside NumPy, JAX and PyTorch.
+"""Values and gradients in one call: native code beside NumPy and its peers.
 
-Run ``python benchmarks/native.py [names]``. One thread, in turns: microseconds a call with the
-median of the rounds, where the quickest of the peers stands, and milliseconds of processor time
+Run ``python benchmarks/native.py [names] [--threads N] [--peers jax,torch,compile,autograd]``. In
+turns: microseconds a call with the median of the rounds, the native call's time over that of the
+native function alone, where the quickest of the peers stands, and milliseconds of processor time
 from a Python function to its first result (tracing and differentiation included): compiled, and
-taken from disk. The last line is the geometric mean of JAX's time over ours. Peers that are not
-installed are left out. For one core: ``taskset -c 0 python benchmarks/native.py``.
+taken from disk. The last lines are the geometric means of the peers' times over ours. Peers that
+are not installed are left out; ``compile`` is PyTorch's compiler. For one core: ``taskset -c 0
+python benchmarks/native.py``.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
+
+def option(name: str, default: str) -> str:
+    """What stands after an option; it is taken out."""
+    if name not in sys.argv:
+        return default
+    place = sys.argv.index(name)
+    found = sys.argv[place + 1]
+    del sys.argv[place : place + 2]
+    return found
+
+
+THREADS = int(option("--threads", "1"))
+PEERS = option("--peers", "jax,torch").split(",")
 for _name in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR"):
-    os.environ[f"{_name}_NUM_THREADS"] = "1"
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    os.environ[f"{_name}_NUM_THREADS"] = str(THREADS)
+_eigen = str(THREADS > 1).lower()
+os.environ["XLA_FLAGS"] = (
+    f"--xla_cpu_multi_thread_eigen={_eigen} intra_op_parallelism_threads={THREADS}"
+)
 os.environ["JAX_PLATFORMS"] = "cpu"
 
 import importlib
 import math
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from models import Case, cases
 from scipy import special
 
 import wengert as wg
@@ -47,109 +65,47 @@ def optional(name: str) -> Any:
         return None
 
 
-JAX, TORCH = optional("jax"), optional("torch")
+JAX = optional("jax") if "jax" in PEERS else None
+TORCH = optional("torch") if {"torch", "compile"} & set(PEERS) else None
+AUTOGRAD = optional("autograd") if "autograd" in PEERS else None
 if JAX is not None:
     JAX.config.update("jax_enable_x64", True)
 if TORCH is not None:
-    TORCH.set_num_threads(1)
-
-
-# ---------------------------------------------------------------- the models
-
-
-def logistic(m: Any, w: Any, X: Any, y: Any) -> Any:
-    """Mean logistic loss and a penalty."""
-    return m.mean(m.softplus(-y * (X @ w))) + 0.01 * m.sum(w * w)
-
-
-def network(m: Any, V: Any, b: Any, W: Any, c: Any, X: Any, T: Any) -> Any:
-    """Two layers, mean squared error."""
-    return m.mean((m.tanh(X @ V + b) @ W + c - T) ** 2)
-
-
-def log_sum(m: Any, x: Any) -> Any:
-    """log Σ exp."""
-    return m.logsumexp(x, 0)
-
-
-def mixture(m: Any, means: Any, scales: Any, weights: Any, X: Any) -> Any:
-    """A mixture of Gaussians with diagonal covariances."""
-    gaps = (X[:, None, :] - means) * m.exp(-scales)
-    inner = weights - 0.5 * m.sum(gaps * gaps, 2) - m.sum(scales, 1)
-    return -m.sum(m.logsumexp(inner, 1))
-
-
-def classes(m: Any, W: Any, X: Any, Y: Any) -> Any:
-    """Multinomial logistic regression."""
-    Z = X @ W
-    return m.mean(m.logsumexp(Z, 1) - m.sum(Z * Y, 1))
-
-
-def chain(m: Any, x: Any) -> Any:
-    """Ten elementwise operations and a sum."""
-    y = m.sin(x) * m.exp(-x * x) + m.tanh(x) / (1.0 + x * x)
-    return m.sum(y * m.cos(y) + m.exp(-y))
-
-
-@dataclass(frozen=True)
-class Case:
-    """A model, its arguments, and how many of them are derived by."""
-
-    model: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    by: int = 1
-
-
-def cases() -> dict[str, Case]:
-    """The cases by name, drawn anew."""
-    rng = np.random.default_rng(0)
-
-    def draw(*shape: int) -> Any:
-        return rng.normal(size=shape) / math.sqrt(shape[-1] if len(shape) > 1 else 1)
-
-    def logistic_case(n: int, d: int) -> Case:
-        return Case(logistic, (draw(d), draw(n, d), np.sign(draw(n))))
-
-    def network_case(n: int, i: int, h: int, o: int) -> Case:
-        given = (draw(i, h), draw(h), draw(h, o), draw(o), draw(n, i), draw(n, o))
-        return Case(network, given, 4)
-
-    def mixture_case(n: int, d: int, k: int) -> Case:
-        return Case(mixture, (draw(k, d), draw(k, d) / 9, draw(k), draw(n, d)), 3)
-
-    return {
-        "chain 1000": Case(chain, (draw(1000),)),
-        "logistic 20x5": logistic_case(20, 5),
-        "logistic 100x20": logistic_case(100, 20),
-        "logistic 10^4x100": logistic_case(10_000, 100),
-        "logistic 10^5x200": logistic_case(100_000, 200),
-        "network 100x20-32-4": network_case(100, 20, 32, 4),
-        "network 10^4x100-64-10": network_case(10_000, 100, 64, 10),
-        "logsumexp 10^4": Case(log_sum, (draw(10_000),)),
-        "logsumexp 640000": Case(log_sum, (draw(640_000),)),
-        "mixture 1000x10, 25": mixture_case(1000, 10, 25),
-        "classes 1000x20, 5": Case(
-            classes, (draw(20, 5), draw(1000, 20), np.eye(5)[rng.integers(0, 5, 1000)])
-        ),
-    }
+    TORCH.set_num_threads(THREADS)
 
 
 # ---------------------------------------------------------------- the engines
+
+
+def log_sum_exp(x: Any, axis: int) -> Any:
+    """SciPy's, looked up when it is called: tracing replaces it in its module."""
+    return special.logsumexp(x, axis)
 
 
 def of_numpy() -> Any:
     """NumPy's functions, by the names that the models have for them."""
     return SimpleNamespace(
         mean=np.mean, sum=np.sum, exp=np.exp, tanh=np.tanh, sin=np.sin, cos=np.cos,
-        softplus=lambda x: np.logaddexp(0.0, x), logsumexp=special.logsumexp,
+        softplus=lambda x: np.logaddexp(0.0, x), einsum=np.einsum, solve=np.linalg.solve,
+        logsumexp=log_sum_exp, sigmoid=special.expit, scan=wg.scan,
+        logdet=lambda A: np.linalg.slogdet(A)[1],
     )  # fmt: skip
 
 
-def wengert_call(case: Case, name: str) -> Call:
-    """Compiled by one of our engines."""
+def derived(case: Case) -> tuple[int, ...]:
+    """The arguments that a model is derived by."""
+    return tuple(range(case.by))
+
+
+def wengert_call(case: Case, name: str, *, alone: bool = False) -> Call:
+    """Compiled by one of our engines; the function alone, or with its gradient."""
     m, model = of_numpy(), case.model
-    gradient = wg.value_and_grad(lambda *a: model(m, *a), argnums=tuple(range(case.by)))
-    compiled, arguments = wg.compile(gradient, engine=name), case.arguments
+
+    def function(*arguments: Any) -> Any:
+        return model(m, *arguments)
+
+    called = function if alone else wg.value_and_grad(function, argnums=derived(case))
+    compiled, arguments = wg.compile(called, engine=name, threads=THREADS), case.arguments
     return lambda: compiled(*arguments)
 
 
@@ -158,28 +114,65 @@ def jax_call(case: Case) -> Call:
     np_, nn = JAX.numpy, JAX.nn
     m = SimpleNamespace(
         mean=np_.mean, sum=np_.sum, exp=np_.exp, tanh=np_.tanh, sin=np_.sin, cos=np_.cos,
-        softplus=nn.softplus, logsumexp=nn.logsumexp,
+        softplus=nn.softplus, logsumexp=nn.logsumexp, sigmoid=nn.sigmoid, einsum=np_.einsum,
+        solve=np_.linalg.solve, logdet=lambda A: np_.linalg.slogdet(A)[1], scan=JAX.lax.scan,
     )  # fmt: skip
     model = case.model
-    compiled = JAX.jit(JAX.value_and_grad(lambda *a: model(m, *a), argnums=tuple(range(case.by))))
+    compiled = JAX.jit(JAX.value_and_grad(lambda *a: model(m, *a), argnums=derived(case)))
     arguments = [np_.asarray(a) for a in case.arguments]
     return lambda: JAX.block_until_ready(compiled(*arguments))
 
 
-def torch_call(case: Case) -> Call:
-    """PyTorch, eagerly."""
+def by_steps(stack: Callable[[list[Any]], Any]) -> Callable[..., Any]:
+    """Scan as a Python loop."""
+
+    def scan(step: Callable[..., Any], state: Any, xs: Any) -> Any:
+        found: list[Any] = []
+        for x in xs:
+            state, y = step(state, x)
+            found.append(y)
+        return state, stack(found)
+
+    return scan
+
+
+def torch_call(case: Case, *, compiled: bool = False) -> Call:
+    """PyTorch, eagerly or by its compiler."""
     m = SimpleNamespace(
         mean=TORCH.mean, sum=TORCH.sum, exp=TORCH.exp, tanh=TORCH.tanh, sin=TORCH.sin,
         cos=TORCH.cos, softplus=TORCH.nn.functional.softplus, logsumexp=TORCH.logsumexp,
+        sigmoid=TORCH.sigmoid, einsum=TORCH.einsum, solve=TORCH.linalg.solve,
+        logdet=lambda A: TORCH.linalg.slogdet(A)[1], scan=by_steps(TORCH.stack),
     )  # fmt: skip
     tensors = [TORCH.tensor(a) for a in case.arguments]
     leaves = [t.requires_grad_(True) for t in tensors[: case.by]]
 
+    def function(*arguments: Any) -> Any:
+        return case.model(m, *arguments)
+
+    chosen = TORCH.compile(function) if compiled else function
+
     def call() -> Any:
-        value = case.model(m, *tensors)
+        value = chosen(*tensors)
         return value.detach(), TORCH.autograd.grad(value, leaves)
 
     return call
+
+
+def autograd_call(case: Case) -> Call:
+    """autograd."""
+    np_ = importlib.import_module("autograd.numpy")
+    lse = importlib.import_module("autograd.scipy.special").logsumexp
+    m = SimpleNamespace(
+        mean=np_.mean, sum=np_.sum, exp=np_.exp, tanh=np_.tanh, sin=np_.sin, cos=np_.cos,
+        softplus=lambda x: np_.logaddexp(0.0, x), logsumexp=lse, einsum=np_.einsum,
+        sigmoid=lambda x: 0.5 + 0.5 * np_.tanh(0.5 * x), solve=np_.linalg.solve,
+        logdet=lambda A: np_.linalg.slogdet(A)[1], scan=by_steps(np_.stack),
+    )  # fmt: skip
+    split = case.by
+    rest = case.arguments[split:]
+    pair = AUTOGRAD.value_and_grad(lambda given: case.model(m, *given, *rest))
+    return lambda: pair(case.arguments[:split])
 
 
 def callers(case: Case) -> dict[str, Call]:
@@ -187,8 +180,12 @@ def callers(case: Case) -> dict[str, Call]:
     found = {"native": wengert_call(case, "native"), "numpy": wengert_call(case, "numpy")}
     if JAX is not None:
         found["jax"] = jax_call(case)
-    if TORCH is not None:
+    if TORCH is not None and "torch" in PEERS:
         found["torch"] = torch_call(case)
+    if TORCH is not None and "compile" in PEERS:
+        found["compile"] = torch_call(case, compiled=True)
+    if AUTOGRAD is not None:
+        found["autograd"] = autograd_call(case)
     return found
 
 
@@ -250,30 +247,34 @@ def _first(make: Callable[[], Call]) -> float:
 
 def main(names: list[str]) -> None:
     """Print the table."""
-    ratios: list[float] = []
-    print(f"{'':24}{'native':>10}{'numpy':>10}{'jax':>10}{'torch':>10}  first: native  kept    jax")
+    ratios: dict[str, list[float]] = {}
+    shown = ["native", "numpy", *PEERS]
+    head = "".join(f"{name:>10}" for name in ("native", "/ value", *shown[1:]))
+    print(f"{'':26}{head}  first: native  kept    jax")
     for name, case in cases().items():
         if names and not any(part in name for part in names):
             continue
         calls = callers(case)
         expected = flat(calls["numpy"]())
-        for other, call in calls.items():
+        for other, call in list(calls.items()):
             for one, another in zip(expected, flat(call()), strict=True):
                 np.testing.assert_allclose(another, one, rtol=1e-7, atol=1e-9, err_msg=other)
+        calls["value"] = wengert_call(case, "native", alone=True)
+        calls["value"]()
         time_of = medians(calls)
         first = first_calls(case)
-        columns = "".join(
-            f"{time_of[k]:10.2f}" if k in time_of else f"{'':10}"
-            for k in ("native", "numpy", "jax", "torch")
-        )
+        columns = [f"{time_of[k]:10.2f}" if k in time_of else f"{'':10}" for k in shown]
+        columns.insert(1, f"{time_of['native'] / time_of['value']:10.2f}")
         jax_first = f"{first['jax']:7.0f}" if "jax" in first else ""
-        print(f"{name:24}{columns}{first['native']:15.1f}{first['kept']:6.1f}{jax_first}")
-        if "jax" in time_of:
-            ratios.append(time_of["jax"] / time_of["native"])
-    if ratios:
         print(
-            f"jax / native, geometric mean: {math.exp(statistics.mean(map(math.log, ratios))):.2f}"
+            f"{name:26}{''.join(columns)}{first['native']:15.1f}{first['kept']:6.1f}{jax_first}",
+            flush=True,
         )
+        for peer in time_of.keys() - {"native", "value"}:
+            ratios.setdefault(peer, []).append(time_of[peer] / time_of["native"])
+    for peer, found in sorted(ratios.items()):
+        mean = math.exp(statistics.mean(map(math.log, found)))
+        print(f"{peer} / native, geometric mean: {mean:.2f}, least: {min(found):.2f}")
 
 
 if __name__ == "__main__":

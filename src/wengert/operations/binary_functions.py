@@ -154,7 +154,7 @@ CLIP = declare(
 
 def _written_log_add(lanes: Lanes, node: Expr, x: Any, z: Any) -> Any:
     """max + log(1 + exp(−|x − z|)); infinities that are equal have no difference."""
-    gap = lanes.call("softplus", -lanes.call("abs", x - z))
+    gap = lanes.call("log1p", lanes.call("exp", -lanes.call("abs", x - z)))
     return lanes.select(x.equals(z), x + log(2), lanes.call("maximum", x, z) + gap)
 
 

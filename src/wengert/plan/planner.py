@@ -268,7 +268,7 @@ class _Planner:
                 chosen = sorted(pick, reverse=True)
                 parts = [(slots.pop(k), labels.pop(k)) for k in chosen]
                 alive = {x for axes in labels for x in axes} | set(kept)
-                slot, axes = self._pair(parts, alive, kept if not slots else None, size)
+                slot, axes = self._pair(parts, alive, kept, size, final=not slots)
                 slots.append(slot)
                 labels.append(axes)
         if labels[0] != kept:
@@ -321,8 +321,10 @@ class _Planner:
         self,
         parts: list[tuple[int, Labels]],
         alive: set[int],
-        final: Labels | None,
+        wanted: Labels,
         size: dict[int, int],
+        *,
+        final: bool,
     ) -> tuple[int, Labels]:
         if len(parts) == 1:
             ((slot, axes),) = parts
@@ -337,8 +339,10 @@ class _Planner:
         (right, right_axes), (left, left_axes) = prepared
         both = dict.fromkeys((*left_axes, *right_axes))
         out = tuple(x for x in both if x in alive)
-        if final is not None and sorted(final) == sorted(out):
-            out = final
+        if final and sorted(wanted) == sorted(out):
+            out = wanted
+        elif len(out) == len(both):  # nothing is summed: any order, what will be summed over first
+            out = tuple(sorted(out, key=lambda x: wanted.index(x) if x in wanted else -1))
         ordered = sorted(prepared)
         names = {x: k for k, x in enumerate(dict.fromkeys((*ordered[0][1], *ordered[1][1])))}
         key = tuple((slot, tuple(names[x] for x in axes)) for slot, axes in ordered)

@@ -69,6 +69,9 @@ class Value:
     def _arithmetic(self, name: str, other: Value | Number, *, turned: bool = False) -> Value:
         return self._with("f" + name if self.type.floating else name, other, turned=turned)
 
+    def _is_zero(self) -> bool:
+        return self.type.floating and self.text == constant_text(self.type, 0.0)
+
     def __add__(self, other: Value | Number) -> Value:
         return self._arithmetic("add", other)
 
@@ -76,7 +79,10 @@ class Value:
         return self._arithmetic("add", other)
 
     def __sub__(self, other: Value | Number) -> Value:
-        return self._arithmetic("sub", other)
+        value = self._arithmetic("sub", other)
+        if isinstance(other, Value) and self._is_zero():
+            self.builder.unsigned[value.text] = other
+        return value
 
     def __rsub__(self, other: Number) -> Value:
         return self._arithmetic("sub", other, turned=True)
@@ -96,7 +102,9 @@ class Value:
     def __neg__(self) -> Value:
         if not self.type.floating:
             return 0 - self
-        return self.builder.pure(self.type, f"fneg {self.type.text} {self.text}")
+        value = self.builder.pure(self.type, f"fneg {self.type.text} {self.text}")
+        self.builder.unsigned[value.text] = self
+        return value
 
     def __and__(self, other: Value | Number) -> Value:
         return self._with("and", other)
@@ -289,6 +297,8 @@ class Builder:
     ----------
     parameters : tuple of Value
         The function's arguments.
+    unsigned : dict
+        For values whose magnitude is that of another value, that one.
     """
 
     def __init__(
@@ -305,6 +315,7 @@ class Builder:
         self.result = result
         self.fused = module.features.fused
         self.parameters = tuple(Value(self, f"%{k}", t) for k, t in enumerate(parameters))
+        self.unsigned: dict[str, Value] = {}
         self._internal = internal
         self._next = len(parameters)
         self._labels = 0

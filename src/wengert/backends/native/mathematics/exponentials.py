@@ -7,6 +7,8 @@ ed., section 11.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from wengert.backends.native.builder import Value
 from wengert.backends.native.mathematics.coefficients import COSH, EXP, SINH
 from wengert.backends.native.mathematics.constants import LN2, LN10, rounded, shortened
@@ -27,6 +29,8 @@ from wengert.backends.native.mathematics.formats import (
     with_sign_of,
 )
 from wengert.backends.native.mathematics.logarithms import log1p_of_positive
+
+Unary = Callable[[Value], Value]
 
 _LOG2_E = float(1 / LN2)
 # Below and above exp is 0 and infinite; so are the powers of 2 and 10.
@@ -162,7 +166,7 @@ def tanh(x: Value) -> Value:
     return with_sign_of(quotient((grown, lost), (below, more + lost)), x)
 
 
-def sigmoid(x: Value) -> Value:
+def sigmoid(x: Value, exp: Unary = exp) -> Value:
     """1/(1 + exp(−x)), of exp(−|x|) so that nothing overflows."""
     b = x.builder
     small = exp(-magnitude(x))
@@ -170,11 +174,11 @@ def sigmoid(x: Value) -> Value:
     return quotient((b.select(x >= 0.0, 1.0, small), b.zero(x.type)), below)
 
 
-def softplus(x: Value) -> Value:
+def softplus(x: Value, exp: Unary = exp, log1p: Unary = log1p_of_positive) -> Value:
     """log(1 + exp(x)) = max(x, 0) + log1p(exp(−|x|))."""
-    return at_least(x, 0.0) + log1p_of_positive(exp(-magnitude(x)))
+    return at_least(x, 0.0) + log1p(exp(-magnitude(x)))
 
 
-def log_sigmoid(x: Value) -> Value:
+def log_sigmoid(x: Value, exp: Unary = exp, log1p: Unary = log1p_of_positive) -> Value:
     """The logarithm of the sigmoid, −softplus(−x)."""
-    return -softplus(-x)
+    return -softplus(-x, exp, log1p)

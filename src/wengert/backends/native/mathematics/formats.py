@@ -74,8 +74,13 @@ def format_of(type_: Type) -> Format:
 
 
 def magnitude(x: Value) -> Value:
-    """|x|."""
-    return x.builder.intrinsic("fabs", x.type, x)
+    """|x|, the same value for x and −x."""
+    known = x.builder.unsigned
+    while x.text in known:
+        x = known[x.text]
+    value = x.builder.intrinsic("fabs", x.type, x)
+    known[value.text] = x
+    return value
 
 
 def with_sign_of(x: Value, sign: Value) -> Value:

@@ -33,12 +33,15 @@ class Function:
 
     ``ulps`` bounds its error in units in the last place, float64 and float32, with fused
     multiply-add or without; ``short`` says that a call would cost more than writing it out.
+    ``through`` are routines that it can be written with, as further arguments of ``write``: what
+    several functions have in common, exp(−|x|) say, is then computed once.
     """
 
     write: Callable[..., Value]
     arity: int = 1
     ulps: float = 1.5
     short: bool = False
+    through: tuple[str, ...] = ()
 
 
 def _exact(write: Callable[..., Value], arity: int = 1) -> Function:
@@ -84,16 +87,16 @@ FUNCTIONS: dict[str, Function] = {
     "hypot": Function(powers.hypot, 2),
     "log": Function(logarithms.log),
     "log10": Function(logarithms.log10),
-    "log_expit": Function(exponentials.log_sigmoid, ulps=2.0),
+    "log_expit": Function(exponentials.log_sigmoid, ulps=2.0, through=("exp", "log1p")),
     "log1p": Function(logarithms.log1p),
     "log2": Function(logarithms.log2),
     "normcdf": Function(errors.normcdf, ulps=3.0),
     "normpdf": Function(errors.normpdf, ulps=2.0),
     "power": Function(powers.power, 2),
-    "sigmoid": Function(exponentials.sigmoid, ulps=2.0),
+    "sigmoid": Function(exponentials.sigmoid, ulps=2.0, through=("exp",)),
     "sin": Function(trigonometry.sin),
     "sinh": Function(exponentials.sinh),
-    "softplus": Function(exponentials.softplus, ulps=2.0),
+    "softplus": Function(exponentials.softplus, ulps=2.0, through=("exp", "log1p")),
     "tan": Function(trigonometry.tan),
     "tanh": Function(exponentials.tanh),
     "xlogy": Function(logarithms.xlogy, 2, ulps=2.0),
@@ -111,8 +114,8 @@ def call(name: str, *operands: Value) -> Value:
     The routine takes vectors of the operands' type; it is compiled once and kept on disk.
     """
     function, type_ = FUNCTIONS[name], operands[0].type
-    if function.short:
-        return function.write(*operands)
+    if function.short or function.through:
+        return function.write(*operands, *(partial(call, inner) for inner in function.through))
     b = operands[0].builder
     symbol = f"wengert_{name}_{type_.code}"
     b.module.routines[symbol] = (name, type_)

@@ -22,7 +22,7 @@ from wengert.backends.native.plans.grouping import (
     written_by,
 )
 from wengert.backends.native.plans.memory import Span, offsets_of
-from wengert.backends.native.plans.statements import Graph, Product, Statement, Whole, Work
+from wengert.backends.native.plans.statements import Graph, Statement, Whole, Work
 
 LINE = 128  # bytes that values are aligned to
 
@@ -189,12 +189,12 @@ def _split(works: Sequence[Work], varying: Collection[int] | None) -> tuple[list
 def _read_by(work: Work) -> Iterable[int]:
     if isinstance(work, Statement):
         return [a.slot for a in work.reads]
-    return (work.left, work.right) if isinstance(work, Product) else work.reads
+    return read_from_memory(work)
 
 
 def _written_by(work: Work) -> tuple[int, ...]:
     """The slots that it writes, with the one that it continues."""
-    if isinstance(work, Product):
+    if not isinstance(work, Statement | Whole):
         return written_by(work)
     own = (work.target,) if isinstance(work, Statement) else work.writes
     slot = work.into if isinstance(work, Statement) else work.continues
@@ -212,29 +212,35 @@ def _places(
     once: int,
     lasting: Collection[int],
 ) -> tuple[dict[int, int], int]:
-    """Offsets; memory is used again after the last part that needs it.
+    """Offsets; memory is used again after the last group that needs it.
 
-    What the first parts, which run ``once``, leave to the others lasts to the end.
+    What a block needs at all of its rows is needed from its beginning to its end. What the first
+    parts, which run ``once``, leave to the others lasts to the end.
     """
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     share: dict[int, tuple[int, int]] = {}
-    for k, part in enumerate(parts):
-        for group in groups_of(part):
+    early: set[int] = set()
+    end = 0
+    for number, part in enumerate(parts):
+        begin, end = end, end + len(groups_of(part))
+        for k, group in enumerate(groups_of(part), begin):
             for slot in (*written_by(group), *read_from_memory(group)):
                 root = same.get(slot, slot)
                 if root in local:
-                    first.setdefault(root, k)
-                    last[root] = k
-                    if first[root] < once and root in lasting:
-                        last[root] = len(parts)
+                    inner = not isinstance(part, Block) or slot in part.inner
+                    first.setdefault(root, k if inner else begin)
+                    last[root] = k if inner else end - 1
+                    if number < once:
+                        early.add(root)
         if isinstance(part, Divided):
             if part.summed:
-                first[part.totals] = last[part.totals] = k
+                first[part.totals], last[part.totals] = begin, end - 1
             for slot in part.inner:  # each thread has its own
                 first.pop(slot, None)
         elif isinstance(part, Block):
             share.update(dict.fromkeys(part.inner, (part.step, part.rows)))
+    last.update(dict.fromkeys(early & set(lasting), end))
     spans: dict[int, Span] = {}
     for slot, begin in first.items():
         some, rows = share.get(slot, (1, 1))

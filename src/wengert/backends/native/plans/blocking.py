@@ -8,15 +8,28 @@ is read once, and what is needed within a block only has room for one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from wengert.backends.native.plans.grouping import Group, Nest, read_from_memory, written_by
-from wengert.backends.native.plans.statements import Access, Graph, Product, Whole
+from wengert.backends.native.plans.grouping import (
+    Group,
+    Nest,
+    in_memory,
+    read_from_memory,
+    written_by,
+)
+from wengert.backends.native.plans.statements import (
+    Access,
+    Contraction,
+    Graph,
+    Product,
+    Shape,
+    Whole,
+)
 
 LARGE = 1 << 18  # bytes of a pass from which on blocks are worth while
-_BLOCK = 1 << 17  # bytes that a block should have
+_BLOCK = 1 << 18  # bytes that a block should have
 _FEWEST, _MOST = 16, 4096  # rows of a block
 _LONG = 1 << 14  # rows from which on sums of sums of blocks have fewer rounding errors
 _FEWEST_OF_PRODUCT = 128  # below it products of matrices are slow
@@ -129,9 +142,12 @@ class _Search:
     def _joins(self, group: Group) -> bool:
         if isinstance(group, Whole):
             return False
-        by_row, summed = (
-            self._of_product(group) if isinstance(group, Product) else self._of_nest(group)
-        )
+        if isinstance(group, Product):
+            by_row, summed = self._of_product(group)
+        elif isinstance(group, Contraction):
+            by_row, summed = self._of_contraction(group)
+        else:
+            by_row, summed = self._of_nest(group)
         if not by_row and not summed:
             return False
         self.by_row |= by_row
@@ -155,6 +171,18 @@ class _Search:
     def _is_by_row(self, slot: int) -> bool:
         return slot not in self.by_row or self.graph.shapes[slot][0] == self.n
 
+    def _of_contraction(self, work: Contraction) -> tuple[set[int], set[int]]:
+        fits = work.space[0] == self.n and all(
+            self._in_row(a, work.space) for a in (work.left, work.right)
+        )
+        if not fits:
+            return set(), set()
+        if work.places[0] == 0:
+            return set(), {work.target}
+        shape = self.graph.shapes[work.target]
+        by_row = shape[0] == self.n and work.places[0] == prod(shape[1:])
+        return {work.target} if by_row else set(), set()
+
     def _of_nest(self, nest: Nest) -> tuple[set[int], set[int]]:
         nothing: tuple[set[int], set[int]] = set(), set()
         if not nest.space or nest.space[0] != self.n:
@@ -164,7 +192,7 @@ class _Search:
         for s in nest.statements:
             if s.into is not None or s.partial:
                 return nothing
-            if not all(nest.holds(a) or self._in_row(a, nest) for a in s.reads):
+            if not all(nest.holds(a) or self._in_row(a, nest.space) for a in s.reads):
                 return nothing
             shape = self.graph.shapes[s.target]
             if s.places[0] == 0:
@@ -175,13 +203,13 @@ class _Search:
                 return nothing
         return by_row, summed
 
-    def _in_row(self, access: Access, nest: Nest) -> bool:
+    def _in_row(self, access: Access, space: Shape) -> bool:
         """Are the entries that are read at a row in the same row of their array?"""
         if access.slot not in self.by_row:
             return True
         shape = self.graph.shapes[access.slot]
         row = prod(shape[1:])
-        steps = [(n - 1) * s for n, s in zip(nest.space[1:], access.strides[1:], strict=True)]
+        steps = [(n - 1) * s for n, s in zip(space[1:], access.strides[1:], strict=True)]
         least = access.offset + sum(s for s in steps if s < 0)
         most = access.offset + sum(s for s in steps if s > 0)
         return shape[0] == self.n and access.strides[0] == row and least >= 0 and most < row
@@ -189,18 +217,33 @@ class _Search:
     def block(self, needed: set[int]) -> Block | None:
         """The block; None if it would not have at least two parts."""
         inner = frozenset(self.by_row - needed)
-        slots = {s for g in self.members for s in read_from_memory(g)} | self.by_row
-        row = sum(
-            prod(shape) // self.n * self.graph.types[s].size
-            for s in slots
-            if (shape := self.graph.shapes[s]) and self.n in shape
-        )
+        row = self._row(inner)
         of_matrices = any(isinstance(g, Product) and not g.vector for g in self.members)
         least = _FEWEST_OF_PRODUCT if of_matrices else _FEWEST
         step = step_near(self.n, min(max(_BLOCK // max(row, 1), least), _MOST))
         if 2 * step > self.n:
             return None
         return Block(self.n, step, tuple(self.members), frozenset(self.summed), inner)
+
+    def _row(self, inner: Collection[int]) -> int:
+        """Bytes that a row needs: what is in memory anyway, and the most of the rest at a time."""
+        touched = [{*read_from_memory(g), *written_by(g)} for g in self.members]
+        sizes = {
+            s: prod(shape) // self.n * self.graph.types[s].size
+            for s in set[int]().union(*touched) & self._stored()
+            if (shape := self.graph.shapes[s]) and self.n in shape
+        }
+        begin = {s: min(k for k, t in enumerate(touched) if s in t) for s in sizes}
+        end = {s: max(k for k, t in enumerate(touched) if s in t) for s in sizes}
+        most = max(
+            sum(n for s, n in sizes.items() if s in inner and begin[s] <= k <= end[s])
+            for k in range(len(touched))
+        )
+        return most + sum(n for s, n in sizes.items() if s not in inner)
+
+    def _stored(self) -> set[int]:
+        """The slots of the members that are in memory."""
+        return in_memory(self.members, ())
 
 
 def step_near(rows: int, wanted: int) -> int:

@@ -13,7 +13,7 @@ from wengert.backends.native.builder import Features, Module
 from wengert.backends.native.plans.blocking import Block, Part, groups_of
 from wengert.backends.native.plans.grouping import Group, read_from_memory, written_by
 from wengert.backends.native.plans.nests import Lanes
-from wengert.backends.native.plans.statements import Graph, Product, Statement, Whole
+from wengert.backends.native.plans.statements import Contraction, Graph, Product, Statement, Whole
 from wengert.backends.native.types import I8
 
 # Nanoseconds for float64; float32 takes half of them.
@@ -55,6 +55,8 @@ def _bound(group: Group) -> float:
         return 0.0
     if isinstance(group, Product):
         return _FLOP * 2 * group.rows * group.columns * group.summed
+    if isinstance(group, Contraction):
+        return _FLOP * 2 * prod(group.space)
     return _DEAREST * prod(group.space) * len(group.statements)
 
 
@@ -62,7 +64,7 @@ def _arithmetic(group: Group, graph: Graph) -> float | None:
     if isinstance(group, Whole):
         return None
     part = graph.real.size / 8
-    if isinstance(group, Product):
+    if isinstance(group, Product | Contraction):
         return part * _bound(group)
     total = 0.0
     for s in group.statements:

@@ -17,7 +17,13 @@ from wengert.backends.native.plans.blocking import Block, Part, groups_of, step_
 from wengert.backends.native.plans.costs import bytes_of, nanoseconds
 from wengert.backends.native.plans.grouping import Nest, written_by
 from wengert.backends.native.plans.nests import simplified
-from wengert.backends.native.plans.statements import Access, Graph, Product, Statement
+from wengert.backends.native.plans.statements import (
+    Access,
+    Contraction,
+    Graph,
+    Product,
+    Statement,
+)
 from wengert.backends.native.types import I8
 
 # To wake a thread takes 20 to 70 µs, to give work to one that waits under 1 µs (measured on two
@@ -104,6 +110,8 @@ def _divided(part: Part, graph: Graph, kept: Collection[int]) -> Part:
         candidates = _of_product(part, cost)
     elif isinstance(part, Nest):
         candidates = _of_nest(part, graph, kept)
+    elif isinstance(part, Contraction):
+        candidates = _of_contraction(part, graph, cost)
     else:
         return part
     found = (_cut(block, graph, cost) for block in candidates)
@@ -141,6 +149,19 @@ def _of_product(product: Product, cost: float) -> list[Block]:
         step = _even(product.rows, pieces, least)
         found.append(Block(product.rows, step, (product,), frozenset(), frozenset()))
     return found
+
+
+def _of_contraction(work: Contraction, graph: Graph, cost: float) -> list[Block]:
+    """By the first axis, of the result or of what is summed over."""
+    rows = work.space[0]
+    if rows < 2:
+        return []
+    step = step_near(rows, max(int(rows * _PIECE / cost), 8))
+    if not work.places[0]:
+        return [Block(rows, step, (work,), frozenset({work.target}), frozenset())]
+    if work.places[0] * rows != prod(graph.shapes[work.target]):
+        return []
+    return [Block(rows, step, (work,), frozenset(), frozenset())]
 
 
 def _even(rows: int, pieces: int, least: int) -> int:

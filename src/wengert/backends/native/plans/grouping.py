@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from wengert.backends.native.plans.statements import (
     Access,
+    Contraction,
     Product,
     Shape,
     Statement,
@@ -39,7 +40,7 @@ class Nest:
         return access.slot in self.own and same_place(access, self.space)
 
 
-Group = Nest | Product | Whole
+Group = Nest | Product | Contraction | Whole
 
 MOST = 200  # statements of a nest: long bodies run out of registers and compile slowly
 
@@ -96,14 +97,14 @@ def written_by(group: Group) -> tuple[int, ...]:
     """The slots that a group writes, in memory or not."""
     if isinstance(group, Nest):
         return tuple(s.target for s in group.statements)
-    return (group.target,) if isinstance(group, Product) else group.writes
+    return group.writes if isinstance(group, Whole) else (group.target,)
 
 
 def weight_of(group: Group) -> int:
     """How long its code is, in statements."""
     if isinstance(group, Nest):
         return len(group.statements)
-    return 1 if isinstance(group, Product) else group.weight
+    return group.weight if isinstance(group, Whole) else 1
 
 
 def read_from_memory(group: Group) -> Iterator[int]:
@@ -111,6 +112,10 @@ def read_from_memory(group: Group) -> Iterator[int]:
     if isinstance(group, Product):
         yield group.left
         yield group.right
+        return
+    if isinstance(group, Contraction):
+        yield group.left.slot
+        yield group.right.slot
         return
     if isinstance(group, Whole):
         yield from group.reads

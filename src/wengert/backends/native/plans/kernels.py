@@ -31,8 +31,9 @@ from wengert.backends.native.plans.grouping import (
 )
 from wengert.backends.native.plans.nests import Rows, write_nest
 from wengert.backends.native.plans.pieces import begin_sums, write_pieces, write_steps
-from wengert.backends.native.plans.products import write_product
-from wengert.backends.native.plans.statements import Graph, Product, Whole
+from wengert.backends.native.plans.products import is_halved, mirror, write_product
+from wengert.backends.native.plans.statements import Access, Contraction, Graph, Product, Whole
+from wengert.backends.native.plans.tiles import tiling, write_tiles
 from wengert.backends.native.types import I32, I64, PTR, VOID
 
 _TOLD = 8192  # multiplications of a product from which on BLAS might take several threads
@@ -237,6 +238,8 @@ class _Writer:
             write_nest(self.b, part, self.memory, self.graph, self.width)
         elif isinstance(part, Product):
             self._product(part, None)
+        elif isinstance(part, Contraction):
+            self._contraction(part, None)
         elif isinstance(part, Whole):
             part.write(self)
         else:
@@ -246,9 +249,12 @@ class _Writer:
         b, memory, graph, width = self.b, self.memory, self.graph, self.width
         if isinstance(block, Divided):
             write_pieces(b, block, memory, graph, width, partial(self._rows, block))
-            return
-        begin_sums(b, block, memory, graph, width)
-        write_steps(b, block, memory, partial(self._rows, block))
+        else:
+            begin_sums(b, block, memory, graph, width)
+            write_steps(b, block, memory, partial(self._rows, block))
+        for group in block.groups:
+            if isinstance(group, Product) and group.target in block.summed and is_halved(group):
+                mirror(b, group, memory[group.target], graph.types[group.target])
 
     def _rows(
         self, block: Block, b: Builder, memory: Mapping[int, Value], start: Value, count: int
@@ -259,6 +265,8 @@ class _Writer:
         for group in block.groups:
             if isinstance(group, Nest):
                 write_nest(b, group, memory, self.graph, self.width, rows)
+            elif isinstance(group, Contraction):
+                writer._contraction(group, rows)
             elif isinstance(group, Product):
                 writer._product(group, rows)
 
@@ -280,7 +288,7 @@ class _Writer:
                 turned = product.turned[0]
                 lengths = [1 if turned else product.summed, 0, product.columns]
                 ahead = product.rows if turned else None
-                product = replace(product, rows=rows.count, ahead=ahead)
+                product = replace(product, rows=rows.count, ahead=ahead, symmetric=False)
             left, right, target = (
                 self._moved(place, slot, length, rows)
                 for place, slot, length in zip(places, slots, lengths, strict=True)
@@ -289,6 +297,29 @@ class _Writer:
         self.routines.add(
             write_product(self.b, product, left, right, target, type_, lanes, added=added)
         )
+
+    def _contraction(self, work: Contraction, rows: Rows | None) -> None:
+        """Of some indices of the first axis."""
+        space = work.space if rows is None else (rows.count, *work.space[1:])
+        tiles = tiling(
+            space, work.left.strides, work.right.strides, work.places, part=rows is not None
+        )
+        assert tiles is not None
+        type_ = self.graph.types[work.target]
+        write_tiles(
+            self.b, tiles, self._begin(work.left, rows), self._begin(work.right, rows),
+            self._begin(Access(work.target, work.places), rows), type_,
+            self.width // (2 * type_.size), work.factor,
+            added=rows is not None and work.target in rows.summed,
+        )  # fmt: skip
+
+    def _begin(self, access: Access, rows: Rows | None) -> Value:
+        """Where what is read or written begins."""
+        size = self.graph.types[access.slot].size
+        place = self.b.offset(self.memory[access.slot], access.offset, size)
+        if rows is None:
+            return place
+        return self._moved(place, access.slot, access.strides[0], rows)
 
     def _moved(self, place: Value, slot: int, length: int, rows: Rows) -> Value:
         if not length or slot in rows.inner:

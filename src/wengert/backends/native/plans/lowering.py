@@ -22,10 +22,12 @@ from wengert.backends.native.plans.moving import (
     strides_of_view,
     unwritten,
 )
+from wengert.backends.native.plans.products import HALVED
 from wengert.backends.native.plans.routines import Routine
 from wengert.backends.native.plans.sources import scaled
 from wengert.backends.native.plans.statements import (
     Access,
+    Contraction,
     Graph,
     Layout,
     Shape,
@@ -36,6 +38,7 @@ from wengert.backends.native.plans.statements import (
     row_major,
 )
 from wengert.backends.native.plans.statements import Product as Multiply
+from wengert.backends.native.plans.tiles import tiling
 from wengert.backends.native.plans.transfers import Transfer, transfers_of, write_transfer
 from wengert.backends.native.types import F32, F64, I8, I64, Type
 from wengert.backends.native.ufuncs import loop_of
@@ -60,7 +63,9 @@ from wengert.plan.instructions import (
     Term,
 )
 
-SMALL = 4096  # multiplications from which on BLAS is called
+SMALL = 4096  # multiplications from which on a contraction is tiles, or BLAS is called
+LARGE = 1 << 17  # multiplications of matrices from which on BLAS is quicker than tiles
+_NARROW = 4  # columns below which tiles are not worth while
 
 Kinds = Mapping[int, str | None]
 
@@ -255,17 +260,25 @@ class Lowering:
             graph.view(i.target, i.shape, Layout(inner.slot, strides, inner.offset), type_)
             return
         source = self.stored(i.source)
-        space = tuple(sizes[x] for x in places)
+        labels = self._in_memory_order(source, i.labels)
+        space = tuple(sizes[x] for x in labels)
         graph.enter(i.target, i.shape, type_)
-        read = graph.access(source, [places[x] for x in i.labels], len(places))
-        self.reduce(i.target, space, [read], itself, tuple(places), i.out)
+        read = graph.access(source, [labels.index(x) for x in i.labels], len(labels))
+        self.reduce(i.target, space, [read], itself, labels, i.out)
+
+    def _in_memory_order(self, slot: int, labels: Labels) -> Labels:
+        """Distinct labels, that of the longest step in memory first."""
+        steps: dict[int, int] = {}
+        for x, step in zip(labels, self.graph.layouts[slot].strides, strict=True):
+            steps[x] = steps.get(x, 0) + step
+        return tuple(sorted(steps, key=lambda x: -abs(steps[x])))
 
     def scale(self, i: Scale) -> None:
         """A multiple."""
         if i.target in self.graph.shapes:  # by the product that it is a multiple of
             return
-        self.graph.enter(i.target, i.shape, self.real)
-        self.map(i.target, [i.source], multiple(i.factor))
+        axes = [range(len(i.shape))]
+        self.free_map(i.target, i.shape, [i.source], multiple(i.factor), self.real, axes)
 
     def reshape(self, i: Reshape) -> None:
         """Another shape: a view, or a copy of a view that is not in a row."""
@@ -282,13 +295,16 @@ class Lowering:
         graph = self.graph
         diagonal = [t for t in i.terms if len(set(t.out)) < len(t.out)]
         whole = [t for t in i.terms if len(set(t.out)) == len(t.out)]
-        graph.enter(i.target, i.shape, self.real)
         left = len(diagonal) + len(i.placed)
-        target = graph.new(i.shape, self.real) if left else i.target
+        if not left:
+            self._total(i.target, whole, i.shape)
+            return
+        graph.enter(i.target, i.shape, self.real)
+        target = graph.new(i.shape, self.real)
         if not whole:
             graph.constant(target, 0.0)
         else:
-            self._total(target, whole)
+            self._total(target, whole, None)
         for part in (*diagonal, *i.placed):
             left -= 1
             following = graph.new(i.shape, self.real) if left else i.target
@@ -299,11 +315,12 @@ class Lowering:
                 self._move(following, target, part.node, part.operands, write)
             target = following
 
-    def _total(self, target: int, terms: Sequence[Term]) -> None:
+    def _total(self, target: int, terms: Sequence[Term], shape: Shape | None) -> None:
         """Terms whose factors differ in sign only are added up first.
 
         Every operation is rounded, in the order of NumPy's steps (``numpy_sums``): what cancels
-        there to zero is zero here, and the derivative of a norm there is that of zero.
+        there to zero is zero here, and the derivative of a norm there is that of zero. If a shape
+        is given the target is new, and may lie in memory in any order.
         """
         groups: dict[float, list[Term]] = {}
         for term in sorted(terms, key=lambda t: (t.factor < 0, not t.plain)):
@@ -326,7 +343,10 @@ class Lowering:
                 total = _add_group(total, size, parts, negatives)
             return total
 
-        self.map(target, sources, write, axes)
+        if shape is None:
+            self.map(target, sources, write, axes)
+        else:
+            self.free_map(target, shape, sources, write, self.real, axes)
 
     def _through(
         self,
@@ -356,23 +376,91 @@ class Lowering:
     def pair(self, i: Pair) -> None:
         """A product of two arrays."""
         graph = self.graph
-        if i.volume >= SMALL and is_product(i) and len(i.shape) > 0:
-            self._by_blas(i, *self._scaled.get(i.target, (i.target, 1.0)))
+        for_blas = is_product(i) and len(i.shape) > 0
+        halved = i.symmetric and max(i.shape, default=0) >= HALVED
+        if i.volume >= SMALL and for_blas and (len(i.shape) == 1 or i.volume >= LARGE or halved):
+            self._by_blas(i)
             return
-        graph.enter(i.target, i.shape, self.real)
+        both = (i.left_labels, i.right_labels)
         sizes = {
             x: n
-            for labels, s in ((i.left_labels, i.left), (i.right_labels, i.right))
+            for labels, s in zip(both, i.sources, strict=True)
             for x, n in zip(labels, graph.shapes[s], strict=True)
         }
-        labels = _order(i)
+        if set(sizes) == set(i.out) and len(sizes) == len(i.out):
+            axes = [[i.out.index(x) for x in own] for own in both]
+            self.free_map(i.target, i.shape, i.sources, product, self.real, axes)
+            return
+        graph.enter(i.target, i.shape, self.real)
+        if i.volume >= SMALL:
+            if self._by_tiles(i, sizes):
+                return
+            if for_blas:
+                self._by_blas(i)
+                return
+        labels = self._order(i)
         space = tuple(sizes[x] for x in labels)
-        axes = [[labels.index(x) for x in own] for own in (i.left_labels, i.right_labels)]
+        axes = [[labels.index(x) for x in own] for own in both]
         reads, write = self.accesses([i.left, i.right], axes, len(space), product)
         self.reduce(i.target, space, reads, write, labels, i.out)
 
-    def _by_blas(self, i: Pair, target: int, factor: float) -> None:
+    def _order(self, i: Pair) -> Labels:
+        """The order of the loops: entries that follow each other in memory come last."""
+        labels = tuple(dict.fromkeys((*i.out, *i.left_labels, *i.right_labels)))
+        for slot, own in ((i.left, i.left_labels), (i.right, i.right_labels)):
+            if set(own) == set(labels) and slot not in self.graph.constants:
+                return self._in_memory_order(slot, own)
+        ends = [own[-1] for own in (i.left_labels, i.right_labels) if own]
+        if i.out and any(end == i.out[-1] for end in ends):
+            summed = tuple(x for x in labels if x not in i.out)
+            return (*i.out[:-1], *summed, i.out[-1])
+        return labels
+
+    def _by_tiles(self, i: Pair, sizes: Mapping[int, int]) -> bool:
+        """A contraction that is a loop of products; False if it is none."""
         graph = self.graph
+        if i.left in graph.constants or i.right in graph.constants or len(set(i.out)) < len(i.out):
+            return False
+        labels = tuple(dict.fromkeys((*i.out, *i.left_labels, *i.right_labels)))
+        first = max(labels, key=lambda x: sizes[x])  # a block of its indices may be worked on
+        labels = (first, *(x for x in labels if x != first))
+        space = tuple(sizes[x] for x in labels)
+        strides = dict(zip(i.out, row_major(i.shape), strict=True))
+        places = tuple(strides.get(x, 0) for x in labels)
+
+        def access(slot: int, own: Labels) -> Access:
+            return graph.access(slot, [labels.index(x) for x in own], len(labels))
+
+        left, right = access(i.left, i.left_labels), access(i.right, i.right_labels)
+        tiles = tiling(space, left.strides, right.strides, places)
+        if tiles is None or tiles.columns.size < _NARROW:
+            return False
+        if not tiles.packed:
+            if tiles.rows.size < _NARROW:
+                return False
+            if tiles.turned:
+                left = access(*self._packed(i.left, i.left_labels, i.out[-1]))
+            else:
+                right = access(*self._packed(i.right, i.right_labels, i.out[-1]))
+        target, factor = self._scaled.get(i.target, (i.target, 1.0))
+        graph.enter(target, i.shape, self.real)
+        graph.works.append(Contraction(target, space, left, right, places, factor))
+        return True
+
+    def _packed(self, slot: int, labels: Labels, last: int) -> tuple[int, Labels]:
+        """A copy whose entries follow each other along one label."""
+        graph = self.graph
+        axes = [k for k, x in enumerate(labels) if x != last] + [labels.index(last)]
+        layout = graph.layouts[slot]
+        shape = tuple(graph.shapes[slot][k] for k in axes)
+        turned = graph.fresh
+        strides = tuple(layout.strides[k] for k in axes)
+        graph.view(turned, shape, Layout(layout.slot, strides, layout.offset), self.real)
+        return graph.copy(turned), tuple(labels[k] for k in axes)
+
+    def _by_blas(self, i: Pair) -> None:
+        graph = self.graph
+        target, factor = self._scaled.get(i.target, (i.target, 1.0))
         graph.enter(target, i.shape, self.real)
         x, turn_x, y, turn_y = factors(i)
         if len(graph.shapes[x]) == 1:  # xᵀ A = (Aᵀ x)ᵀ
@@ -380,12 +468,13 @@ class Lowering:
         rows, summed = graph.shapes[x][::-1] if turn_x else graph.shapes[x]
         vector = len(graph.shapes[y]) == 1
         columns = 1 if vector else graph.shapes[y][0 if turn_y else 1]
+        symmetric = i.symmetric or (x == y and turn_x != turn_y and not vector)
         (left, begin), turn_x = self._matrix(x, turn_x)
         (right, second), turn_y = self._matrix(y, turn_y)
         graph.works.append(
             Multiply(
                 target, left, right, rows, columns, summed, (turn_x, turn_y), factor, vector,
-                (begin, second),
+                (begin, second), symmetric,
             )
         )  # fmt: skip
 
@@ -420,9 +509,8 @@ class Lowering:
             return
         write = writer_of(node)
         assert write is not None
-        graph.enter(i.target, i.shape, self._types[node.dtype])
         axes = [list(range(len(i.shape) - len(graph.shapes[o]), len(i.shape))) for o in i.operands]
-        self.map(i.target, i.operands, write, axes)
+        self.free_map(i.target, i.shape, i.operands, write, self._types[node.dtype], axes)
 
     def _is(self, i: Apply, found: int) -> None:
         """The instruction's value is that of a slot."""
@@ -568,6 +656,47 @@ class Lowering:
         reads, filled = self.accesses(sources, places, len(space), write)
         graph.statement(target, space, reads, filled)
 
+    def free_map(
+        self,
+        target: int,
+        shape: Shape,
+        sources: Sequence[int],
+        write: Callable[..., Any],
+        type_: Type,
+        axes: Sequence[Sequence[int]],
+    ) -> None:
+        """Write a new slot entry by entry, in the order in which the sources lie in memory."""
+        graph = self.graph
+        order = self._common_order(shape, sources, axes)
+        if order == tuple(range(len(shape))):
+            graph.enter(target, shape, type_)
+            self.map(target, sources, write, axes)
+            return
+        made = graph.new(tuple(shape[k] for k in order), type_)
+        place = {axis: k for k, axis in enumerate(order)}
+        self.map(made, sources, write, [[place[k] for k in own] for own in axes])
+        steps = graph.layouts[made].strides
+        strides = tuple(steps[place[k]] for k in range(len(shape)))
+        graph.view(target, shape, Layout(made, strides), type_)
+
+    def _common_order(
+        self, shape: Shape, sources: Sequence[int], axes: Sequence[Sequence[int]]
+    ) -> tuple[int, ...]:
+        """The axes in the order of the sources that have all of them, if these agree."""
+        graph, plain = self.graph, tuple(range(len(shape)))
+        found = set[tuple[int, ...]]()
+        for slot, own in zip(sources, axes, strict=True):
+            if slot in graph.constants or prod(graph.shapes[slot]) != prod(shape):
+                continue
+            steps = graph.access(slot, own, len(shape)).strides
+            order = tuple(sorted(plain, key=lambda k: (shape[k] != 1, -steps[k])))
+            dense = row_major(tuple(shape[k] for k in order))
+            if any(shape[k] != 1 and steps[k] != d for k, d in zip(order, dense, strict=True)):
+                return plain
+            found.add(order if any(steps[k] != s for k, s in enumerate(row_major(shape))
+                                   if shape[k] != 1) else plain)  # fmt: skip
+        return found.pop() if len(found) == 1 else plain
+
     def mapped(
         self, write: Callable[..., Any], *values: int, kind: str = "real", last: bool = False
     ) -> int:
@@ -650,19 +779,6 @@ def _add_group(total: Any, size: float, parts: Sequence[Any], negatives: Sequenc
     if size != 1:
         return total + value * factor
     return total - value if flip else total + value
-
-
-def _order(i: Pair) -> Labels:
-    """The order of the loops: entries that follow each other in memory come last."""
-    labels = tuple(dict.fromkeys((*i.out, *i.left_labels, *i.right_labels)))
-    summed = tuple(x for x in labels if x not in i.out)
-    if not summed:
-        return i.out
-    ends = [own[-1] for own in (i.left_labels, i.right_labels) if own]
-    if i.out and any(end == i.out[-1] for end in ends):
-        lead = i.out[:-1]
-        return (*lead, *summed, i.out[-1])
-    return labels
 
 
 _LOWER: dict[type[Instruction], Callable[[Lowering, Any], None]] = {

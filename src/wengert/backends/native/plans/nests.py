@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
-from wengert.backends.native.builder import Builder, Value
+from wengert.backends.native.builder import Builder, Features, Module, Value
 from wengert.backends.native.mathematics import routines
 from wengert.backends.native.plans.grouping import Nest
 from wengert.backends.native.plans.statements import Access, Graph, Shape, Statement, Strides
@@ -27,6 +28,8 @@ from wengert.backends.native.vectors import (
 REDUCTIONS = {"sum": SUM, "maximum": MAXIMUM, "minimum": MINIMUM, "product": PRODUCT}
 _UNROLLED = 4  # accumulators of short bodies
 _SHORT = 3  # statements of a body that is short
+_SIMPLE = 12  # statements of a body that is written once more for what is left of a short loop
+_LONG = 8  # vectors from which on what is left does not count
 
 
 class Lanes:
@@ -157,14 +160,27 @@ class _Writer:
         self.space, strides = simplified(
             space, [p.strides for p in self.reads] + [s.places for s in self.written]
         )
-        self.read_strides = strides[: len(self.reads)]
-        self.write_strides = strides[len(self.reads) :]
         used = [types[s.target] for s in self.statements] + [types[p.slot] for p in self.reads]
         self.lanes = width // max(t.size for t in used)
+        if self._is_turned():
+            self.space = (*self.space[:-2], *self.space[:-3:-1])
+            strides = [(*s[:-2], *s[:-3:-1]) for s in strides]
+        self.read_strides = strides[: len(self.reads)]
+        self.write_strides = strides[len(self.reads) :]
         self.depth = [
             _depth(self.space, st) if s.reduction is not None else len(self.space)
             for s, st in zip(self.written, self.write_strides, strict=True)
         ]
+
+    def _is_turned(self) -> bool:
+        """Do vectors go across rows, as these are shorter than a vector, and work is worth it?"""
+        return (
+            len(self.space) > 1
+            and 1 < self.space[-1] < self.lanes
+            and self.space[-2] >= 2 * self.lanes
+            and all(s.into is None and s.reduction in {None, "sum"} for s in self.statements)
+            and not self._simple
+        )
 
     # ------------------------------------------------ whole nest
 
@@ -275,7 +291,36 @@ class _Writer:
     # ------------------------------------------------ vectors
 
     def _vectors(self, bases: Sequence[Value], targets: Sequence[Value]) -> dict[int, Value]:
-        count, last = self.space[-1], len(self.space) - 1
+        """The innermost loop, in parts of whole vectors where it is short and simple."""
+        count = self.space[-1]
+        parts = [count]
+        if count % self.lanes and count < _LONG * self.lanes and self._simple:
+            left = count % self.lanes
+            parts = [count - left] if count > left else []
+            parts += [1 << k for k in reversed(range(left.bit_length())) if left >> k & 1]
+        found = self._vectors_of(parts[0], bases, targets)
+        for k, size in enumerate(parts[1:], 1):
+            start = self.b.constant(sum(parts[:k]), I64)
+            here = self._moved(bases, self.reads, self.read_strides, -1, start)
+            there = self._moved(targets, self.written, self.write_strides, -1, start)
+            more = self._vectors_of(size, here, there)
+            found = {j: self._reduction(j).combine(found[j], more[j]) for j in found}
+        return found
+
+    @cached_property
+    def _simple(self) -> bool:
+        """Are there few statements, without calls?"""
+        if len(self.statements) > _SIMPLE:
+            return False
+        b = Module(Features()).function("tried", ())
+        entries = [Value(b, "poison", self.types[p.slot].of(2)) for p in self.reads]
+        self._body(b, entries, 2)
+        return not b.module.called
+
+    def _vectors_of(
+        self, count: int, bases: Sequence[Value], targets: Sequence[Value]
+    ) -> dict[int, Value]:
+        last = len(self.space) - 1
         lanes = min(self.lanes, 1 << max(count.bit_length() - 1, 0))
         reads = [
             Stream(base, self.types[p.slot], strides[-1])
@@ -293,7 +338,7 @@ class _Writer:
             return Stream(targets[k], of, self.write_strides[k][-1] or 1)
 
         def body(entries: Sequence[Value]) -> tuple[list[Value], list[Value]]:
-            results = self._body(entries, lanes if lanes > 1 else 0)
+            results = self._body(self.b, entries, lanes if lanes > 1 else 0)
             stored = [self._to_memory(results[k], stream(k).type) for k in (*plain, *adding)]
             return stored, [results[k] for k in reduced]
 
@@ -308,9 +353,9 @@ class _Writer:
         )  # fmt: skip
         return dict(zip(reduced, totals, strict=True))
 
-    def _body(self, entries: Sequence[Value], width: int) -> dict[int, Value]:
+    def _body(self, b: Builder, entries: Sequence[Value], width: int) -> dict[int, Value]:
         """The statements for some entries; gives what is written, by number."""
-        lanes = Lanes(self.b, width, self.graph.real)
+        lanes = Lanes(b, width, self.graph.real)
         given = {
             (p.slot, p.strides, p.offset): self._from_memory(entry)
             for p, entry in zip(self.reads, entries, strict=True)

@@ -11,6 +11,9 @@ from wengert.backends.native.plans.nests import fill
 from wengert.backends.native.plans.statements import Product
 from wengert.backends.native.types import I8, I32, VOID, Number, Type
 
+HALVED = 96  # columns from which on half of a symmetric product is cheaper than all of it
+_STRIP = 64  # columns at a time that the half is computed in
+
 _PREFIX = {"f64": "d", "f32": "s"}
 
 
@@ -43,13 +46,50 @@ def write_product(
         )  # fmt: skip
         return f"{prefix}gemv"
     before = _number(b, type_, 1.0 if added else 0.0)
-    b.call(
-        f"{prefix}gemm", VOID, _letter(b, second), _letter(b, first), _integer(b, columns),
-        _integer(b, rows), _integer(b, summed), factor, right,
-        _integer(b, summed if second else columns), left, _integer(b, ahead), before, target,
-        _integer(b, columns),
-    )  # fmt: skip
+    beside = summed if second else columns
+
+    def multiply(start: int, stop: int) -> None:
+        """Some columns, from the row of the first of them on."""
+        begin = start if is_halved(product) else 0
+        b.call(
+            f"{prefix}gemm", VOID, _letter(b, second), _letter(b, first),
+            _integer(b, stop - start), _integer(b, rows - begin), _integer(b, summed), factor,
+            b.offset(right, start * (beside if second else 1), type_.size), _integer(b, beside),
+            b.offset(left, begin * (1 if first else ahead), type_.size), _integer(b, ahead),
+            before, b.offset(target, begin * columns + start, type_.size), _integer(b, columns),
+        )  # fmt: skip
+
+    strips = -(-columns // _STRIP) if is_halved(product) else 1
+    step = -(-columns // strips)
+    for start in range(0, columns, step):
+        multiply(start, min(start + step, columns))
+    if is_halved(product) and not added:
+        mirror(b, product, target, type_)
     return f"{prefix}gemm"
+
+
+def is_halved(product: Product) -> bool:
+    """Is only the lower half of a symmetric product computed?"""
+    return product.symmetric and product.columns >= HALVED
+
+
+def mirror(b: Builder, product: Product, target: Value, type_: Type) -> None:
+    """Copy the lower half of a symmetric product to the upper one."""
+    n = product.columns
+
+    def line(row: Value, carried: tuple[Value, ...]) -> tuple[Value, ...]:
+        begin = b.offset(target, row, n * type_.size)
+
+        def entry(column: Value, inner: tuple[Value, ...]) -> tuple[Value, ...]:
+            value = b.load(type_, b.offset(begin, column, type_.size))
+            there = b.offset(b.offset(target, column, n * type_.size), row, type_.size)
+            b.store(value, there)
+            return inner
+
+        b.loop(0, row, 1, entry)
+        return carried
+
+    b.loop(1, n, 1, line)
 
 
 def _letter(b: Builder, turned: bool) -> Value:

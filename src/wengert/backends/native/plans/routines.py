@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 from wengert.backends.native import blas
 from wengert.backends.native.builder import Builder, Value
@@ -80,10 +80,7 @@ class Cells:
 
 
 def _as_tuple(index: Any) -> tuple[Any, ...]:
-    if not isinstance(index, tuple):
-        return (index,)
-    several: Any = index
-    return several
+    return cast("tuple[Any, ...]", index) if isinstance(index, tuple) else (index,)
 
 
 class Code:

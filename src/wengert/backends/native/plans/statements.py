@@ -47,7 +47,7 @@ def multiple(factor: float) -> Callable[..., Any]:
     """A number times x."""
 
     def write(lanes: Any, x: Any) -> Any:
-        return x * factor
+        return -x if factor == -1 else x * factor
 
     return write
 
@@ -137,9 +137,9 @@ class Product:
     """``target = factor · left · right``, of matrices or of a matrix and a vector, by BLAS.
 
     ``rows`` and ``columns`` are the product's, ``columns`` is 1 for a vector; ``turned`` says of
-    each factor if its transpose is what is multiplied, ``offsets`` where it begins. ``ahead`` is
-    the number of entries from one row of the left factor's memory to the next, if it is a part of
-    a wider one.
+    each factor if its transpose is what is multiplied, ``offsets`` where it begins. Of a
+    ``symmetric`` product one half is computed and the other copied. ``ahead`` is the number of
+    entries from one row of the left factor's memory to the next, if it is a part of a wider one.
     """
 
     target: int
@@ -152,12 +152,28 @@ class Product:
     factor: float = 1.0
     vector: bool = False
     offsets: tuple[int, int] = (0, 0)
+    symmetric: bool = False
     ahead: int | None = None
 
     @property
     def volume(self) -> int:
         """Multiplications."""
         return self.rows * self.columns * self.summed
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """``target[places] = factor · Σ left · right`` over a space, where its entries are used again.
+
+    The target's strides are 0 along the axes that are summed over.
+    """
+
+    target: int
+    space: Shape
+    left: Access
+    right: Access
+    places: Strides
+    factor: float = 1.0
 
 
 class Writer(Protocol):
@@ -225,7 +241,7 @@ class Whole(ABC):
         """Write the code."""
 
 
-Work = Statement | Product | Whole
+Work = Statement | Product | Contraction | Whole
 
 
 @dataclass
