@@ -153,10 +153,7 @@ def call_times() -> None:
         if native.JAX is not None:
             makers["jax"] = _waiting(native.JAX.jit(function))
         makers["plain"] = function
-        every = {
-            m: (lambda f=f, p=positional, n=named: f(*p, **n)) if named else _of(f, positional)
-            for m, f in makers.items()
-        }
+        every = {m: _of(f, positional, named) for m, f in makers.items()}
         for call in every.values():
             for _ in range(1000):  # code that is called often is compiled again
                 call()
@@ -168,7 +165,9 @@ def call_times() -> None:
         print(f"{name:24}{columns}")
 
 
-def _of(function: Any, arguments: Arguments) -> Callable[[], Any]:
+def _of(function: Any, arguments: Arguments, named: dict[str, Any]) -> Callable[[], Any]:
+    if named:
+        return lambda: function(*arguments, **named)
     if len(arguments) == 2:
         x, y = arguments
         return lambda: function(x, y)
