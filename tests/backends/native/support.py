@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -13,11 +14,12 @@ from scipy import special
 from wengert.backends.native.builder import Module
 from wengert.backends.native.cache import ObjectCache
 from wengert.backends.native.engine import Engine
-from wengert.backends.native.host import Host, host
+from wengert.backends.native.host import Host, host, host_of, llvm
 from wengert.backends.native.mathematics.routines import FUNCTIONS, write
 from wengert.backends.native.types import I64, PTR, Type
 
 DTYPES: dict[str, Any] = {"f64": np.float64, "f32": np.float32}
+ARM = "aarch64-unknown-linux-gnu"
 WIDE = ("avx", "fma", "f16c", "vaes", "vpclmulqdq", "xop")
 
 
@@ -31,6 +33,18 @@ def without(host: Host, *prefixes: str) -> Host:
 @cache
 def engine_without(*prefixes: str) -> Engine:
     return Engine(without(host(), *prefixes) if prefixes else host(), ObjectCache(None))
+
+
+def emulated() -> Engine | None:
+    """An engine for 64-bit ARM, if LLVM and unicorn are here to compile and run for it."""
+    try:
+        importlib.import_module("unicorn")
+        llvm().initialize_all_targets()
+        llvm().initialize_all_asmprinters()
+        llvm().Target.from_triple(ARM)
+    except (ImportError, AttributeError, RuntimeError):
+        return None
+    return Engine(host_of("aarch64", ARM, {"neon": True}), ObjectCache(None))
 
 
 def add_function(module: Module, name: str, type_: Type, symbol: str) -> None:
@@ -52,10 +66,13 @@ def compiled(engine: Engine, name: str, type_: Type) -> Any:
     """The function over arrays whose size is a multiple of the lanes."""
     module = Module(engine.host.written_for)
     add_function(module, name, type_, "f")
+    lanes = max(type_.lanes, 1)
+    if engine.host.triple == ARM:
+        emulator = importlib.import_module("backends.native.emulator")
+        return emulator.Emulator(engine.compiled(module.text())).function("f", lanes)
     library = engine.load_module(module, ["f"])
     arity = FUNCTIONS[name].arity
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (arity + 1), ctypes.c_int64)(library["f"])
-    lanes = max(type_.lanes, 1)
 
     def apply(*arrays: Any) -> Any:
         assert library

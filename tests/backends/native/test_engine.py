@@ -224,25 +224,50 @@ def _undefined(data: bytes) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("machine", ["aarch64", "x86_64 with SSE4.1"])
+def _undefined_of_apple(data: bytes) -> set[str]:
+    """The same of a Mach-O object."""
+    assert data[:4] == b"\xcf\xfa\xed\xfe"
+    found: set[str] = set()
+    at = 32
+    for _ in range(int.from_bytes(data[16:20], "little")):
+        command, size = (int.from_bytes(data[at + k : at + k + 4], "little") for k in (0, 4))
+        if command == 2:  # the table of symbols
+            table, count, names = (
+                int.from_bytes(data[at + k : at + k + 4], "little") for k in (8, 12, 16)
+            )
+            for k in range(table, table + 16 * count, 16):
+                if not data[k + 4] & 0x0E:
+                    name = names + int.from_bytes(data[k : k + 4], "little")
+                    found.add(data[name : data.index(b"\0", name)].decode())
+        at += size
+    return found
+
+
+MACHINES = {
+    "Linux on ARM": Host("aarch64-unknown-linux-gnu", "+neon", 32, True),
+    "macOS on ARM": Host("arm64-apple-darwin", "", 32, True),
+    "Linux with SSE4.1": Host("x86_64-unknown-linux-gnu", "+sse4.1,-avx,-fma", 32, False),
+    "Windows with SSE4.1": Host("x86_64-pc-windows-msvc-elf", "+sse4.1,-avx", 32, False),
+    "Windows with AVX2": Host("x86_64-pc-windows-msvc-elf", "+avx2,+fma", 64, True),
+}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
 def test_the_mathematics_needs_no_library(machine: str):
-    if machine == "aarch64":
-        try:
-            llvm.initialize_all_targets()
-            llvm.initialize_all_asmprinters()
-            llvm.Target.from_triple("aarch64-unknown-linux-gnu")
-        except (AttributeError, RuntimeError):
-            pytest.skip("this LLVM has no other machines")
-        other = Host("aarch64-unknown-linux-gnu", "+neon", 32, True)
-    else:
-        if "x86_64" not in host().triple:
-            pytest.skip("this LLVM has no x86-64")
-        other = Host("x86_64-unknown-linux-gnu", "+sse4.1,-avx,-fma", 32, False)
+    other = MACHINES[machine]
+    try:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        llvm.Target.from_triple(other.triple)
+    except (AttributeError, RuntimeError):
+        pytest.skip("this LLVM has no other machines")
     module = Module(other.written_for)
     for kind in (F64, F32):
         for name in FUNCTIONS:
             routine(module, name, kind.of(other.lanes(kind)))
-    assert _undefined(Engine(other, ObjectCache(None)).compiled(module.text())) <= {""}
+    data = Engine(other, ObjectCache(None)).compiled(module.text())
+    undefined = _undefined_of_apple if "apple" in other.triple else _undefined
+    assert undefined(data) <= {""}
 
 
 # ---------------------------------------------------------------- memory and threads

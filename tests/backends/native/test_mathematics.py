@@ -10,14 +10,27 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from backends.native.support import DTYPES, WIDE, compiled, engine_without, reference
+from backends.native.support import (
+    DTYPES,
+    WIDE,
+    compiled,
+    emulated,
+    engine_without,
+    reference,
+)
 from wengert.backends.native.mathematics.routines import FUNCTIONS
 from wengert.backends.native.types import type_of
 
 NAMES = sorted(FUNCTIONS)
 EXACT = [name for name in NAMES if FUNCTIONS[name].ulps == 0.5]
 ROUNDED = [name for name in NAMES if name not in EXACT]
-MACHINES = {"fused": (), "not fused": ("fma", "avx512"), "128 bits": WIDE}
+MACHINES = {
+    "fused": engine_without(),
+    "not fused": engine_without("fma", "avx512"),
+    "128 bits": engine_without(*WIDE),
+}
+if (_other := emulated()) is not None:
+    MACHINES["64-bit ARM"] = _other
 
 # ---------------------------------------------------------------- what is exact
 
@@ -148,9 +161,9 @@ def _ulps(got: Any, exact: list[Any], kind: str) -> Any:
 @pytest.mark.parametrize("name", ROUNDED)
 def test_errors_are_within_their_bounds(name: str, kind: str):
     arguments, exact = _expected(name, kind, 60)
-    for machine in ("fused", "not fused"):
-        missing = MACHINES[machine]
-        engine = engine_without(*missing)
+    for machine in ("fused", "not fused", "64-bit ARM"):
+        if (engine := MACHINES.get(machine)) is None:
+            continue
         apply = compiled(engine, name, type_of(kind, engine.host.lanes(type_of(kind))))
         errors = _ulps(apply(*arguments), exact, kind)
         worst = int(np.argmax(errors))
@@ -206,10 +219,9 @@ def test_special_values_are_numpy_s(name: str, kind: str):
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = reference(name)(*arguments).astype(DTYPES[kind])
-    for missing in MACHINES.values():
-        engine = engine_without(*missing)
+    for machine, engine in MACHINES.items():
         lanes = engine.host.lanes(type_of(kind))
-        for width in (lanes, 0) if missing == () else (lanes,):
+        for width in (lanes, 0) if machine in ("fused", "64-bit ARM") else (lanes,):
             got = compiled(engine, name, type_of(kind, width))(*arguments)
             differing = [
                 (*(float(a[k]) for a in arguments), float(got[k]), float(expected[k]))
@@ -229,8 +241,7 @@ def test_angles_near_multiples_of_a_quarter_turn(name: str):
     arguments = np.array([*numbers, *(-n for n in numbers)])
     with mp.workdps(400):
         exact = [getattr(mp, name)(mp.mpf(float(x))) for x in arguments]
-    for missing in MACHINES.values():
-        engine = engine_without(*missing)
+    for engine in MACHINES.values():
         apply = compiled(engine, name, type_of("f64", engine.host.lanes(type_of("f64"))))
         assert max(_ulps(apply(arguments), exact, "f64")) <= FUNCTIONS[name].ulps
 

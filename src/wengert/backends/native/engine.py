@@ -6,6 +6,7 @@ Python) come in as symbols when an object is linked; they are never part of it.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import threading
 from collections.abc import Iterable, Mapping
@@ -20,7 +21,7 @@ from wengert.backends.native.host import Host, host, llvm
 from wengert.backends.native.mathematics.routines import addresses
 from wengert.backends.once import Once
 
-FORMAT = "1"  # of what is kept on disk beyond the IR itself
+FORMAT = "2"  # of what is kept on disk beyond the IR itself
 _QUICKLY, _WITH_CARE = 0, 1  # LLVM's levels of generating code: the first takes a third of the time
 _QUICK = "q"  # ends the keys of code that was compiled quickly
 PER_LINKER = 128  # libraries: a linker keeps some 9 kB of each, until it goes itself
@@ -50,6 +51,12 @@ def _versions() -> tuple[str, ...]:
         own = ""
     lite = importlib.import_module("llvmlite").__version__
     return (FORMAT, own, lite, ".".join(map(str, llvm().llvm_version_info)))
+
+
+def _stack_probe() -> int:
+    """The function that Windows' code calls before it uses more than a page of the stack."""
+    library: Any = getattr(ctypes, "WinDLL")("ntdll")  # noqa: B009 - elsewhere there is none
+    return ctypes.cast(library["__chkstk"], ctypes.c_void_p).value or 0
 
 
 class Engine:
@@ -84,9 +91,12 @@ class Engine:
 
     def _machine(self, level: int = _WITH_CARE) -> Any:
         target = llvm().Target.from_triple(self.host.triple)
+        # Windows' code has no table of addresses: what is outside may be anywhere in memory.
+        far = self.host.windows
         return target.create_target_machine(
-            cpu="", features=self.host.features, opt=level, reloc="pic", codemodel="small"
-        )
+            cpu="", features=self.host.features, opt=level,
+            reloc="static" if far else "pic", codemodel="large" if far else "small",
+        )  # fmt: skip
 
     @cached_property
     def _emitters(self) -> tuple[Any, Any]:
@@ -96,7 +106,7 @@ class Engine:
         """A linker; those before live as long as their libraries."""
         if self._linked % PER_LINKER == 0:
             # JITLink gives memory back when a library is unloaded; the older linker does not, and
-            # is for Windows' objects only.
+            # is for Windows only, where llvmlite has no other.
             self._linker = llvm().create_lljit_compiler(
                 self._machine(), use_jit_link=not self.host.windows, suppress_errors=True
             )
@@ -149,6 +159,8 @@ class Engine:
             Whether it was compiled quickly.
         """
         builder = llvm().JITLibraryBuilder().add_object_img(data)
+        if self.host.windows:
+            builder.import_symbol("__chkstk", _stack_probe())
         for name, address in (symbols or {}).items():
             builder.import_symbol(name, address)
         for name in exports:

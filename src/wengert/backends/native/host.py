@@ -57,7 +57,8 @@ class Host:
     Attributes
     ----------
     triple : str
-        LLVM's name of the kind of machine.
+        LLVM's name of the kind of machine. On Windows objects are ELF's too: the linker for
+        Windows' own has no stubs for constants and data that are far away.
     features : str
         Every instruction set that is there, with ``+``. What the operating system masks is not,
         whatever the processor's name promises.
@@ -135,4 +136,7 @@ def host() -> Host:
         features = dict(binding.get_host_cpu_features())
     except RuntimeError:
         features = {}
-    return host_of(platform.machine(), binding.get_process_triple(), features)
+    triple = binding.get_process_triple()
+    if "windows" in triple and not triple.endswith("-elf"):
+        triple += "-elf"
+    return host_of(platform.machine(), triple, features)

@@ -1,0 +1,302 @@
+"""Code for 64-bit ARM, run by an emulator: loops, plans with BLAS, and what Python calls.
+
+The functions of the vector mathematics run there in ``test_mathematics``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("unicorn")
+
+import wengert as wg
+from backends.native.emulator import Emulator
+from backends.native.support import emulated
+from wengert.backends import compile_plan
+from wengert.backends.native.builder import Module
+from wengert.backends.native.callables import DTYPES, native_callable
+from wengert.backends.native.engine import Engine
+from wengert.backends.native.mathematics.routines import routine
+from wengert.backends.native.plans import programs
+from wengert.backends.native.types import F32, F64, PTR, Type
+from wengert.backends.native.vectors import MAXIMUM, SUM, Stream, vector_loop
+
+ENGINE: Any = emulated()
+if ENGINE is None:
+    pytest.skip("this LLVM has no other machines", allow_module_level=True)
+
+
+# ---------------------------------------------------------------- loops
+
+
+@pytest.mark.parametrize("type_", [F64, F32])
+def test_loops_of_any_length(type_: Type):
+    dtype, counts = np.dtype(DTYPES[type_]), (1, 2, 3, 7, 8, 9, 31, 100)
+    lanes = ENGINE.host.lanes(type_)
+    module = Module(ENGINE.host.written_for)
+    for n in counts:
+        b = module.function(f"f{n}", [PTR] * 4)
+        x, y, out, totals = b.parameters
+
+        def body(entries: Any, b: Any = b) -> Any:
+            left, right = entries
+            return [b.fma(left, right, 1.0)], [left + right] * 2
+
+        found = vector_loop(
+            b, n, [Stream(x, type_), Stream(y, type_, 2)], [Stream(out, type_)],
+            body, lanes=lanes, unroll=4,
+            reductions=[(SUM, type_), (MAXIMUM, type_)],
+        )  # fmt: skip
+        for k, total in enumerate(found):
+            b.store(total, b.offset(totals, k, type_.size))
+        b.give()
+    machine = Emulator(ENGINE.compiled(module.text()))
+    for n in counts:
+        rng = np.random.default_rng(n)
+        x, y = rng.normal(size=n).astype(dtype), rng.normal(size=2 * n).astype(dtype)
+        machine.forget()
+        out, totals = machine.put(np.full(n + 1, 7, dtype)), machine.room(2 * dtype.itemsize)
+        machine.call(f"f{n}", machine.put(x), machine.put(y), out, totals)
+        got = machine.get(out, n + 1, dtype)
+        assert np.allclose(got[:n], x * y[::2] + 1, rtol=8 * np.finfo(dtype).eps, atol=1e-6)
+        assert got[n] == 7
+        both = machine.get(totals, 2, dtype)
+        assert np.allclose(both, [(x + y[::2]).sum(), (x + y[::2]).max()], rtol=1e-5, atol=1e-6)
+
+
+# ---------------------------------------------------------------- Python's and NumPy's objects
+
+
+class Objects:
+    """As much of Python and NumPy as compiled functions ask for, in an emulator's memory."""
+
+    def __init__(self) -> None:
+        self.machine: Any = None
+        self.places: dict[str, int] = {}
+        self.scalars: dict[int, Any] = {}
+        self.asked = 0
+
+    def symbols(self) -> dict[str, Any]:
+        """What code is linked with."""
+        named = ["numpy_array", "python_float", "slow"]
+        for type_ in DTYPES:
+            named += [f"numpy_dtype_{type_.code}", f"numpy_number_{type_.code}"]
+        found: dict[str, Any] = {name: np.zeros(8) for name in named}
+        functions = (
+            self.numpy_new, self.numpy_scalar, self.python_tuple, self.python_call,
+            self.python_drop,
+        )  # fmt: skip
+        found |= {f.__name__: f for f in functions}
+        return found
+
+    def word(self, where: int, form: str = "Q") -> int:
+        size = struct.calcsize(form)
+        return struct.unpack(form, bytes(self.machine.cpu.mem_read(where, size)))[0]
+
+    def array(self, shape: Sequence[int], dtype: Any, data: int) -> int:
+        """An array object."""
+        (kind,) = [t for t, d in DTYPES.items() if np.dtype(d) == dtype]
+        at = self.machine.addresses
+        sizes = self.machine.put(np.array([*shape, 0], np.int64))
+        packed = struct.pack(
+            "<QQQiiQQQQiiQ", 1, at["numpy_array"], data, len(shape), 0, sizes, 0, 0,
+            at[f"numpy_dtype_{kind.code}"], 0x0101 | 0x0400, 0, 0,
+        )  # fmt: skip
+        return self.machine.put(np.frombuffer(packed, np.uint8))
+
+    # ------------------------------------------------ what code calls
+
+    def give(self, value: int) -> None:
+        """A call's result."""
+        from unicorn import arm64_const
+
+        self.machine.cpu.reg_write(arm64_const.UC_ARM64_REG_X0, value)
+
+    def numpy_new(self, *given: int) -> None:
+        """PyArray_New."""
+        _, axes, sizes, number, strides, data, itemsize, flags, other = given[:9]
+        assert (strides, data, itemsize & 0xFFFFFFFF, flags & 0xFFFFFFFF, other) == (0,) * 5
+        shape = [self.word(sizes + 8 * k, "q") for k in range(axes & 0xFFFFFFFF)]
+        (dtype,) = [d for d in map(np.dtype, DTYPES.values()) if d.num == number & 0xFFFFFFFF]
+        room = self.machine.room(max(int(np.prod(shape)), 1) * dtype.itemsize)
+        self.give(self.array(shape, dtype, room))
+
+    def numpy_scalar(self, *given: int) -> None:
+        """PyArray_Scalar."""
+        made = self.machine.room(16)
+        self.scalars[made] = self.entry(given[0], (), given[1])
+        self.give(made)
+
+    def python_tuple(self, *given: int) -> None:
+        """PyTuple_New."""
+        self.give(self.machine.room(24 + 8 * given[0]))
+
+    def python_drop(self, *_: int) -> None:
+        """Py_DecRef, of results that are given up."""
+
+    def python_call(self, *_: int) -> None:
+        """The slow way, which there is none."""
+        self.asked += 1
+        self.give(0)
+
+    def entry(self, data: int, shape: Sequence[int], dtype: int) -> Any:
+        (kind,) = [
+            d for t, d in DTYPES.items()
+            if self.machine.addresses.get(f"numpy_dtype_{t.code}") == dtype
+        ]  # fmt: skip
+        return self.machine.get(data, shape, kind)
+
+    def read(self, made: int) -> Any:
+        """The array of an object."""
+        if made in self.scalars:
+            return self.scalars[made]
+        axes, sizes = self.word(made + 24, "i"), self.word(made + 32)
+        shape = [self.word(sizes + 8 * k, "q") for k in range(axes)]
+        return self.entry(self.word(made + 16), shape, self.word(made + 56))
+
+
+def _matrix(machine: Any, where: int, rows: int, columns: int, dtype: Any) -> Any:
+    """A matrix as BLAS reads it, by columns."""
+    return machine.get(where, (columns, rows), dtype).T
+
+
+def _blas(objects: Objects, prefix: str, dtype: Any) -> dict[str, Callable[..., None]]:
+    """gemm and gemv, by NumPy."""
+
+    def number(where: int) -> Any:
+        return objects.machine.get(where, (), dtype)
+
+    def integer(where: int) -> int:
+        return objects.word(where, "i")
+
+    def turned(where: int) -> bool:
+        return objects.word(where, "B") == ord("T")
+
+    def gemm(*given: int) -> None:
+        first, second, m, n, k, alpha, a, lda, b, _, beta, c, ldc = given[:13]
+        m, n, k = integer(m), integer(n), integer(k)
+        left = _matrix(objects.machine, a, integer(lda), m if turned(first) else k, dtype)
+        right = _matrix(objects.machine, b, integer(given[9]), k if turned(second) else n, dtype)
+        left = left[:k].T if turned(first) else left[:m]
+        right = right[:n].T if turned(second) else right[:k]
+        before = _matrix(objects.machine, c, integer(ldc), n, dtype)
+        total = number(alpha) * (left @ right)
+        if number(beta):
+            total = total + number(beta) * before[:m]
+        objects.machine.cpu.mem_write(c, np.ascontiguousarray(total.T.astype(dtype)).tobytes())
+
+    def gemv(*given: int) -> None:
+        letter, m, n, alpha, a, lda, x, _, beta, y, _ = given[:11]
+        m, n = integer(m), integer(n)
+        matrix = _matrix(objects.machine, a, integer(lda), n, dtype)[:m]
+        matrix = matrix.T if turned(letter) else matrix
+        vector = objects.machine.get(x, matrix.shape[1], dtype)
+        before = objects.machine.get(y, matrix.shape[0], dtype)
+        total = number(alpha) * (matrix @ vector) + number(beta) * before
+        objects.machine.cpu.mem_write(y, total.astype(dtype).tobytes())
+
+    return {f"{prefix}gemm": gemm, f"{prefix}gemv": gemv}
+
+
+def emulated_callable(
+    engine: Engine, module: Module, kernel: str, arguments: Any, results: Any, slow: Any,
+    *, symbols: Any, keep: Any, **_: Any,
+) -> Any:  # fmt: skip
+    """In place of native_callable: the same code, with everything that it asks for emulated."""
+    seen: dict[str, Any] = {}
+
+    class Catching(Engine):
+        def load_module(self, module: Any, *_: Any) -> Any:
+            for name, type_ in list(module.routines.values()):
+                routine(module, name, type_)
+            seen["text"] = module.text()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        native_callable(
+            Catching(engine.host, engine.cache), module, kernel, arguments, results, slow,
+            tupled=True, symbols=symbols, keep=keep,
+        )  # fmt: skip
+    objects = Objects()
+    outside = {**objects.symbols(), **_blas(objects, "d", np.float64)}
+    outside |= _blas(objects, "s", np.float32)
+    known = {a.ctypes.data: a for a in keep}
+    for name, address in symbols.items():
+        if name == "arena":
+            outside[name] = np.zeros(max(a.nbytes for a in keep), np.uint8)
+        elif address in known:
+            outside[name] = known[address]
+    objects.machine = machine = Emulator(engine.compiled(seen["text"]), outside)
+    begin = machine.top
+
+    def call(*given: Any) -> Any:
+        machine.top = begin
+        arrays = [np.asarray(a) for a in given]
+        made = [objects.array(a.shape, a.dtype, machine.put(a)) for a in arrays]
+        found = machine.call("entry", 0, machine.put(np.array(made, np.uint64)), len(made), 0)
+        if not found:
+            return NotImplemented
+        items = [objects.word(found + 24 + 8 * k) for k in range(len(results))]
+        return tuple(objects.read(item) for item in items)
+
+    call.objects = objects  # type: ignore[attr-defined]
+    return call
+
+
+def losses() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
+    rng = np.random.default_rng(0)
+    normal = rng.normal
+
+    def chain(x: Any) -> Any:
+        y = np.sin(x) * np.exp(-x * x) + np.tanh(x) / (1 + x * x)
+        return np.sum(y * np.cos(y) + np.exp(-y))
+
+    def logistic(w: Any, X: Any) -> Any:
+        return np.mean(np.logaddexp(0, -(X @ w))) + 0.01 * np.sum(w * w)
+
+    def network(V: Any, W: Any, X: Any) -> Any:
+        return np.mean((np.tanh(X @ V) @ W) ** 2)
+
+    def rows(Z: Any) -> Any:
+        return np.sum(np.log(np.sum(np.exp(Z - np.max(Z, 1, keepdims=True)), 1)) * Z[:, 0])
+
+    def straight(x: Any) -> Any:
+        for _ in range(60):
+            x = x + 0.01 * np.sin(x) * x
+        return x * x
+
+    return {
+        "chain": (chain, (normal(size=103),)),
+        "logistic": (logistic, (normal(size=5), normal(size=(37, 5)))),
+        "network": (network, (normal(size=(20, 32)), normal(size=(32, 4)), normal(size=(50, 20)))),
+        "blocks": (network, (normal(size=(9, 16)), normal(size=(16, 3)), normal(size=(4100, 9)))),
+        "rows": (rows, (normal(size=(11, 6)),)),
+        "scalars": (straight, (np.float64(0.7),)),
+    }
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", sorted(losses()))
+def test_values_and_gradients(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch):
+    loss, arguments = losses()[name]
+    arguments = tuple(np.asarray(a).astype(dtype)[()] for a in arguments)
+    plan = wg.compile(wg.value_and_grad(loss), engine="numpy").plan(*arguments)
+    monkeypatch.setattr(programs, "native_callable", emulated_callable)
+    program = programs.NativeProgram(plan, np.dtype(dtype), ENGINE)
+    values = dict(zip(program.names, arguments, strict=False))
+    expected = compile_plan(plan, np.dtype(dtype))(values)
+    got = program(values)
+    assert program.function is not None, "not all of it is native"
+    assert program.function(*[values[n] for n in program.names]) is not NotImplemented
+    tolerance = 1e-12 if dtype == "float64" else 2e-4
+    for one, other in zip(got, expected, strict=True):
+        assert np.asarray(one).dtype == np.asarray(other).dtype
+        assert np.allclose(one, other, rtol=tolerance, atol=tolerance * np.abs(other).max())
+    wrong = [np.zeros((3, 3, 3), dtype)] * len(program.names)
+    assert program.function(*wrong) is NotImplemented
+    assert program.function.objects.asked == 1  # type: ignore[attr-defined]
