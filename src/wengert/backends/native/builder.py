@@ -435,6 +435,9 @@ class Builder:
         if isinstance(index, int):
             if not index:
                 return pointer
+            if pointer.text.startswith("@"):  # a constant as well: no instruction
+                text = f"getelementptr (i8, ptr {pointer.text}, i64 {index * size})"
+                return Value(self, text, PTR)
             return self.pure(PTR, f"getelementptr i8, ptr {pointer.text}, i64 {index * size}")
         if size < 0:
             index, size = -index, -size

@@ -21,6 +21,7 @@ from wengert.backends.native.plans.grouping import (
     read_from_memory,
     written_by,
 )
+from wengert.backends.native.plans.memory import Span, offsets_of
 from wengert.backends.native.plans.statements import Graph, Product, Statement, Whole, Work
 
 LINE = 128  # bytes that values are aligned to
@@ -56,17 +57,35 @@ class Arranged:
     same: Mapping[int, int]
     size: int
 
+    def used(self, parts: Sequence[Part]) -> set[int] | None:
+        """The slots that parts name, and those in the same memory; None if that might be any."""
+        if any(isinstance(part, Block) for part in parts):
+            return None
+        groups = [group for part in parts for group in groups_of(part)]
+        found = {s for g in groups for s in (*written_by(g), *read_from_memory(g))}
+        roots = {self.same.get(s, s) for s in found}
+        return found | roots | {s for s, base in self.same.items() if base in roots}
+
     def memory(
-        self, b: Builder, outside: Mapping[int, Value], start: Value | None
+        self,
+        b: Builder,
+        outside: Mapping[int, Value],
+        start: Value | None,
+        used: set[int] | None = None,
     ) -> dict[int, Value]:
-        """Where slots are, from those outside and the address of the working memory."""
+        """Where slots are, from those outside and the address of the working memory.
+
+        Only of those that are used, if that is known: a long plan has many functions and slots.
+        """
+        near = self.offsets.keys() if used is None else sorted(used & self.offsets.keys())
+        here = self.same.keys() if used is None else sorted(used & self.same.keys())
         memory = dict(outside)
-        for slot, base in self.same.items():  # a result that continues another slot is where it is
+        for slot in here:  # a result that continues another slot is where it is
             if slot in memory:
-                memory[base] = memory[slot]
+                memory[self.same[slot]] = memory[slot]
         if start is not None:
-            memory.update({slot: b.offset(start, at) for slot, at in self.offsets.items()})
-        memory.update({slot: memory[base] for slot, base in self.same.items() if base in memory})
+            memory.update({slot: b.offset(start, self.offsets[slot]) for slot in near})
+        memory.update({slot: memory[self.same[slot]] for slot in here if self.same[slot] in memory})
         for slot in self.graph.tables:
             memory[slot] = b.module.external(b, table_name(self.graph, slot))
         return memory
@@ -216,19 +235,9 @@ def _places(
                 first.pop(slot, None)
         elif isinstance(part, Block):
             share.update(dict.fromkeys(part.inner, (part.step, part.rows)))
-    offsets: dict[int, int] = {}
-    taken: list[tuple[int, int, int]] = []  # last group, begin, end
-    top = 0
-    for slot in sorted(first, key=lambda s: first[s]):
+    spans: dict[int, Span] = {}
+    for slot, begin in first.items():
         some, rows = share.get(slot, (1, 1))
         size = prod(graph.shapes[slot]) // rows * some * graph.types[slot].size
-        size = max(-(-size // LINE) * LINE, LINE)
-        begin = 0
-        for _, low, high in sorted((t for t in taken if t[0] >= first[slot]), key=lambda t: t[1]):
-            if begin + size <= low:
-                break
-            begin = max(begin, high)
-        offsets[slot] = begin
-        taken.append((last[slot], begin, begin + size))
-        top = max(top, begin + size)
-    return offsets, top
+        spans[slot] = Span(begin, last[slot], size)
+    return offsets_of(spans, LINE)

@@ -104,23 +104,27 @@ def write_kernel(
     arrangement = arranged(graph, inputs, outputs)
     named = [*inputs, *arrangement.given]
     whole = module.function(name, [PTR], I64)
-    (table,) = whole.parameters
-    pointers = [whole.load(PTR, whole.offset(table, 8 * k)) for k in range(len(named))]
     chunks = list(_chunks(arrangement.parts))
     routines: set[str] = set()
     ends = _Ends(whole)
     for k, chunk in enumerate(chunks):
-        b = whole
+        b, used = whole, None
         if len(chunks) > 1:
-            b = module.function(f"{name}_{k}", [PTR] * len(named), I64, internal=True)
-        outside = dict(zip(named, pointers if b is whole else b.parameters, strict=True))
+            b = module.function(f"{name}_{k}", [PTR], I64, internal=True)
+            used = arrangement.used(chunk)
+        (table,) = b.parameters
+        outside = {
+            slot: b.load(PTR, b.offset(table, 8 * place))
+            for place, slot in enumerate(named)
+            if used is None or slot in used
+        }
         start = module.external(b, "arena") if arrangement.size else None
-        memory = arrangement.memory(b, outside, start)
+        memory = arrangement.memory(b, outside, start, used)
         own = _Ends(b) if b is not whole else ends
         _Writer(own, memory, graph, width, routines).write_all(chunk)
         if own is not ends:
             own.close()
-            ends.pass_on(whole.call(b.name, I64, *pointers), own)
+            ends.pass_on(whole.call(b.name, I64, *whole.parameters), own)
     ends.close()
     tables = {
         table_name(g, slot): array
