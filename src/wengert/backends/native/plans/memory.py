@@ -1,0 +1,89 @@
+"""Where in one piece of memory values are, that are needed for some time each."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Span:
+    """So many bytes from a step on to another one, both included."""
+
+    first: int
+    last: int
+    size: int
+
+
+def packed(spans: Sequence[Span]) -> tuple[list[int], int]:
+    """Offsets, so that what is needed at the same time does not overlap, and the bytes in all.
+
+    Each gets the smallest gap that is large enough at its first step. What is free after the last
+    of its users joins its free neighbours, so that the time is that of sorting.
+
+    Parameters
+    ----------
+    spans : sequence of Span
+        In any order.
+
+    Examples
+    --------
+    >>> packed([Span(0, 1, 64), Span(1, 2, 64), Span(2, 3, 64)])
+    ([0, 64, 0], 128)
+    """
+    offsets = [0] * len(spans)
+    gaps = _Gaps()
+    held: list[tuple[int, int]] = []  # last step and number, sorted from the latest one
+    for k in sorted(range(len(spans)), key=lambda k: spans[k].first):
+        span = spans[k]
+        while held and -held[-1][0] < span.first:
+            _, j = held.pop()
+            gaps.free(offsets[j], spans[j].size)
+        offsets[k] = gaps.take(span.size)
+        insort(held, (-span.last, k))
+    return offsets, gaps.top
+
+
+class _Gaps:
+    """Free memory below the top, by place and by size."""
+
+    def __init__(self) -> None:
+        self.top = 0
+        self._ends: dict[int, int] = {}  # begin of the gap that ends there
+        self._begins: dict[int, int] = {}  # end of the gap that begins there
+        self._sizes: list[tuple[int, int]] = []
+
+    def take(self, size: int) -> int:
+        """The smallest gap that fits, the first of them; else what is at the top."""
+        k = bisect_left(self._sizes, (size, 0))
+        if k < len(self._sizes):
+            length, begin = self._sizes[k]
+            self._forget(begin, begin + length)
+            if length > size:
+                self._keep(begin + size, begin + length)
+            return begin
+        begin = self._ends.get(self.top, self.top)  # what is free at the top grows
+        if begin < self.top:
+            self._forget(begin, self.top)
+        self.top = begin + size
+        return begin
+
+    def free(self, begin: int, size: int) -> None:
+        """Give memory back."""
+        end = begin + size
+        if (before := self._ends.get(begin)) is not None:
+            self._forget(before, begin)
+            begin = before
+        if (after := self._begins.get(end)) is not None:
+            self._forget(end, after)
+            end = after
+        self._keep(begin, end)
+
+    def _keep(self, begin: int, end: int) -> None:
+        self._begins[begin], self._ends[end] = end, begin
+        insort(self._sizes, (end - begin, begin))
+
+    def _forget(self, begin: int, end: int) -> None:
+        del self._begins[begin], self._ends[end]
+        del self._sizes[bisect_left(self._sizes, (end - begin, begin))]
