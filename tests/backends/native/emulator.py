@@ -30,7 +30,7 @@ class Emulator:
         An ELF object for AArch64.
     symbols : mapping of str to array or callable
         What the object does not define: arrays, which are copied into the emulator's memory, and
-        functions, which are given the first eight integer registers.
+        functions, which are given the first eight integer registers and the stack's first words.
     """
 
     def __init__(self, data: bytes, symbols: Mapping[str, Any] | None = None) -> None:
@@ -43,7 +43,13 @@ class Emulator:
         self.top = HEAP
         self._calls: dict[int, Callable[..., Any]] = {}
         self.cpu.hook_add(unicorn.UC_HOOK_CODE, self._outside, begin=STUBS, end=STUBS + _STUBS_SIZE)
-        self.addresses = _Object(data).load(self, symbols or {})
+        self.addresses: dict[str, int] = {}
+        self.end = IMAGE
+        self.add(data, symbols or {})
+
+    def add(self, data: bytes, symbols: Mapping[str, Any]) -> None:
+        """Load one more object; symbols that have a place already keep it."""
+        self.addresses.update(_Object(data).load(self, symbols))
 
     # ------------------------------------------------ memory
 
@@ -142,7 +148,7 @@ class _Object:
 
     def load(self, machine: Emulator, symbols: Mapping[str, Any]) -> dict[str, int]:
         """Copy the sections, and resolve the relocations; gives the addresses of the symbols."""
-        cpu, top = machine.cpu, IMAGE
+        cpu, top = machine.cpu, machine.end
         where: dict[int, int] = {}
         for k, (_, kind, flags, _, offset, size, _, _, align, _) in enumerate(self.headers):
             if flags & _ALLOCATED and size:
@@ -152,6 +158,7 @@ class _Object:
                 top += size
         self.got, self.entries = -(-top // 64) * 64, dict[int, int]()
         addresses, named = self._symbols(machine, where, symbols)
+        machine.end = self.got + 4096 * 8
         for _, kind, _, _, offset, size, _, target, _, _ in self.headers:
             if kind == _RELOCATIONS and target in where:
                 for at in range(offset, offset + size, 24):
@@ -173,9 +180,11 @@ class _Object:
             name, _, _, section, value, _ = struct.unpack_from("<IBBHQQ", self.data, at)
             text = self.data[names + name : self.data.index(b"\0", names + name)].decode()
             if section == 0 and text:
-                assert text in given, f"the object needs {text}"
-                found = given[text]
-                value = machine.stub(found) if callable(found) else machine.put(found)
+                value = machine.addresses.get(text, 0)
+                if not value:
+                    assert text in given, f"the object needs {text}"
+                    found = given[text]
+                    value = machine.stub(found) if callable(found) else machine.put(found)
             else:
                 value += where.get(section, 0)
             addresses.append(value)

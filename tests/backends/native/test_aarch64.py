@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,11 @@ import wengert as wg
 from backends.native.emulator import Emulator
 from backends.native.support import emulated
 from wengert.backends import compile_plan
+from wengert.backends.native import layout
 from wengert.backends.native.builder import Module
-from wengert.backends.native.callables import DTYPES, native_callable
 from wengert.backends.native.engine import Engine
+from wengert.backends.native.entrance import FOREVER, KERNEL, entrance, words
+from wengert.backends.native.layout import DTYPES
 from wengert.backends.native.mathematics.routines import routine
 from wengert.backends.native.plans import programs
 from wengert.backends.native.types import F32, F64, PTR, Type
@@ -77,22 +80,19 @@ class Objects:
 
     def __init__(self) -> None:
         self.machine: Any = None
-        self.places: dict[str, int] = {}
         self.scalars: dict[int, Any] = {}
         self.asked = 0
+        kinds = [*DTYPES.values(), *map(np.dtype, DTYPES.values()), float, int]
+        self.names: dict[int, str] = {id(kind): f"object {kind!r}" for kind in kinds}
 
     def symbols(self) -> dict[str, Any]:
         """What code is linked with."""
-        named = ["numpy_array", "python_float", "slow"]
-        for type_ in DTYPES:
-            named += [f"numpy_dtype_{type_.code}", f"numpy_number_{type_.code}"]
-        found: dict[str, Any] = {name: np.zeros(8) for name in named}
-        functions = (
-            self.numpy_new, self.numpy_scalar, self.python_tuple, self.python_call,
-            self.python_drop,
-        )  # fmt: skip
-        found |= {f.__name__: f for f in functions}
-        return found
+        found: dict[str, Any] = {name: np.zeros(8) for name in layout.symbols()}
+        return found | {name: getattr(self, name) for name in found if hasattr(self, name)}
+
+    def place(self, of: object) -> int:
+        """Where the emulator has an object of Python's."""
+        return self.machine.addresses[self.names[id(of)]]
 
     def word(self, where: int, form: str = "Q") -> int:
         size = struct.calcsize(form)
@@ -100,14 +100,24 @@ class Objects:
 
     def array(self, shape: Sequence[int], dtype: Any, data: int) -> int:
         """An array object."""
-        (kind,) = [t for t, d in DTYPES.items() if np.dtype(d) == dtype]
-        at = self.machine.addresses
         sizes = self.machine.put(np.array([*shape, 0], np.int64))
         packed = struct.pack(
-            "<QQQiiQQQQiiQ", 1, at["numpy_array"], data, len(shape), 0, sizes, 0, 0,
-            at[f"numpy_dtype_{kind.code}"], 0x0101 | 0x0400, 0, 0,
+            "<QQQiiQQQQiiQ", 1, self.machine.addresses["numpy_array"], data, len(shape), 0, sizes,
+            0, 0, self.place(np.dtype(dtype)), layout.IN_A_ROW | 0x0400, 0, 0,
         )  # fmt: skip
         return self.machine.put(np.frombuffer(packed, np.uint8))
+
+    def table(self, given: Any) -> int:
+        """The table of a function, with the emulator's objects in the place of this process's."""
+        begin, moved = given.ctypes.data, given.copy()
+        where = self.machine.room(given.nbytes)
+        for k, value in enumerate(given.tolist()):
+            if value in self.names:
+                moved[k] = self.machine.addresses[self.names[value]]
+            elif begin <= value <= begin + given.nbytes:
+                moved[k] = value - begin + where
+        self.machine.cpu.mem_write(where, moved.tobytes())
+        return where
 
     # ------------------------------------------------ what code calls
 
@@ -139,16 +149,21 @@ class Objects:
     def python_drop(self, *_: int) -> None:
         """Py_DecRef, of results that are given up."""
 
+    def python_call_alone(self, *_: int) -> None:
+        """What renews the code, which nobody counts to here."""
+        raise AssertionError
+
+    def python_whole(self, *_: int) -> None:
+        """The value of Python's integer."""
+        raise AssertionError
+
     def python_call(self, *_: int) -> None:
         """The slow way, which there is none."""
         self.asked += 1
         self.give(0)
 
     def entry(self, data: int, shape: Sequence[int], dtype: int) -> Any:
-        (kind,) = [
-            d for t, d in DTYPES.items()
-            if self.machine.addresses.get(f"numpy_dtype_{t.code}") == dtype
-        ]  # fmt: skip
+        (kind,) = [d for d in DTYPES.values() if self.place(np.dtype(d)) == dtype]
         return self.machine.get(data, shape, kind)
 
     def read(self, made: int) -> Any:
@@ -203,25 +218,30 @@ def _blas(objects: Objects, prefix: str, dtype: Any) -> dict[str, Callable[..., 
     return {f"{prefix}gemm": gemm, f"{prefix}gemv": gemv}
 
 
+class Catching(Engine):
+    """Keeps the text of what it should load."""
+
+    text = ""
+
+    def load(self, text: str, *_: Any, **__: Any) -> Any:
+        self.text = text
+        raise KeyError
+
+
+def _entrance(engine: Engine, count: int) -> str:
+    catching = Catching(engine.host, engine.cache)
+    with pytest.raises(KeyError):
+        entrance(catching, count)
+    return catching.text
+
+
 def emulated_callable(
     engine: Engine, module: Module, kernel: str, arguments: Any, results: Any, slow: Any,
-    *, symbols: Any, keep: Any, **_: Any,
+    *, symbols: Any, keep: Any, quick: bool, **_: Any,
 ) -> Any:  # fmt: skip
     """In place of native_callable: the same code, with everything that it asks for emulated."""
-    seen: dict[str, Any] = {}
-
-    class Catching(Engine):
-        def load_module(self, module: Any, *_: Any) -> Any:
-            for name, type_ in list(module.routines.values()):
-                routine(module, name, type_)
-            seen["text"] = module.text()
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        native_callable(
-            Catching(engine.host, engine.cache), module, kernel, arguments, results, slow,
-            tupled=True, symbols=symbols, keep=keep,
-        )  # fmt: skip
+    for name, type_ in list(module.routines.values()):
+        routine(module, name, type_)
     objects = Objects()
     outside = {**objects.symbols(), **_blas(objects, "d", np.float64)}
     outside |= _blas(objects, "s", np.float32)
@@ -231,18 +251,31 @@ def emulated_callable(
             outside[name] = np.zeros(max(a.nbytes for a in keep), np.uint8)
         elif address in known:
             outside[name] = known[address]
-    objects.machine = machine = Emulator(engine.compiled(seen["text"]), outside)
+    code = engine.compiled(module.text(), quick=quick)
+    objects.machine = machine = Emulator(code, outside)
+    data = engine.compiled(_entrance(engine, len(arguments) + len(results)))
+    machine.add(data, outside)
+    for name in objects.names.values():
+        machine.addresses[name] = machine.room(8)
+    table = words(arguments, results, None, None, calls=FOREVER, tupled=True)
+    table[KERNEL] = machine.addresses[kernel]
+    place = objects.table(table)
+    own = objects.array((len(table),), np.dtype(np.int64), place)
+    me = machine.put(np.array([1, 0, 1, own]))
     begin = machine.top
 
     def call(*given: Any) -> Any:
         machine.top = begin
         arrays = [np.asarray(a) for a in given]
         made = [objects.array(a.shape, a.dtype, machine.put(a)) for a in arrays]
-        found = machine.call("entry", 0, machine.put(np.array(made, np.uint64)), len(made), 0)
+        items = machine.put(np.array(made, np.uint64))
+        found = machine.call("entrance", me, items, len(made), 0)
         if not found:
             return NotImplemented
-        items = [objects.word(found + 24 + 8 * k) for k in range(len(results))]
-        return tuple(objects.read(item) for item in items)
+        return tuple(
+            objects.read(objects.word(found + layout.TUPLE_ITEMS + 8 * k))
+            for k in range(len(results))
+        )
 
     call.objects = objects  # type: ignore[attr-defined]
     return call
@@ -280,13 +313,14 @@ def losses() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
     }
 
 
+@pytest.mark.parametrize("quick", [False, True])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", sorted(losses()))
-def test_values_and_gradients(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch):
+def test_values_and_gradients(name: str, dtype: str, quick: bool, monkeypatch: pytest.MonkeyPatch):
     loss, arguments = losses()[name]
     arguments = tuple(np.asarray(a).astype(dtype)[()] for a in arguments)
     plan = wg.compile(wg.value_and_grad(loss), engine="numpy").plan(*arguments)
-    monkeypatch.setattr(programs, "native_callable", emulated_callable)
+    monkeypatch.setattr(programs, "native_callable", partial(emulated_callable, quick=quick))
     program = programs.NativeProgram(plan, np.dtype(dtype), ENGINE)
     values = dict(zip(program.names, arguments, strict=False))
     expected = compile_plan(plan, np.dtype(dtype))(values)

@@ -26,7 +26,8 @@ Source: the LLVM Language Reference Manual.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+import re
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -248,6 +249,35 @@ class Module:
         parts.append("attributes #0 = { nounwind }")
         return "\n\n".join(parts) + "\n"
 
+    def texts(self, most: int) -> list[str]:
+        """The module as several, of about so many instructions each, to be linked together."""
+        groups: list[list[Builder]] = [[]]
+        length = 0
+        for function in self._functions:
+            if groups[-1] and length + function.length > most:
+                groups.append([])
+                length = 0
+            groups[-1].append(function)
+            length += function.length
+        if len(groups) == 1:
+            return [self.text()]
+        heads = {f.name: f.declaration() for f in self._functions}
+        return [self._part(group, {**self._declarations, **heads}) for group in groups]
+
+    def _part(self, functions: Sequence[Builder], declarations: Mapping[str, str]) -> str:
+        """Some functions, with what they name."""
+        written = [f.definition(shared=True) for f in functions]
+        named = {name for text in written for name in _NAMES.findall(text)}
+        own = {f.name for f in functions}
+        parts = ["\n".join(text for name, text in self._globals.items() if name in named)]
+        parts += written
+        declared = sorted(named - own)
+        parts.append("\n".join(declarations[name] for name in declared if name in declarations))
+        parts.append("attributes #0 = { nounwind }")
+        return "\n\n".join(part for part in parts if part) + "\n"
+
+
+_NAMES = re.compile(r"@([\w.]+)")
 
 # ---------------------------------------------------------------- functions
 
@@ -283,10 +313,15 @@ class Builder:
         self._slots: list[str] = []
         self._known: list[dict[str, Value]] = [{}]
 
-    def definition(self) -> str:
-        """The function as LLVM reads it."""
+    def declaration(self) -> str:
+        """What other modules declare it as."""
+        listed = ", ".join(p.type.text for p in self.parameters)
+        return f"declare {self.result.text} @{self.name}({listed})"
+
+    def definition(self, *, shared: bool = False) -> str:
+        """The function as LLVM reads it; shared, for other modules that are linked with it."""
         listed = ", ".join(f"{p.type.text} {p.text}" for p in self.parameters)
-        linkage = "internal " if self._internal else ""
+        linkage = "internal " if self._internal and not shared else ""
         head = f"define {linkage}{self.result.text} @{self.name}({listed}) #0 {{"
         return "\n".join([head, self._lines[0], *self._slots, *self._lines[1:], "}"])
 

@@ -9,17 +9,21 @@ objects (:mod:`wengert.backends.native.layout`).
 from __future__ import annotations
 
 import ctypes
+import weakref
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from wengert.backends.native.builder import Module
 from wengert.backends.native.engine import Engine, Library
 from wengert.backends.native.entrance import FOREVER, KERNEL, Array, entrance, words
+from wengert.backends.native.later import worker
 from wengert.backends.native.layout import check_layout
 from wengert.backends.native.mathematics.routines import addresses
 
+LONG = 4000  # instructions of LLVM from which on compiling with care takes long (0.1 s)
 _FAST_WITH_KEYWORDS = 0x0080 | 0x0002
 
 
@@ -59,12 +63,14 @@ class Code:
 
     Attributes
     ----------
+    texts : list of bytes
+        What the code was compiled from, compressed, in as many pieces as are linked together.
     libraries : list of Library
         The code that was in use so far: a call may still be inside.
     """
 
     engine: Engine
-    text: bytes  # compressed
+    texts: list[bytes]
     kernel: str
     symbols: Mapping[str, int]
     keep: tuple[object, ...]
@@ -72,14 +78,54 @@ class Code:
     table: Any = None
 
     def __call__(self) -> None:
-        """Compile with care what was compiled quickly; where that fails, it stays."""
-        text = zlib.decompress(self.text).decode()
-        try:
-            library = self.engine.load(text, [self.kernel], self.symbols, self.keep)
-        except (RuntimeError, MemoryError):
-            return
+        """Compile with care what was compiled quickly: at once, or later if it takes long."""
+        steps = _renewal(weakref.ref(self))
+        if len(self.texts) == 1:
+            deque(steps, maxlen=0)
+        else:
+            worker().do(steps)
+
+    def object(self, k: int) -> bytes:
+        """The object of one of the texts."""
+        return self.engine.object_of(zlib.decompress(self.texts[k]).decode())
+
+    def renew(self, objects: Sequence[bytes]) -> None:
+        """Take other objects into use."""
+        library = self.engine.link(objects, [self.kernel], self.symbols, self.keep)
         self.libraries.append(library)
         self.table[KERNEL] = library[self.kernel]
+
+
+def _renewal(wanted: weakref.ref[Code]) -> Iterator[None]:
+    """Steps to better code, as long as there is use for it; where one fails, the code stays."""
+    objects: list[bytes] = []
+    while (code := wanted()) is not None:
+        try:
+            if len(objects) == len(code.texts):
+                code.renew(objects)
+                return
+            objects.append(code.object(len(objects)))
+        except (RuntimeError, MemoryError):
+            return
+        del code
+        yield
+
+
+def _loaded(
+    engine: Engine,
+    module: Module,
+    texts: Sequence[str],
+    kernel: str,
+    symbols: Mapping[str, int],
+    keep: tuple[object, ...],
+    *,
+    quick: bool,
+) -> Library:
+    """The best code that takes little time."""
+    if len(texts) == 1:
+        return engine.load(texts[0], [kernel], symbols, keep, quick=quick)
+    found = engine.load_kept(texts, [kernel], symbols, keep)
+    return found or engine.load(module.text(), [kernel], symbols, keep, quick=True)
 
 
 def native_callable(
@@ -125,8 +171,9 @@ def native_callable(
         What must live as long as the function.
     calls : int, optional
         So many calls are not worth the time to compile with care: the code is compiled quickly,
-        and again with care when it was called as often. By default it is compiled with care at
-        once. Results are the same.
+        and again with care when it was called as often; if that takes long, while the program
+        goes on. By default it is compiled with care at once, or from the first call on if that
+        takes long. Results are the same.
 
     Raises
     ------
@@ -136,13 +183,13 @@ def native_callable(
     check_layout()
     if not results:
         raise ValueError("a compiled function has a result")
-    text, keep = module.text(), tuple(keep)
+    texts, keep = module.texts(LONG), tuple(keep)
     wanted = {**addresses(engine, module), **module.addresses, **(symbols or {})}
-    library = engine.load(text, [kernel], wanted, keep, quick=calls != FOREVER)
-    code = Code(
-        engine, zlib.compress(text.encode(), 1) if library.quick else b"", kernel, wanted, keep,
-        [library],
-    )  # fmt: skip
+    if len(texts) > 1 and calls == FOREVER:
+        calls = 1
+    library = _loaded(engine, module, texts, kernel, wanted, keep, quick=calls != FOREVER)
+    left = [zlib.compress(text.encode(), 1) for text in texts] if library.quick else []
+    code = Code(engine, left, kernel, wanted, keep, [library])
     code.table = table = words(
         arguments, results, slow, code,
         calls=calls if library.quick else FOREVER,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -136,29 +136,31 @@ class Engine:
 
     def link(
         self,
-        data: bytes,
+        data: bytes | Sequence[bytes],
         exports: Iterable[str],
         symbols: Mapping[str, int] | None = None,
         keep: Iterable[object] = (),
         *,
         quick: bool = False,
     ) -> Library:
-        """Load an object.
+        """Load an object, or several together.
 
         Parameters
         ----------
-        data : bytes
-            The object.
+        data : bytes or sequence of bytes
+            The objects.
         exports : iterable of str
             Symbols whose addresses are wanted.
         symbols : mapping
-            Addresses for the symbols that the object does not define itself.
+            Addresses for the symbols that the objects do not define themselves.
         keep : iterable
             What must live as long as the code.
         quick : bool
             Whether it was compiled quickly.
         """
-        builder = llvm().JITLibraryBuilder().add_object_img(data)
+        builder = llvm().JITLibraryBuilder()
+        for one in [data] if isinstance(data, bytes) else data:
+            builder.add_object_img(one)
         if self.host.windows:
             builder.import_symbol("__chkstk", _stack_probe())
         for name, address in (symbols or {}).items():
@@ -198,6 +200,36 @@ class Engine:
         library = self.link(data, exports, symbols, keep, quick=quick)
         self.cache.write(key + _QUICK * quick, data)
         return library
+
+    def load_kept(
+        self,
+        texts: Sequence[str],
+        exports: Iterable[str],
+        symbols: Mapping[str, int],
+        keep: Iterable[object],
+    ) -> Library | None:
+        """The library of several modules, if the objects of all of them are on disk."""
+        objects: list[bytes] = []
+        for text in texts:
+            data = self.cache.read(self.key(text))
+            if data is None:
+                return None
+            objects.append(data)
+        try:
+            return self.link(objects, exports, symbols, keep)
+        except RuntimeError:  # not what they should be, though whole
+            for text in texts:
+                self.cache.drop(self.key(text))
+            return None
+
+    def object_of(self, text: str) -> bytes:
+        """The object of a module's text, compiled with care, or from disk."""
+        key = self.key(text)
+        data = self.cache.read(key)
+        if data is None:
+            data = self.compiled(text)
+            self.cache.write(key, data)
+        return data
 
     def load_module(
         self,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+_WORD = 8  # bytes that single numbers are aligned to
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,23 @@ class Span:
     first: int
     last: int
     size: int
+
+
+def offsets_of(spans: Mapping[int, Span], line: int) -> tuple[dict[int, int], int]:
+    """Offsets of slots, and the bytes in all: arrays begin lines, single numbers share some."""
+    offsets: dict[int, int] = {}
+    top = 0
+    for unit, small in ((_WORD, True), (line, False)):
+        chosen = [slot for slot, span in spans.items() if (span.size <= _WORD) is small]
+        rounded = [_rounded(spans[slot], unit) for slot in chosen]
+        places, size = packed(rounded)
+        offsets.update({slot: top + at for slot, at in zip(chosen, places, strict=True)})
+        top += -(-size // line) * line
+    return offsets, top
+
+
+def _rounded(span: Span, unit: int) -> Span:
+    return replace(span, size=max(-(-span.size // unit), 1) * unit)
 
 
 def packed(spans: Sequence[Span]) -> tuple[list[int], int]:

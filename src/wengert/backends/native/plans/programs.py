@@ -35,8 +35,6 @@ from wengert.plan.instructions import (
     Prepare,
 )
 
-LONGEST = 5000  # instructions of a plan: more would take seconds to compile
-
 _WORK = 10**7  # operations for which quick and careful code differ by what compiling them does
 _OFTEN = 500  # calls after which a function is taken to be called for ever
 
@@ -379,8 +377,6 @@ def compiler() -> Callable[[Plan, Any, int], Any]:
     machine = engine()
 
     def compiled(plan: Plan, dtype: Any, threads: int) -> Any:
-        if len(plan.instructions) > LONGEST:
-            return compile_plan(plan, dtype)
         return NativeProgram(stacked_products(plan), dtype, machine, threads)
 
     return compiled
