@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import weakref
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -78,33 +77,39 @@ class Code:
     table: Any = None
 
     def __call__(self) -> None:
-        """Compile with care what was compiled quickly: at once, or later if it takes long."""
-        steps = _renewal(weakref.ref(self))
-        if len(self.texts) == 1:
-            deque(steps, maxlen=0)
-        else:
-            worker().do(steps)
+        """Compile with care what was compiled quickly: now, or later if it takes long.
 
-    def object(self, k: int) -> bytes:
-        """The object of one of the texts."""
-        return self.engine.object_of(zlib.decompress(self.texts[k]).decode())
+        Where that fails, the code stays.
+        """
+        if len(self.texts) > 1:
+            worker().do(_renewal(weakref.ref(self)))
+            return
+        try:
+            self.take(self.engine.load(self.text(0), [self.kernel], self.symbols, self.keep))
+        except (RuntimeError, MemoryError):
+            return
 
-    def renew(self, objects: Sequence[bytes]) -> None:
-        """Take other objects into use."""
-        library = self.engine.link(objects, [self.kernel], self.symbols, self.keep)
+    def text(self, k: int) -> str:
+        """One of the texts."""
+        return zlib.decompress(self.texts[k]).decode()
+
+    def take(self, library: Library) -> None:
+        """Run other code from now on."""
         self.libraries.append(library)
         self.table[KERNEL] = library[self.kernel]
 
 
 def _renewal(wanted: weakref.ref[Code]) -> Iterator[None]:
-    """Steps to better code, as long as there is use for it; where one fails, the code stays."""
+    """Steps to better code, as long as there is use for it."""
     objects: list[bytes] = []
     while (code := wanted()) is not None:
+        engine = code.engine
         try:
-            if len(objects) == len(code.texts):
-                code.renew(objects)
+            if len(objects) < len(code.texts):
+                objects.append(engine.object_of(code.text(len(objects))))
+            else:
+                code.take(engine.link(objects, [code.kernel], code.symbols, code.keep))
                 return
-            objects.append(code.object(len(objects)))
         except (RuntimeError, MemoryError):
             return
         del code
