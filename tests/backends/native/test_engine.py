@@ -18,7 +18,7 @@ from wengert.backends.native.builder import Module
 from wengert.backends.native.cache import ObjectCache
 from wengert.backends.native.engine import PER_LINKER, Engine, engine
 from wengert.backends.native.host import Host, UnsupportedHostError, host, host_of
-from wengert.backends.native.mathematics.routines import FUNCTIONS, call, routine
+from wengert.backends.native.mathematics.routines import FUNCTIONS, addresses, call, routine
 from wengert.backends.native.types import F32, F64, I32, I64, PTR, constant_text, type_of
 
 
@@ -343,3 +343,49 @@ def test_a_function_may_be_added_to_any_module():
     assert library["f"] != library["g"]
     assert module.text().count("define internal") == 1
     assert I64.text == "i64"
+
+
+# ---------------------------------------------------------------- long modules
+
+
+def _several() -> Module:
+    """Functions that call each other, with constants and symbols from outside."""
+    module = Module(host().written_for)
+    b = module.function("f", [F64, PTR], F64)
+    x, table = b.parameters
+    numbers = module.table(b, "numbers", F64, [2.0, 3.0])
+    for k in range(6):
+        inner = module.function(f"part_{k}", [F64, PTR], F64, internal=True)
+        y = inner.parameters[0] * inner.load(F64, inner.offset(numbers, 8 * (k % 2)))
+        inner.give(call("sin", y) + inner.load(F64, module.external(inner, "outside")))
+        x = b.call(inner.name, F64, x, table)
+    b.give(x)
+    return module
+
+
+def test_a_module_in_pieces_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    module, number = _several(), ctypes.c_double(0.25)
+    outside = {"outside": ctypes.addressof(number), **addresses(engine(), module.routines)}
+    own = Engine(host(), ObjectCache(tmp_path))
+    whole = _as_function_of_two(own.load(module.text(), ["f"], outside))
+    assert module.texts(10_000) == [module.text()]
+    texts = module.texts(10)
+    assert len(texts) > 3
+    assert own.load_kept(texts, ["f"], outside, ()) is None
+    objects = [own.object_of(text) for text in texts]
+    linked = own.link(objects, ["f"], outside)
+    assert _as_function_of_two(linked)(0.3, None) == whole(0.3, None)
+    monkeypatch.setattr(Engine, "compiled", lambda self, text: pytest.fail("compiled"))
+    later = Engine(host(), ObjectCache(tmp_path))
+    kept = later.load_kept(texts, ["f"], outside, ())
+    assert kept is not None
+    assert _as_function_of_two(kept)(0.3, None) == whole(0.3, None)
+    later.cache.write(later.key(texts[-1]), b"no object")
+    assert later.load_kept(texts, ["f"], outside, ()) is None
+    assert later.cache.read(later.key(texts[0])) is None
+
+
+def _as_function_of_two(library: Any) -> Any:
+    call = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double, ctypes.c_void_p)(library["f"])
+    call.keep = library  # type: ignore[attr-defined]
+    return call
