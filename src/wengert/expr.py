@@ -153,6 +153,18 @@ def topological(*roots: Expr) -> list[Expr]:
     return order
 
 
+def below(root: Expr) -> Iterator[Expr]:
+    """The root and all nodes below it, leaves early: to be left when one of a kind is found."""
+    seen, stack = {root}, [root]
+    while stack:
+        node = stack.pop()
+        yield node
+        for operand in node.operands:
+            if operand not in seen:
+                seen.add(operand)
+                stack.append(operand)
+
+
 def depending(order: Iterable[Expr], leaves: set[Expr]) -> set[Expr]:
     """The real nodes of a topological order that depend on any of the leaves (leaves included).
 

@@ -18,7 +18,7 @@ from wengert.derive import collapsed, deltas, jacobians
 from wengert.errors import ShapeError, TracingError
 from wengert.expr import Expr
 from wengert.operations import add, contract, variable
-from wengert.rewrite import recognise
+from wengert.rewrite import recognise, recognise_all
 from wengert.structured import StructuredArray
 from wengert.transforms.differentiate import (
     Argnums,
@@ -338,7 +338,7 @@ def _labels(outputs: int, left: int, right: int) -> list[tuple[int, ...]]:
 
 @lru_cache(maxsize=_CACHED)
 def _rows(roots: tuple[Expr, ...], leaves: tuple[Expr, ...]) -> list[list[Expr]]:
-    return jacobians([recognise(r) for r in roots], leaves, "auto")
+    return jacobians(recognise_all(roots), leaves, "auto")
 
 
 @lru_cache(maxsize=_CACHED)

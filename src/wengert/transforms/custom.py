@@ -221,8 +221,8 @@ def traced_rule(rule: Function, *given: Expr) -> list[Expr | None]:
         result = rule(*(TracedArray(e, trace, np.dtype(float)) for e in given))
         parts = result if isinstance(result, tuple | list) else (result,)
         found = [None if p is None else lift(trace, p, "real") for p in parts]
-    literals = {leaf: _literal(leaf, trace.values[leaf]) for _, leaf in trace.captured.values()}
-    return [None if e is None else rebuild(e, with_operands, dict(literals)) for e in found]
+    memo = {leaf: _literal(leaf, trace.values[leaf]) for _, leaf in trace.captured.values()}
+    return [None if e is None else rebuild(e, with_operands, memo) for e in found]
 
 
 def _literal(leaf: Expr, array: Any) -> Expr:
@@ -472,4 +472,5 @@ def _gradient(value: Expr, x: Expr) -> list[Expr | None]:
 
 
 def _substitute(exprs: Sequence[Expr], meant: dict[Expr, Expr]) -> list[Expr]:
-    return [rebuild(e, with_operands, dict(meant)) for e in exprs]
+    memo = dict(meant)
+    return [rebuild(e, with_operands, memo) for e in exprs]

@@ -13,7 +13,7 @@ from wengert.derive import collapsed, deltas, jacobians, pullback
 from wengert.errors import TracingError
 from wengert.expr import Expr
 from wengert.operations import add, contract, ones, zeros
-from wengert.rewrite import recognise
+from wengert.rewrite import recognise, recognise_all
 from wengert.transforms.keeping import check_order, structured_derivative
 from wengert.transforms.recording import Recorded, Tree, check_callable, describe, record
 
@@ -268,7 +268,7 @@ def derivative_exprs(
     roots: tuple[Expr, ...], leaves: tuple[Expr, ...], order: int, mode: str
 ) -> tuple[Expr, ...]:
     """The derivatives of expressions, by root, first leaf, second leaf and so on."""
-    found: list[Expr] = [recognise(r) for r in roots]
+    found = list(recognise_all(roots))
     for _ in range(order):
         found = [block for row in jacobians(found, leaves, mode) for block in row]
     return tuple(found)
@@ -311,7 +311,7 @@ def laplacian(f: Function, argnums: int = 0) -> Function:
 
 @lru_cache(maxsize=_CACHED)
 def _laplacians(roots: tuple[Expr, ...], leaves: tuple[Expr, ...]) -> tuple[Expr, ...]:
-    known = list(map(recognise, roots))
+    known = list(recognise_all(roots))
     parts = [collapsed(known, {leaf: deltas(leaf)}, None, 2) for leaf in leaves]
     return tuple(
         add([part[k] for part in parts]) if parts else zeros(root.shape)

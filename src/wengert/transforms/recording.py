@@ -11,7 +11,7 @@ import optree
 
 from wengert.backends import owned
 from wengert.errors import TracingError, UnsupportedFunctionError
-from wengert.expr import Expr, rebuild, topological
+from wengert.expr import Expr, below, rebuild
 from wengert.operations.rebuild import with_operands
 from wengert.operations.structure import is_variable
 from wengert.structured import run
@@ -116,7 +116,7 @@ class Recorded:
 def settle(trace: Trace, expr: Expr, dtype: Any) -> Any:
     """A traced array of a run; a plain one if it does not depend on the run's arguments."""
     constants = {leaf for _, leaf in trace.root.captured.values()}
-    if any(is_variable(n) and n not in constants for n in topological(expr)):
+    if any(is_variable(n) and n not in constants for n in below(expr)):
         return TracedArray(expr, trace, dtype)
     value = evaluate_known(expr, trace.values, trace.known)
     return np.asarray(value).astype(dtype, copy=False)[()]
