@@ -5,6 +5,7 @@ The functions of the vector mathematics run there in ``test_mathematics``.
 
 from __future__ import annotations
 
+import builtins
 import struct
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -86,9 +87,16 @@ class Objects:
         self.names: dict[int, str] = {id(kind): f"object {kind!r}" for kind in kinds}
 
     def symbols(self) -> dict[str, Any]:
-        """What code is linked with."""
-        found: dict[str, Any] = {name: np.zeros(8) for name in layout.symbols()}
-        return found | {name: getattr(self, name) for name in found if hasattr(self, name)}
+        """What code is linked with: objects, and functions, most of which nobody should call."""
+        objects = {id(o) for o in (np.ndarray, int, float, *vars(builtins).values())}
+        return {
+            name: np.zeros(8) if address in objects else getattr(self, name, self.unexpected)
+            for name, address in layout.symbols().items()
+        }
+
+    def unexpected(self, *_: int) -> None:
+        """A function that has no part in these programs."""
+        raise AssertionError
 
     def place(self, of: object) -> int:
         """Where the emulator has an object of Python's."""
@@ -148,14 +156,6 @@ class Objects:
 
     def python_drop(self, *_: int) -> None:
         """Py_DecRef, of results that are given up."""
-
-    def python_call_alone(self, *_: int) -> None:
-        """What renews the code, which nobody counts to here."""
-        raise AssertionError
-
-    def python_whole(self, *_: int) -> None:
-        """The value of Python's integer."""
-        raise AssertionError
 
     def python_call(self, *_: int) -> None:
         """The slow way, which there is none."""
