@@ -338,3 +338,20 @@ print(f(1.0))
     )  # fmt: skip
     assert done.stdout.strip() == "2.0"
     assert done.stderr == ""
+
+
+def test_descriptions_outlive_functions_that_are_collected_in_cycles():
+    """Freed with the owner, they were read once more by the garbage collector: a crash."""
+    made = [_constant(), _constant()]
+    # Where the object of a builtin function names its description.
+    first, second = (ctypes.c_void_p.from_address(id(f) + 16).value for f in made)
+    assert first == second is not None
+
+
+def _constant() -> Any:
+    module = Module(host().written_for)
+    b = module.function("kernel", [PTR], I64)
+    (place,) = _pointers(b, 1)
+    b.store(b.constant(1, I64), place)
+    b.give(b.constant(0, I64))
+    return native_callable(engine(), module, "kernel", [], [Array(I64)], slow)

@@ -13,6 +13,7 @@ import weakref
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 from wengert.backends.native.builder import Module
@@ -46,14 +47,21 @@ class Owner(NamedTuple):
         The machine code.
     slow : callable
         Takes what the code was not written for.
-    method : object
-        Python's description of the function.
     """
 
     table: Any
     code: Code
     slow: Callable[..., Any]
-    method: Any
+
+
+@cache
+def _described(address: int, name: str, doc: str | None) -> _Method:
+    """Python's description of functions, which is never freed.
+
+    A function that is collected as part of a cycle may lose its owner before it is freed itself,
+    and looks at its description once more then.
+    """
+    return _Method(name.encode(), address, _FAST_WITH_KEYWORDS, doc.encode() if doc else None)
 
 
 @dataclass(eq=False)
@@ -202,10 +210,8 @@ def native_callable(
     )  # fmt: skip
     table[KERNEL] = library[kernel]
     start = entrance(engine, len(arguments) + len(results))
-    method = _Method(
-        name.encode(), start["entrance"], _FAST_WITH_KEYWORDS, doc.encode() if doc else None
-    )
+    method = _described(start["entrance"], name, doc)
     make = ctypes.pythonapi.PyCMethod_New
     make.restype = ctypes.py_object
     make.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object, ctypes.c_void_p)
-    return make(ctypes.addressof(method), Owner(table, code, slow, method), "wengert", None)
+    return make(ctypes.addressof(method), Owner(table, code, slow), "wengert", None)
