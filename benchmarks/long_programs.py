@@ -118,11 +118,12 @@ def of_casadi(make: Any, n: int, gradient: bool) -> Callable[[], Any]:
     buffer, run = function.buffer()
     arguments, results = np.array(given), [np.zeros(o.numel()) for o in outputs]
     buffer.set_arg(0, memoryview(arguments))
+    kept = buffer, arguments, results
     for k, result in enumerate(results):
         buffer.set_res(k, memoryview(result))
 
     def call() -> Any:
-        assert buffer  # it must live as long as this
+        assert kept  # CasADi keeps the addresses only
         run()
         return results
 

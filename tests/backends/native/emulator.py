@@ -72,6 +72,12 @@ class Emulator:
         self.top = -(-(where + size) // 64) * 64
         return where
 
+    def given(self, value: Any) -> int:
+        """What stands for something from outside: an address, or a number as it is."""
+        if callable(value):
+            return self.stub(value)
+        return value if isinstance(value, int) else self.put(value)
+
     def forget(self) -> None:
         """Free all that was put."""
         self.top = HEAP
@@ -183,8 +189,7 @@ class _Object:
                 value = machine.addresses.get(text, 0)
                 if not value:
                     assert text in given, f"the object needs {text}"
-                    found = given[text]
-                    value = machine.stub(found) if callable(found) else machine.put(found)
+                    value = machine.given(given[text])
             else:
                 value += where.get(section, 0)
             addresses.append(value)

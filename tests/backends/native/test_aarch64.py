@@ -20,7 +20,7 @@ import wengert as wg
 from backends.native.emulator import Emulator
 from backends.native.support import emulated
 from wengert.backends import compile_plan
-from wengert.backends.native import layout
+from wengert.backends.native import blas, layout, threads
 from wengert.backends.native.builder import Module
 from wengert.backends.native.engine import Engine
 from wengert.backends.native.entrance import FOREVER, KERNEL, entrance, words
@@ -93,6 +93,10 @@ class Objects:
             name: np.zeros(8) if address in objects else getattr(self, name, self.unexpected)
             for name, address in layout.symbols().items()
         }
+
+    def give_one(self, *_: int) -> None:
+        """BLAS has one thread here."""
+        self.give(1)
 
     def unexpected(self, *_: int) -> None:
         """A function that has no part in these programs."""
@@ -218,6 +222,25 @@ def _blas(objects: Objects, prefix: str, dtype: Any) -> dict[str, Callable[..., 
     return {f"{prefix}gemm": gemm, f"{prefix}gemv": gemv}
 
 
+# What shares pieces out, for one thread.
+ALONE = f"""
+define void @{threads.RUN}(ptr %body, ptr %context, i64 %pieces, i64 %threads) nounwind {{
+start:
+  br label %head
+head:
+  %k = phi i64 [0, %start], [%next, %loop]
+  %more = icmp slt i64 %k, %pieces
+  br i1 %more, label %loop, label %done
+loop:
+  call void %body(ptr %context, i64 %k, i64 0)
+  %next = add i64 %k, 1
+  br label %head
+done:
+  ret void
+}}
+"""
+
+
 class Catching(Engine):
     """Keeps the text of what it should load."""
 
@@ -242,6 +265,8 @@ def emulated_callable(
     """In place of native_callable: the same code, with everything that it asks for emulated."""
     for name, type_ in list(module.routines.values()):
         routine(module, name, type_)
+    for symbol, write in list(module.shared.items()):
+        write(module, symbol)
     objects = Objects()
     outside = {**objects.symbols(), **_blas(objects, "d", np.float64)}
     outside |= _blas(objects, "s", np.float32)
@@ -251,8 +276,10 @@ def emulated_callable(
             outside[name] = np.zeros(max(a.nbytes for a in keep), np.uint8)
         elif address in known:
             outside[name] = known[address]
-    code = engine.compiled(module.text(), quick=quick)
-    objects.machine = machine = Emulator(code, outside)
+    outside |= {blas.THREADS: objects.give_one, blas.TELL_THREADS: objects.give_one}
+    outside |= {threads.COUNT: 1, threads.SEATS: np.zeros(1 << 20, np.uint8)}
+    objects.machine = machine = Emulator(engine.compiled(ALONE))
+    machine.add(engine.compiled(module.text(), quick=quick), outside)
     data = engine.compiled(_entrance(engine, len(arguments) + len(results)))
     machine.add(data, outside)
     for name in objects.names.values():
@@ -321,7 +348,7 @@ def test_values_and_gradients(name: str, dtype: str, quick: bool, monkeypatch: p
     arguments = tuple(np.asarray(a).astype(dtype)[()] for a in arguments)
     plan = wg.compile(wg.value_and_grad(loss), engine="numpy").plan(*arguments)
     monkeypatch.setattr(programs, "native_callable", partial(emulated_callable, quick=quick))
-    program = programs.NativeProgram(plan, np.dtype(dtype), ENGINE)
+    program = programs.NativeProgram(plan, np.dtype(dtype), ENGINE, 1)
     values = dict(zip(program.names, arguments, strict=False))
     expected = compile_plan(plan, np.dtype(dtype))(values)
     got = program(values)

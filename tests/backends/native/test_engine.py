@@ -365,7 +365,7 @@ def _several() -> Module:
 
 def test_a_module_in_pieces_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     module, number = _several(), ctypes.c_double(0.25)
-    outside = {"outside": ctypes.addressof(number), **addresses(engine(), module.routines)}
+    outside = {"outside": ctypes.addressof(number), **addresses(engine(), module)}
     own = Engine(host(), ObjectCache(tmp_path))
     whole = _as_function_of_two(own.load(module.text(), ["f"], outside))
     assert module.texts(10_000) == [module.text()]
