@@ -418,11 +418,21 @@ def _path(
         return ((0,),)
     if len(labels) == 2:
         return ((0, 1),)
-    if (alike := _alike(labels)) is not None:
+    first: list[tuple[int, int]] = []
+    while len(labels) > 2 and (alike := _alike(labels)) is not None:
         rest = [axes for k, axes in enumerate(labels) if k not in alike]
         alive = {x for axes in rest for x in axes} | set(out)
-        merged = tuple(x for x in labels[alike[0]] if x in alive)
-        return (alike, *_path((*rest, merged), out, sizes))
+        labels = (*rest, tuple(x for x in labels[alike[0]] if x in alive))
+        first.append(alike)
+    return (*first, *_searched(labels, out, sizes))
+
+
+def _searched(
+    labels: tuple[Labels, ...], out: Labels, sizes: tuple[tuple[int, int], ...]
+) -> tuple[tuple[int, ...], ...]:
+    """The pairs by search."""
+    if len(labels) == 2:
+        return ((0, 1),)
     inputs: Any = [frozenset(axes) for axes in labels]
     output: Any = frozenset(out)
     size: Any = dict(sizes)

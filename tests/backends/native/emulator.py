@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import unicorn
-from unicorn import arm64_const as arm
+import pytest
+
+unicorn: Any = pytest.importorskip("unicorn")
+arm: Any = pytest.importorskip("unicorn.arm64_const")
 
 IMAGE, STUBS, HEAP, STACK = 0x1000_0000, 0x1200_0000, 0x4000_0000, 0x7000_0000
 _IMAGE_SIZE, _HEAP_SIZE, _STACK_SIZE, _STUBS_SIZE = 1 << 24, 1 << 26, 1 << 20, 1 << 12
