@@ -341,7 +341,9 @@ class _Planner:
         out = tuple(x for x in both if x in alive)
         if final and sorted(wanted) == sorted(out):
             out = wanted
-        elif len(out) == len(both):  # nothing is summed: any order, what will be summed over first
+        elif len(out) == len(both) > 2:
+            # Nothing is summed: any order, what will be summed over first. Products read a matrix
+            # either way, and others know it as it was.
             out = tuple(sorted(out, key=lambda x: wanted.index(x) if x in wanted else -1))
         ordered = sorted(prepared)
         names = {x: k for k, x in enumerate(dict.fromkeys((*ordered[0][1], *ordered[1][1])))}
