@@ -21,7 +21,7 @@ from operations.expressions import Sample, samples
 from operations.support import BATCHED, ELEMENTWISE, GENERAL, SMALL, Call, calls
 from wengert.backends import compile_plan, compile_with
 from wengert.backends.native.engine import engine
-from wengert.backends.native.plans.lowering import writer_of
+from wengert.backends.native.plans.lowerable import writer_of
 from wengert.derive import derivative
 from wengert.expr import Expr
 from wengert.operations import add, apply, concatenate, embed, matmul, slice_, variable

@@ -12,7 +12,7 @@ import pytest
 import wengert as wg
 from operations.support import BATCHED, GENERAL, SMALL, Call
 from wengert.backends import compile_plan, compile_with
-from wengert.backends.native.plans.lowering import kinds_of
+from wengert.backends.native.plans.lowerable import kinds_of
 from wengert.backends.native.plans.natives import native_of
 from wengert.backends.native.plans.programs import Segment
 from wengert.errors import DomainError, IndexRangeError, SingularMatrixError

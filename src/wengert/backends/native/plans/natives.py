@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from wengert.backends.native.plans.loop_lowering import STACKED
-from wengert.backends.native.plans.lowering import can_be_lowered, kinds_of
+from wengert.backends.native.plans.lowerable import can_be_lowered, kinds_of
 from wengert.backends.native.plans.sources import is_known
 from wengert.plan.instructions import Body, Branch, Input, Instruction, Item, Loop, Plan, Prepare
 

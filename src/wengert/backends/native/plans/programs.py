@@ -14,8 +14,10 @@ from wengert.backends.native.engine import Engine, engine
 from wengert.backends.native.entrance import FOREVER, Array
 from wengert.backends.native.layout import DTYPES, check_layout
 from wengert.backends.native.plans.kernels import symbols_of, write_kernel
-from wengert.backends.native.plans.lowering import SMALL, Lowering, kinds_of
+from wengert.backends.native.plans.lowerable import kinds_of
+from wengert.backends.native.plans.lowering import Lowering
 from wengert.backends.native.plans.natives import native_of, tapes_of, without_loops
+from wengert.backends.native.plans.pairs import SMALL
 from wengert.backends.native.plans.sources import (
     is_known,
     scaled,
