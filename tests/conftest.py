@@ -26,6 +26,24 @@ settings.register_profile(
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
+# Where programs are only the means to look at the mathematics, they are run a few times each, and
+# NumPy is quicker to start. The engine that is named in the environment runs everything.
+_BY_NUMPY = frozenset(
+    {"convergence", "corpus", "derive", "expectation", "formula", "plan", "printing", "rewrite"}
+    | {"taylor", "tracing"}
+)
+_NAMED = os.environ.get("WENGERT_ENGINE")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Choose the engine of a test that names none."""
+    if _NAMED is not None:
+        return
+    if _BY_NUMPY.isdisjoint(item.path.parent.parts) or "tests" not in item.path.parts:
+        os.environ.pop("WENGERT_ENGINE", None)
+    else:
+        os.environ["WENGERT_ENGINE"] = "numpy"
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
