@@ -287,10 +287,10 @@ def test_unloaded_code_gives_its_memory_back():
         for _ in range(count):
             own.link(data, ["f"])
 
-    some(3 * PER_LINKER)
+    some(12 * PER_LINKER)
     gc.collect()
     before = _resident()
-    some(20 * PER_LINKER)
+    some(80 * PER_LINKER)
     assert _resident() - before < 2500  # kB, that is 1 kB each
 
 
@@ -311,7 +311,7 @@ def test_code_lives_as_long_as_its_library():
     kept = [
         (k, library)
         for k in range(3 * PER_LINKER)  # of several linkers, of which the last alone is in use
-        if (library := own.link(data[k % 7], ["f"])) and k % 50 == 0
+        if (library := own.link(data[k % 7], ["f"])) and k % 20 == 0
     ]
     del own
     gc.collect()

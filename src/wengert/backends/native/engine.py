@@ -24,7 +24,7 @@ from wengert.backends.once import Once
 FORMAT = "2"  # of what is kept on disk beyond the IR itself
 _QUICKLY, _WITH_CARE = 0, 1  # LLVM's levels of generating code: the first takes a third of the time
 _QUICK = "q"  # ends the keys of code that was compiled quickly
-PER_LINKER = 128  # libraries: a linker keeps some 9 kB of each, until it goes itself
+PER_LINKER = 32  # libraries: a linker keeps some 9 kB of each, until the last of them goes
 
 
 @dataclass(frozen=True, eq=False)
