@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 from wengert.explanation.identities import identity_of
 from wengert.explanation.parts import Part
@@ -80,7 +80,7 @@ def operation_rule(node: Expr, on_the_way: list[bool]) -> str:
     return "; ".join(rules) + (", entry by entry" if node.ndim else "")
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _partial_rule(primitive: Primitive, params: Params, k: int) -> str:
     """``tanh(t)′ = 1 − tanh²(t)``, from the declared partial derivative."""
     derivative = primitive.derivative

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from fractions import Fraction
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any, cast
 
 import numpy as np
@@ -147,7 +147,7 @@ WORDS: dict[str, Word] = {
 }
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _registered(name: str) -> Word | None:
     """The word of an elementwise operation that the table does not have."""
     primitive = registry.get(name)
