@@ -285,7 +285,7 @@ class Module:
         return "\n\n".join(part for part in parts if part) + "\n"
 
 
-_NAMES = re.compile(r"@([\w.]+)")
+_NAMES = re.compile(r"@([-\w.]+)")
 
 # ---------------------------------------------------------------- functions
 
