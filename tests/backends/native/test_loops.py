@@ -20,7 +20,7 @@ from wengert.operations import apply, constant, elementwise, mul, plus, scale, s
 from wengert.operations.control import scan, switch, while_loop
 from wengert.operations.discrete import ARITHMETIC, COMPARISONS, as_real, int_array
 from wengert.plan import make_plan
-from wengert.plan.instructions import Branch, Loop
+from wengert.plan.instructions import Branch, Loop, Pair
 from wengert.primitive import Notation, Primitive, Undefined
 
 RNG = np.random.default_rng(5)
@@ -442,6 +442,39 @@ OPAQUE = Primitive(
     "opaque", 1, lambda operands, params: operands[0].shape, lambda node, x: x,
     Undefined("none for the test"), Notation.function("opaque"),
 )  # fmt: skip
+
+
+def test_sums_that_begin_with_nothing_beside_a_loop_of_numpys() -> None:
+    """The gradient's first value, zero, was all that native code had to begin with."""
+
+    def gradient(W: Any, u: Any, h: Any, v: Any) -> Any:
+        def loss(W: Any) -> Any:
+            def step(h: Any, x: Any) -> Any:
+                h = np.tanh(W @ h + x) + np.linalg.pinv(np.eye(2) * (1 + h[0] ** 2))[0, 0]
+                return h, np.sum(h)
+
+            return np.sum(wg.scan(step, h, u)[0] * v)
+
+        return wg.grad(loss)(W)
+
+    args = [RNG.normal(size=shape) for shape in ((10, 10), (8, 10), (10,), (10,))]
+    expected = wg.compile(gradient, engine="numpy")(*args)
+    compiled = wg.compile(gradient, engine="native")
+    np.testing.assert_allclose(compiled(*args), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_the_plan_that_is_shown_is_the_one_that_runs() -> None:
+    """Its loops and products are the changed ones, all native."""
+
+    def loss(W: Any, u: Any) -> Any:
+        last, _ = wg.scan(lambda h, x: (np.tanh(W @ h + x), None), np.zeros(10), u)
+        return np.sum(last)
+
+    compiled = wg.compile(wg.grad(loss), engine="native")
+    compiled(W := RNG.normal(size=(10, 10)), u := RNG.normal(size=(6, 10)))
+    plan = compiled.plan(W, u)
+    assert any(isinstance(i, Pair) for i in plan.instructions)  # it was in the loop
+    assert "NumPy" not in str(plan)
 
 
 # ---------------------------------------------------------------- interruptions
