@@ -15,7 +15,7 @@ from math import prod
 from wengert.backends.native import blas
 from wengert.backends.native.plans.blocking import Block, Part, groups_of, step_near
 from wengert.backends.native.plans.costs import bytes_of, nanoseconds
-from wengert.backends.native.plans.grouping import Nest, written_by
+from wengert.backends.native.plans.grouping import Nest, touched_by, written_by
 from wengert.backends.native.plans.nests import simplified
 from wengert.backends.native.plans.statements import (
     Access,
@@ -69,6 +69,12 @@ def divided(parts: Sequence[Part], graph: Graph, kept: Collection[int]) -> list[
             graph.cut.update(s for g in part.groups for s in written_by(g))
             graph.seat = max(graph.seat or 0, inner_places(part, graph)[1])
     return found
+
+
+def used_by(parts: Sequence[Part]) -> set[int]:
+    """The slots that the code of parts names."""
+    totals = {part.totals for part in parts if isinstance(part, Divided) and part.summed}
+    return totals | touched_by(g for part in parts for g in groups_of(part))
 
 
 def places_of(block: Divided, graph: Graph) -> dict[int, int]:

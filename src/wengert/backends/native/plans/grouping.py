@@ -126,6 +126,11 @@ def read_from_memory(group: Group) -> Iterator[int]:
             yield s.into
 
 
+def touched_by(groups: Iterable[Group]) -> set[int]:
+    """The slots that groups write, in memory or not, or read from memory."""
+    return {s for g in groups for s in (*written_by(g), *read_from_memory(g))}
+
+
 def in_memory(groups: Iterable[Group], given_out: Iterable[int]) -> set[int]:
     """The slots that need memory."""
     found = set(given_out)

@@ -8,8 +8,8 @@ from math import prod
 from wengert.backends.native import threads
 from wengert.backends.native.builder import Builder, Value
 from wengert.backends.native.plans.blocking import Block
-from wengert.backends.native.plans.dividing import Divided, inner_places, places_of
-from wengert.backends.native.plans.grouping import Group, Nest, read_from_memory, written_by
+from wengert.backends.native.plans.dividing import Divided, inner_places, places_of, used_by
+from wengert.backends.native.plans.grouping import Group, Nest, written_by
 from wengert.backends.native.plans.nests import REDUCTIONS, fill
 from wengert.backends.native.plans.statements import Graph
 from wengert.backends.native.types import I64, PTR, VOID
@@ -58,7 +58,7 @@ def write_pieces(
     """
     name = b.module.fresh(b.name)
     piece = b.module.function(name, [PTR, I64, I64], internal=True)
-    shared = sorted(_used(block) & memory.keys() - block.inner)
+    shared = sorted(used_by([block]) & memory.keys() - block.inner)
     context = b.slot(8 * len(shared))
     for k, slot in enumerate(shared):
         b.store(memory[slot], b.offset(context, 8 * k))
@@ -68,11 +68,6 @@ def write_pieces(
     b.call(threads.RUN, VOID, function, context, b.constant(block.pieces, I64), many)
     if block.summed:
         _add_up(b, block, memory, graph, width)
-
-
-def _used(block: Divided) -> set[int]:
-    used = {s for g in block.groups for s in (*read_from_memory(g), *written_by(g))}
-    return {*used, block.totals} if block.summed else used
 
 
 def _write_piece(
