@@ -611,6 +611,21 @@ class Builder:
             for phi, a, b in zip(phis, first, last, strict=True)
         ]
 
+    def each(
+        self,
+        start: Value | int,
+        stop: Value | int,
+        step: Value | int,
+        body: Callable[[Value], None],
+    ) -> None:
+        """For an index from ``start`` below ``stop``, with nothing that is carried."""
+
+        def inside(index: Value, _: tuple[Value, ...]) -> tuple[Value, ...]:
+            body(index)
+            return ()
+
+        self.loop(start, stop, step, inside)
+
     def loop(
         self,
         start: Value | int,

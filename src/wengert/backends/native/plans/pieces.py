@@ -32,11 +32,10 @@ def write_steps(b: Builder, block: Block, memory: Mapping[int, Value], write_row
     """Write all rows of a block, some at a time."""
     left = block.rows % block.step
 
-    def inside(start: Value, carried: tuple[Value, ...]) -> tuple[Value, ...]:
-        write_rows(b, memory, start, block.step)
-        return carried
-
-    b.loop(0, block.rows - left, block.step, inside)
+    b.each(
+        0, block.rows - left, block.step,
+        lambda start: write_rows(b, memory, start, block.step),
+    )  # fmt: skip
     if left:
         write_rows(b, memory, b.constant(block.rows - left, I64), left)
 
@@ -96,11 +95,7 @@ def _write_piece(
     if left:
         last = b.select(last < whole, last, whole)
 
-    def inside(step: Value, carried: tuple[Value, ...]) -> tuple[Value, ...]:
-        write_rows(b, memory, step * block.step, block.step)
-        return carried
-
-    b.loop(first, last, 1, inside)
+    b.each(first, last, 1, lambda step: write_rows(b, memory, step * block.step, block.step))
     if left:
 
         def rest() -> tuple[Value, ...]:
@@ -129,22 +124,19 @@ def _add_up(
 
         def add(
             piece: Value,
-            carried: tuple[Value, ...],
-            slot: int = slot,
             reduction: Reduction = reduction,
             start: Value = start,
             target: Stream = target,
             count: int = count,
-        ) -> tuple[Value, ...]:
+        ) -> None:
             of_piece = Stream(b.offset(start, piece, block.room), target.type)
             vector_loop(
                 b, count, [target, of_piece], [target],
                 lambda entries: ([reduction.combine(entries[0], entries[1])], []),
                 lanes=width // target.type.size, in_place=True,
             )  # fmt: skip
-            return carried
 
-        b.loop(0, block.pieces, 1, add)
+        b.each(0, block.pieces, 1, add)
 
 
 def _reductions(

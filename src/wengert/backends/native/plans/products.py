@@ -77,19 +77,17 @@ def mirror(b: Builder, product: Product, target: Value, type_: Type) -> None:
     """Copy the lower half of a symmetric product to the upper one."""
     n = product.columns
 
-    def line(row: Value, carried: tuple[Value, ...]) -> tuple[Value, ...]:
+    def line(row: Value) -> None:
         begin = b.offset(target, row, n * type_.size)
 
-        def entry(column: Value, inner: tuple[Value, ...]) -> tuple[Value, ...]:
+        def entry(column: Value) -> None:
             value = b.load(type_, b.offset(begin, column, type_.size))
             there = b.offset(b.offset(target, column, n * type_.size), row, type_.size)
             b.store(value, there)
-            return inner
 
-        b.loop(0, row, 1, entry)
-        return carried
+        b.each(0, row, 1, entry)
 
-    b.loop(1, n, 1, line)
+    b.each(1, n, 1, line)
 
 
 def _letter(b: Builder, turned: bool) -> Value:
