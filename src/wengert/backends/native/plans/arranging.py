@@ -24,8 +24,6 @@ from wengert.backends.native.plans.grouping import (
 from wengert.backends.native.plans.memory import Span, offsets_of
 from wengert.backends.native.plans.statements import Graph, Statement, Whole, Work
 
-LINE = 128  # bytes that values are aligned to
-
 
 @dataclass(frozen=True)
 class Arranged:
@@ -245,4 +243,4 @@ def _places(
         some, rows = share.get(slot, (1, 1))
         size = prod(graph.shapes[slot]) // rows * some * graph.types[slot].size
         spans[slot] = Span(begin, last[slot], size)
-    return offsets_of(spans, LINE)
+    return offsets_of(spans)

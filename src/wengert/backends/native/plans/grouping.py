@@ -14,7 +14,7 @@ from wengert.backends.native.plans.statements import (
     Statement,
     Whole,
     Work,
-    row_major,
+    without_gaps,
 )
 
 
@@ -47,10 +47,7 @@ MOST = 200  # statements of a nest: long bodies run out of registers and compile
 
 def same_place(access: Access, space: Shape) -> bool:
     """Does an access go through an array of the space's shape in its order?"""
-    expected = row_major(space)
-    if access.offset or access.strides == expected:
-        return not access.offset
-    return all(n == 1 or s == e for n, s, e in zip(space, access.strides, expected, strict=True))
+    return not access.offset and without_gaps(space, access.strides)
 
 
 def grouped(works: Sequence[Work]) -> list[Group]:

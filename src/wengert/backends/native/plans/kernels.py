@@ -19,10 +19,11 @@ from wengert.backends.native import blas, threads
 from wengert.backends.native.builder import Builder, Module, Value
 from wengert.backends.native.engine import Engine
 from wengert.backends.native.layout import of_python
-from wengert.backends.native.plans.arranging import LINE, arranged, table_name
+from wengert.backends.native.plans.arranging import arranged, table_name
 from wengert.backends.native.plans.blocking import Block, Part, groups_of
 from wengert.backends.native.plans.dividing import Divided, used_by
 from wengert.backends.native.plans.grouping import MOST, Nest, weight_of
+from wengert.backends.native.plans.memory import LINE
 from wengert.backends.native.plans.nests import Rows, write_nest
 from wengert.backends.native.plans.pieces import begin_sums, write_pieces, write_steps
 from wengert.backends.native.plans.products import is_halved, mirror, write_product
