@@ -404,13 +404,13 @@ def test_indices_out_of_range_are_the_nearest() -> None:
 def test_many_branches() -> None:
     """More than Python has frames for, if each were within the one before."""
     i, x = variable("i", (), dtype="int"), variable("x", (3,))
-    factors = [lambda c, k=k: [scale(k, c[0])] for k in range(200)]
+    factors = [lambda c, k=k: [scale(k, c[0])] for k in range(350)]
     plan = make_plan(switch(i, factors, [x]), {})
     program: Any = compile_with(plan, np.dtype(float), "native")
     assert any(isinstance(j, Branch) and j.target in program.native for j in plan.instructions)
-    for k in (-1, 0, 1, 98, 99, 100, 198, 199, 200):
+    for k in (-1, 0, 1, 174, 175, 348, 349, 350):
         (found,) = program({"i": np.int64(k), "x": np.arange(3.0)})
-        assert found.tolist() == (min(max(k, 0), 199) * np.arange(3.0)).tolist()
+        assert found.tolist() == (min(max(k, 0), 349) * np.arange(3.0)).tolist()
 
 
 def test_branches_in_loops_and_loops_in_branches() -> None:
