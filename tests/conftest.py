@@ -45,6 +45,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         os.environ["WENGERT_ENGINE"] = "numpy"
 
 
+def pytest_runtest_teardown() -> None:
+    """Leave nothing to tests elsewhere: those of the documentation are not set up here."""
+    if _NAMED is None:
+        os.environ.pop("WENGERT_ENGINE", None)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """What was collected stays: no garbage collection looks through 30,000 tests again."""

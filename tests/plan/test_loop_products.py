@@ -14,7 +14,7 @@ from wengert.expr import Expr
 from wengert.operations import add, elementwise, matmul, mul, ones, sum_, variable
 from wengert.operations.control import scan
 from wengert.plan import Plan, make_plan, remembered, stacked_products
-from wengert.plan.instructions import Apply, Loop, Pair
+from wengert.plan.instructions import Apply, Input, Loop, Pair
 
 RNG = np.random.default_rng(3)
 N, M, STEPS, ROWS = 12, 9, 7, 5
@@ -64,6 +64,8 @@ def test_one_product_a_step_is_left_in_each_direction(rows: int | None) -> None:
     changed = stacked_products(remembered(plan))
     assert products(plan) >= 6
     assert products(changed) == 2
+    read = {s for i in changed.instructions for s in i.sources} | set(changed.outputs)
+    assert {i.target for i in changed.instructions if not isinstance(i, Input)} <= read
     tanhs = [i for i in inside(changed, Apply) if i.node.name == "tanh"]
     assert len(tanhs) == 1
     expected = compile_plan(plan, np.dtype(float))(values)

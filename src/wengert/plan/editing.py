@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,17 @@ def fits(i: Loop) -> bool:
     named = len(set(i.body.arguments)) == len(i.body.arguments)
     fixed = i.decide is None and i.count is None and i.length is not None
     return named and fixed and (i.length or 0) >= _FEWEST
+
+
+def needed(instructions: Sequence[Instruction], wanted: Iterable[int]) -> list[Instruction]:
+    """Those that the wanted slots need, in order."""
+    read = set(wanted)
+    found: list[Instruction] = []
+    for i in reversed(instructions):
+        if i.target in read:
+            read.update(i.sources)
+            found.append(i)
+    return found[::-1]
 
 
 @dataclass
@@ -124,13 +135,7 @@ class Editor:
 
     def live(self) -> list[Instruction]:
         """The instructions of the body that something needs, in order."""
-        needed = set(self.outputs)
-        found: list[Instruction] = []
-        for i in reversed(self.body.values()):
-            if i.target in needed:
-                needed.update(i.sources)
-                found.append(i)
-        return found[::-1]
+        return needed(tuple(self.body.values()), self.outputs)
 
     def uses(self) -> Counter[int]:
         """How often each slot of the body is read."""

@@ -12,7 +12,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 from math import prod
 
-from wengert.plan.editing import Editor, Kept, fits
+from wengert.plan.editing import Editor, Kept, fits, needed
 from wengert.plan.instructions import (
     Body,
     Branch,
@@ -67,7 +67,11 @@ def stacked_products(plan: Plan) -> Plan:
                 continue
         changed = changed or current is not i
         instructions.append(current)
-    return replace(plan, instructions=tuple(instructions), slots=following) if changed else plan
+    if not changed:
+        return plan
+    inputs = [i.target for i in plan.instructions if isinstance(i, Input)]
+    left = needed(instructions, (*inputs, *plan.outputs))  # a sum does without its first value
+    return replace(plan, instructions=tuple(left), slots=following)
 
 
 def _with_inner(i: Instruction) -> Instruction:

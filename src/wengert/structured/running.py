@@ -37,7 +37,7 @@ class Running:
     Attributes
     ----------
     plan : Plan
-        Of all results and cores together.
+        Of all results and cores together, as it is run.
     program : Program
         What runs it.
     parts : tuple of (int, Layout or None)
@@ -113,7 +113,8 @@ def _running(roots: tuple[Expr, ...], dtype: Any, engine: str, threads: int) -> 
     program = program_of(every, dtype, engine, threads)
     native: frozenset[int] | None = getattr(program, "native", None)
     divided: frozenset[int] = getattr(program, "divided", frozenset())
-    plan = replace(plan_of(every), native=native, divided=divided)
+    plan: Plan = getattr(program, "plan", None) or plan_of(every)  # loops may have been changed
+    plan = replace(plan, native=native, divided=divided)
     return Running(plan, program, tuple(parts), dtype)
 
 

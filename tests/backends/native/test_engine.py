@@ -353,7 +353,7 @@ def _several() -> Module:
     module = Module(host().written_for)
     b = module.function("f", [F64, PTR], F64)
     x, table = b.parameters
-    numbers = module.table(b, "numbers", F64, [2.0, 3.0])
+    numbers = module.table(b, "numbers_-8", F64, [2.0, 3.0])  # steps may be negative
     for k in range(6):
         inner = module.function(f"part_{k}", [F64, PTR], F64, internal=True)
         y = inner.parameters[0] * inner.load(F64, inner.offset(numbers, 8 * (k % 2)))

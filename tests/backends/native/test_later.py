@@ -10,6 +10,8 @@ import time
 import warnings
 from collections.abc import Iterator
 
+import pytest
+
 from wengert.backends.native.later import Worker
 
 
@@ -49,6 +51,45 @@ def test_a_task_that_fails_leaves_the_others():
         own.finish()
     assert seen == [1]
     assert ["no" in str(w.message) for w in found] == [True]
+
+
+def test_a_task_that_fails_where_warnings_are_errors_leaves_the_others():
+    own, seen = Worker(), list[int]()
+
+    def failing() -> Iterator[None]:
+        raise ValueError("no")
+        yield
+
+    def fine() -> Iterator[None]:
+        seen.append(1)
+        yield
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        own.do(failing())
+        own.do(fine())
+        own.finish()
+    assert seen == [1]
+
+
+def test_where_no_thread_can_be_made_tasks_are_left(monkeypatch: pytest.MonkeyPatch):
+    own, seen = Worker(), list[int]()
+
+    def task() -> Iterator[None]:
+        seen.append(1)
+        yield
+
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        own.do(task())
+        own.finish()
+    assert not seen
+    own.do(task())
+    own.finish()
+    assert seen == [1]
 
 
 def test_the_end_waits_for_a_step_at_most():

@@ -20,7 +20,7 @@ from wengert.operations import apply, constant, elementwise, mul, plus, scale, s
 from wengert.operations.control import scan, switch, while_loop
 from wengert.operations.discrete import ARITHMETIC, COMPARISONS, as_real, int_array
 from wengert.plan import make_plan
-from wengert.plan.instructions import Branch, Loop
+from wengert.plan.instructions import Branch, Loop, Pair
 from wengert.primitive import Notation, Primitive, Undefined
 
 RNG = np.random.default_rng(5)
@@ -401,6 +401,18 @@ def test_indices_out_of_range_are_the_nearest() -> None:
         assert result.tolist() == (2 * (n + 1) * values).tolist()
 
 
+def test_many_branches() -> None:
+    """More than Python has frames for, if each were within the one before."""
+    i, x = variable("i", (), dtype="int"), variable("x", (3,))
+    factors = [lambda c, k=k: [scale(k, c[0])] for k in range(350)]
+    plan = make_plan(switch(i, factors, [x]), {})
+    program: Any = compile_with(plan, np.dtype(float), "native")
+    assert any(isinstance(j, Branch) and j.target in program.native for j in plan.instructions)
+    for k in (-1, 0, 1, 174, 175, 348, 349, 350):
+        (found,) = program({"i": np.int64(k), "x": np.arange(3.0)})
+        assert found.tolist() == (min(max(k, 0), 349) * np.arange(3.0)).tolist()
+
+
 def test_branches_in_loops_and_loops_in_branches() -> None:
     def f(x: Any) -> Any:
         def step(c: Any, item: Any) -> Any:
@@ -442,6 +454,39 @@ OPAQUE = Primitive(
     "opaque", 1, lambda operands, params: operands[0].shape, lambda node, x: x,
     Undefined("none for the test"), Notation.function("opaque"),
 )  # fmt: skip
+
+
+def test_sums_that_begin_with_nothing_beside_a_loop_of_numpys() -> None:
+    """The gradient's first value, zero, was all that native code had to begin with."""
+
+    def gradient(W: Any, u: Any, h: Any, v: Any) -> Any:
+        def loss(W: Any) -> Any:
+            def step(h: Any, x: Any) -> Any:
+                h = np.tanh(W @ h + x) + np.linalg.pinv(np.eye(2) * (1 + h[0] ** 2))[0, 0]
+                return h, np.sum(h)
+
+            return np.sum(wg.scan(step, h, u)[0] * v)
+
+        return wg.grad(loss)(W)
+
+    args = [RNG.normal(size=shape) for shape in ((10, 10), (8, 10), (10,), (10,))]
+    expected = wg.compile(gradient, engine="numpy")(*args)
+    compiled = wg.compile(gradient, engine="native")
+    np.testing.assert_allclose(compiled(*args), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_the_plan_that_is_shown_is_the_one_that_runs() -> None:
+    """Its loops and products are the changed ones, all native."""
+
+    def loss(W: Any, u: Any) -> Any:
+        last, _ = wg.scan(lambda h, x: (np.tanh(W @ h + x), None), np.zeros(10), u)
+        return np.sum(last)
+
+    compiled = wg.compile(wg.grad(loss), engine="native")
+    compiled(W := RNG.normal(size=(10, 10)), u := RNG.normal(size=(6, 10)))
+    plan = compiled.plan(W, u)
+    assert any(isinstance(i, Pair) for i in plan.instructions)  # it was in the loop
+    assert "NumPy" not in str(plan)
 
 
 # ---------------------------------------------------------------- interruptions

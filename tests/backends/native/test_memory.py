@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from wengert.backends.native.plans.memory import Span, offsets_of, packed
+from wengert.backends.native.plans.memory import LINE, Span, in_lines, offsets_of, packed
 
 
 def _random(seed: int, count: int) -> list[Span]:
@@ -42,10 +42,11 @@ def test_values_of_one_size_take_no_more_than_they_must():
 
 
 def test_arrays_begin_lines_and_numbers_lie_close():
-    offsets, top = offsets_of({1: Span(0, 9, 8), 2: Span(0, 9, 65), 3: Span(0, 9, 4)}, 64)
+    offsets, top = offsets_of({1: Span(0, 9, 8), 2: Span(0, 9, 65), 3: Span(0, 9, 4)})
     assert sorted((offsets[1], offsets[3])) == [0, 8]
-    assert offsets[2] % 64 == 0
-    assert top == 64 + 128
+    assert offsets[2] % LINE == 0
+    assert top == 2 * LINE
+    assert in_lines([8, LINE + 1, 0, 1]) == ([0, LINE, 3 * LINE, 3 * LINE], 4 * LINE)
     assert packed([]) == ([], 0)
 
 

@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special
 
 import wengert as wg
 from operations.support import BATCHED, GENERAL, SMALL, Call
 from wengert.backends import compile_plan, compile_with
+from wengert.backends.native.builder import Features, Module
 from wengert.backends.native.plans.lowerable import kinds_of
 from wengert.backends.native.plans.natives import native_of
 from wengert.backends.native.plans.programs import Segment
+from wengert.backends.native.types import F64
+from wengert.backends.native.ufuncs import call_lanes, loop_of
 from wengert.errors import DomainError, IndexRangeError, SingularMatrixError
 from wengert.expr import Expr
 from wengert.operations import apply, variable
@@ -306,3 +310,16 @@ def test_a_gaussian_process(n: int):
         plan = wg.compile(transform(gaussian_process), engine="native").plan(s, X, y)
         assert "NumPy" not in str(plan)
         both_engines(transform(gaussian_process), s, X, y, exact=False)
+
+
+def test_ufuncs_of_the_same_name_have_symbols_of_their_own() -> None:
+    module = Module(Features())
+    b = module.function("f", [F64], F64)
+    (x,) = b.parameters
+    for ufunc in (np.exp2, special.exp2, np.exp2):
+        (x,) = call_lanes(ufunc, [x])
+    b.give(x)
+    loops = [loop_of(ufunc, (F64,)) for ufunc in (np.exp2, special.exp2)]
+    expected = {loop.address for loop in loops if loop is not None}
+    assert len(expected) == 2
+    assert {module.addresses[s] for s in module.called} == expected

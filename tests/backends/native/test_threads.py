@@ -136,6 +136,26 @@ def test_the_same_bits_for_any_number_of_threads(name: str, dtype: str, cut: Non
             np.testing.assert_array_equal(a, b, strict=True)
 
 
+def test_sums_in_pieces_within_a_long_loop(cut: None, found: Any):
+    """Its step is several functions."""
+
+    def f(x: Any, c: Any) -> Any:
+        def step(c: Any, k: Any) -> Any:
+            total = np.sum(np.exp(x * c))
+            for _ in range(230):
+                c = np.sin(c) + 0.01 * k
+            return c + 1e-5 * total, total
+
+        return wg.scan(step, c, np.arange(3.0))
+
+    x, c = np.linspace(0, 1, 3000), np.asarray(0.3)
+    one, two = (wg.compile(f, engine="native", threads=k)(x, c) for k in (1, 2))
+    assert any(part.summed for part in found)
+    for a, b, other in zip(one, two, wg.compile(f, engine="numpy")(x, c), strict=True):
+        assert a.tolist() == b.tolist()
+        np.testing.assert_allclose(a, other, rtol=1e-13)
+
+
 def test_nan_and_infinities_in_pieces(cut: None, found: Any):
     x = np.linspace(-1, 1, 4096).reshape(512, 8)
     x[300, 2], x[3, 3], x[511, 7] = np.nan, np.inf, -np.inf

@@ -16,6 +16,9 @@ import importlib
 from collections.abc import Iterable
 from functools import cache
 
+from wengert.backends.native.builder import Builder, Value
+from wengert.backends.native.types import I8, I32
+
 THREADS, TELL_THREADS = "blas_threads", "blas_tell_threads"
 _MODULES = ("scipy.linalg.cython_blas", "scipy.linalg.cython_lapack")
 
@@ -69,6 +72,16 @@ def can_be_told() -> bool:
 def arity(name: str) -> int:
     """How many arguments a routine has."""
     return _routine(name)[1]
+
+
+def letter(b: Builder, which: str) -> Value:
+    """A letter as routines take it."""
+    return b.module.table(b, f"letter_{which}", I8, [ord(which)])
+
+
+def integer(b: Builder, number: int) -> Value:
+    """An integer as routines take it."""
+    return b.module.table(b, f"integer_{number}", I32, [number])
 
 
 def addresses(names: Iterable[str]) -> dict[str, int]:

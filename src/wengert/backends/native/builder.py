@@ -285,7 +285,7 @@ class Module:
         return "\n\n".join(part for part in parts if part) + "\n"
 
 
-_NAMES = re.compile(r"@([\w.]+)")
+_NAMES = re.compile(r"@([-\w.]+)")
 
 # ---------------------------------------------------------------- functions
 
@@ -610,6 +610,21 @@ class Builder:
             f"  {phi.text} = phi {phi.type.text} [{a.text}, %{before}], [{b.text}, %{self._block}]"
             for phi, a, b in zip(phis, first, last, strict=True)
         ]
+
+    def each(
+        self,
+        start: Value | int,
+        stop: Value | int,
+        step: Value | int,
+        body: Callable[[Value], None],
+    ) -> None:
+        """For an index from ``start`` below ``stop``, with nothing that is carried."""
+
+        def inside(index: Value, _: tuple[Value, ...]) -> tuple[Value, ...]:
+            body(index)
+            return ()
+
+        self.loop(start, stop, step, inside)
 
     def loop(
         self,

@@ -131,11 +131,7 @@ class _Entrance:
         return b.load(PTR, b.offset(array, DATA))
 
     def each(self, count: Value, body: Callable[[Value], None]) -> None:
-        def inside(index: Value, carried: tuple[Value, ...]) -> tuple[Value, ...]:
-            body(index)
-            return carried
-
-        self.b.loop(0, count, 1, inside)
+        self.b.each(0, count, 1, body)
 
     def at(self, items: Value, index: Value) -> Value:
         return self.b.offset(items, index, 8)

@@ -13,7 +13,9 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Iterator
-from functools import cache
+from contextlib import suppress
+
+from wengert.backends.once import Once
 
 
 class Worker:
@@ -33,8 +35,16 @@ class Worker:
                 return
             self._tasks.append(task)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="wengert", daemon=True)
-                self._thread.start()
+                self._begin()
+
+    def _begin(self) -> None:
+        thread = threading.Thread(target=self._run, name="wengert", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads, or the process is about to end
+            self._tasks.clear()
+        else:
+            self._thread = thread
 
     def finish(self) -> None:
         """Wait until there is no task left."""
@@ -61,7 +71,8 @@ class Worker:
         try:
             return next(task, self) is self
         except Exception as error:  # the thread is for the others too
-            warnings.warn(f"work that can be left out failed: {error!r}", stacklevel=2)
+            with suppress(Warning):  # where warnings are errors
+                warnings.warn(f"work that can be left out failed: {error!r}", stacklevel=2)
             return True
 
     def _next(self) -> Iterator[None] | None:
@@ -88,7 +99,7 @@ class Worker:
         self._step.release()
 
 
-@cache
+@Once
 def worker() -> Worker:
     """The one of the process."""
     made = Worker()

@@ -112,14 +112,13 @@ def _over_columns(
 ) -> None:
     """Change vectors where they are."""
 
-    def body(k: Value, carried: tuple[Value, ...]) -> tuple[Value, ...]:
+    def body(k: Value) -> None:
         place = b.offset(x, k * step, type_.size)
         entries = [b.load(type_, b.offset(place, i * type_.size)) for i in range(n)]
         for i, entry in enumerate(change(entries)):
             b.store(entry, b.offset(place, i * type_.size))
-        return carried
 
-    b.loop(0, count, 1, body)
+    b.each(0, count, 1, body)
 
 
 def _minus(b: Builder, x: Value, y: Value, z: Value) -> Value:

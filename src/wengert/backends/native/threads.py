@@ -13,7 +13,8 @@ holds a piece may stand still, leaders take no threads for a while.
 What threads share, and why that is safe (``acquire``, ``release`` and so on as in C++):
 
 - ``busy`` is exchanged by who wants to lead a job, with acquire, and given back with release. Of
-  all that follows, ``process``, ``workers`` and ``refused`` are the leader's alone.
+  all that follows, ``process``, ``workers``, ``refused``, ``penalty`` and ``pauses`` are the
+  leader's alone.
 - ``ticket`` is a job's number, the seats that are free and the pieces that are left. The leader
   writes it (sequentially consistent); seats and pieces are taken by compare-and-swap, which fails
   if the job is another one by now: who has taken a piece knows that the job lasts until it says

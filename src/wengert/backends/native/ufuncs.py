@@ -156,9 +156,12 @@ def call_loop(
         value = size if isinstance(size, Value) else b.constant(size, I64)
         b.store(value, b.offset(extents, 8 * k))
     table = b.module.table(b, "steps_" + "_".join(map(str, steps)), I64, steps)
-    data = b.module.external(b, f"{loop.symbol}_data", loop.data)
-    b.module.addresses[loop.symbol] = loop.address
-    b.call(loop.symbol, VOID, arrays, extents, table, data)
+    known, symbol = b.module.addresses, loop.symbol
+    while known.get(symbol, loop.address) != loop.address:  # another ufunc has the same name
+        symbol += "_"
+    data = b.module.external(b, f"{symbol}_data", loop.data)
+    known[symbol] = loop.address
+    b.call(symbol, VOID, arrays, extents, table, data)
 
 
 def converted(value: Value, type_: Type) -> Value:

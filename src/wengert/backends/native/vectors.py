@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from wengert.backends.native.builder import Builder, Value
 from wengert.backends.native.mathematics.simple import maximum, minimum
@@ -286,17 +287,7 @@ class _Loop:
         copy: Callable[[Stream, Value, Value], None],
     ) -> tuple[Value, ...]:
         for stream, buffer in zip(streams, buffers, strict=True):
-
-            def body(
-                index: Value,
-                carried: tuple[Value, ...],
-                stream: Stream = stream,
-                buffer: Value = buffer,
-            ) -> tuple[Value, ...]:
-                copy(stream, buffer, index)
-                return carried
-
-            self.b.loop(0, count, 1, body)
+            self.b.each(0, count, 1, partial(copy, stream, buffer))
         return ()
 
     def _at(self, stream: Stream, index: Value) -> Value:

@@ -12,7 +12,7 @@ from math import prod
 
 from wengert.backends.native.builder import Builder, Value
 from wengert.backends.native.plans.blocking import Block, Part, blocked, groups_of
-from wengert.backends.native.plans.dividing import Divided, divided
+from wengert.backends.native.plans.dividing import Divided, divided, used_by
 from wengert.backends.native.plans.grouping import (
     Group,
     Nest,
@@ -23,8 +23,6 @@ from wengert.backends.native.plans.grouping import (
 )
 from wengert.backends.native.plans.memory import Span, offsets_of
 from wengert.backends.native.plans.statements import Graph, Statement, Whole, Work
-
-LINE = 128  # bytes that values are aligned to
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,7 @@ class Arranged:
         """The slots that parts name, and those in the same memory; None if that might be any."""
         if any(isinstance(part, Block) for part in parts):
             return None
-        groups = [group for part in parts for group in groups_of(part)]
-        found = {s for g in groups for s in (*written_by(g), *read_from_memory(g))}
+        found = used_by(parts)
         roots = {self.same.get(s, s) for s in found}
         return found | roots | {s for s, base in self.same.items() if base in roots}
 
@@ -246,4 +243,4 @@ def _places(
         some, rows = share.get(slot, (1, 1))
         size = prod(graph.shapes[slot]) // rows * some * graph.types[slot].size
         spans[slot] = Span(begin, last[slot], size)
-    return offsets_of(spans, LINE)
+    return offsets_of(spans)

@@ -17,6 +17,7 @@ from wengert.backends.native.plans.grouping import (
     Nest,
     in_memory,
     read_from_memory,
+    touched_by,
     written_by,
 )
 from wengert.backends.native.plans.statements import (
@@ -113,8 +114,7 @@ def _rows(group: Group) -> list[int] | None:
 
 
 def _bytes(group: Group, graph: Graph) -> int:
-    slots = {*written_by(group), *read_from_memory(group)}
-    return sum(prod(graph.shapes[s]) * graph.types[s].size for s in slots)
+    return sum(prod(graph.shapes[s]) * graph.types[s].size for s in touched_by([group]))
 
 
 class _Search:
@@ -227,7 +227,7 @@ class _Search:
 
     def _row(self, inner: Collection[int]) -> int:
         """Bytes that a row needs: what is in memory anyway, and the most of the rest at a time."""
-        touched = [{*read_from_memory(g), *written_by(g)} for g in self.members]
+        touched = [touched_by([g]) for g in self.members]
         sizes = {
             s: prod(shape) // self.n * self.graph.types[s].size
             for s in set[int]().union(*touched) & self._stored()

@@ -37,18 +37,19 @@ class _Choice(Whole):
         return 1 + sum(p.weight for p in self.programs)
 
     def write(self, writer: Writer) -> None:
-        """Write a fork for each program but the last."""
+        """Write forks, each of half of the programs."""
         b = writer.b
         place = b.offset(writer.memory[self.index.slot], self.index.offset, self.index_type.size)
         index = b.load(self.index_type, place)
 
-        def write(k: int) -> tuple[Value, ...]:
-            if k < len(self.programs) - 1:
-                b.branch(index <= k, lambda: self._write(writer, k), lambda: write(k + 1))
-                return ()
-            return self._write(writer, k)
+        def write(first: int, last: int) -> tuple[Value, ...]:
+            if first == last:
+                return self._write(writer, first)
+            middle = (first + last) // 2
+            b.branch(index <= middle, lambda: write(first, middle), lambda: write(middle + 1, last))
+            return ()
 
-        write(0)
+        write(0, len(self.programs) - 1)
 
     def _write(self, writer: Writer, k: int) -> tuple[Value, ...]:
         program = self.programs[k]

@@ -11,7 +11,7 @@ from math import prod
 
 from wengert.backends.native.builder import Features, Module
 from wengert.backends.native.plans.blocking import Block, Part, groups_of
-from wengert.backends.native.plans.grouping import Group, read_from_memory, written_by
+from wengert.backends.native.plans.grouping import Group, touched_by
 from wengert.backends.native.plans.nests import Lanes
 from wengert.backends.native.plans.statements import Contraction, Graph, Product, Statement, Whole
 from wengert.backends.native.types import I8
@@ -45,7 +45,7 @@ def nanoseconds(part: Part, graph: Graph, kept: Collection[int], least: float) -
 
 def bytes_of(groups: Iterable[Group], graph: Graph, kept: Collection[int]) -> int:
     """Of what is read, and of what is written and kept."""
-    slots = {s for g in groups for s in (*written_by(g), *read_from_memory(g)) if s in kept}
+    slots = [s for s in touched_by(groups) if s in kept]
     return sum(prod(graph.shapes[s]) * graph.types[s].size for s in slots)
 
 

@@ -15,7 +15,8 @@ from math import prod
 from wengert.backends.native import blas
 from wengert.backends.native.plans.blocking import Block, Part, groups_of, step_near
 from wengert.backends.native.plans.costs import bytes_of, nanoseconds
-from wengert.backends.native.plans.grouping import Nest, written_by
+from wengert.backends.native.plans.grouping import Nest, touched_by, written_by
+from wengert.backends.native.plans.memory import in_lines
 from wengert.backends.native.plans.nests import simplified
 from wengert.backends.native.plans.statements import (
     Access,
@@ -32,7 +33,6 @@ from wengert.backends.native.types import I8
 WORTH = 1e5  # nanoseconds of a part from which on it is cut
 _PIECE = 2.5e4  # nanoseconds that a piece should take
 _MOST = 64  # pieces
-_LINE = 128  # bytes between what different threads write
 _ADDING = 0.2  # nanoseconds for a byte of sums
 _SHARE = 0.1  # of the time may go into adding them
 _LARGEST = 1 << 26  # bytes of sums
@@ -71,30 +71,32 @@ def divided(parts: Sequence[Part], graph: Graph, kept: Collection[int]) -> list[
     return found
 
 
+def used_by(parts: Sequence[Part]) -> set[int]:
+    """The slots that the code of parts names."""
+    totals = {part.totals for part in parts if isinstance(part, Divided) and part.summed}
+    return totals | touched_by(g for part in parts for g in groups_of(part))
+
+
 def places_of(block: Divided, graph: Graph) -> dict[int, int]:
     """Where the sums of a piece are in its room."""
-    return _rooms(sorted(block.summed), graph)[0]
+    return _rooms(block, graph)[0]
 
 
 def inner_places(block: Block, graph: Graph) -> tuple[dict[int, int], int]:
     """Where what stays in a block is in the memory of a thread, and how large that is."""
-    places: dict[int, int] = {}
-    size = 0
-    for slot in sorted(block.inner):
-        places[slot] = size
-        bytes_ = prod(graph.shapes[slot]) // block.rows * block.step * graph.types[slot].size
-        size += max(-(-bytes_ // _LINE), 1) * _LINE
-    return places, size
+    slots = sorted(block.inner)
+    places, size = in_lines(max(_bytes(s, graph) // block.rows * block.step, 1) for s in slots)
+    return dict(zip(slots, places, strict=True)), size
 
 
-def _rooms(slots: Sequence[int], graph: Graph) -> tuple[dict[int, int], int]:
-    places: dict[int, int] = {}
-    room = 0
-    for slot in slots:
-        places[slot] = room
-        size = prod(graph.shapes[slot]) * graph.types[slot].size
-        room += max(-(-size // _LINE), 1) * _LINE
-    return places, room
+def _rooms(block: Block, graph: Graph) -> tuple[dict[int, int], int]:
+    slots = sorted(block.summed)
+    places, room = in_lines(max(_bytes(s, graph), 1) for s in slots)
+    return dict(zip(slots, places, strict=True)), room
+
+
+def _bytes(slot: int, graph: Graph) -> int:
+    return prod(graph.shapes[slot]) * graph.types[slot].size
 
 
 def _divided(part: Part, graph: Graph, kept: Collection[int]) -> Part:
@@ -120,7 +122,7 @@ def _divided(part: Part, graph: Graph, kept: Collection[int]) -> Part:
 
 def _cut(block: Block, graph: Graph, cost: float) -> Divided | None:
     """The block in pieces; None if there would be one only."""
-    room = _rooms(sorted(block.summed), graph)[1]
+    room = _rooms(block, graph)[1]
     steps = -(-block.rows // block.step)
     pieces = min(int(cost / _PIECE), _MOST)
     if steps < 2 * pieces:  # as even as can be

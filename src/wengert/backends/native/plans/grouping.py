@@ -14,7 +14,7 @@ from wengert.backends.native.plans.statements import (
     Statement,
     Whole,
     Work,
-    row_major,
+    without_gaps,
 )
 
 
@@ -47,10 +47,7 @@ MOST = 200  # statements of a nest: long bodies run out of registers and compile
 
 def same_place(access: Access, space: Shape) -> bool:
     """Does an access go through an array of the space's shape in its order?"""
-    expected = row_major(space)
-    if access.offset or access.strides == expected:
-        return not access.offset
-    return all(n == 1 or s == e for n, s, e in zip(space, access.strides, expected, strict=True))
+    return not access.offset and without_gaps(space, access.strides)
 
 
 def grouped(works: Sequence[Work]) -> list[Group]:
@@ -124,6 +121,11 @@ def read_from_memory(group: Group) -> Iterator[int]:
         yield from (a.slot for a in s.reads if not group.holds(a))
         if s.into is not None:
             yield s.into
+
+
+def touched_by(groups: Iterable[Group]) -> set[int]:
+    """The slots that groups write, in memory or not, or read from memory."""
+    return {s for g in groups for s in (*written_by(g), *read_from_memory(g))}
 
 
 def in_memory(groups: Iterable[Group], given_out: Iterable[int]) -> set[int]:

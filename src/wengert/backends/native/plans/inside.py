@@ -10,9 +10,10 @@ import numpy as np
 
 from wengert.backends.native.builder import Value
 from wengert.backends.native.layout import DTYPES
-from wengert.backends.native.plans.arranging import LINE, Arranged, arranged
+from wengert.backends.native.plans.arranging import Arranged, arranged
 from wengert.backends.native.plans.blocking import groups_of
 from wengert.backends.native.plans.grouping import weight_of
+from wengert.backends.native.plans.memory import in_lines
 from wengert.backends.native.plans.sources import is_known
 from wengert.backends.native.plans.statements import Graph, Layout, Writer
 from wengert.backends.native.types import I8, PTR, Type
@@ -153,9 +154,5 @@ def program_of(
 
 def room_for(low: Lowers, *sizes: int) -> tuple[int, list[int]]:
     """A slot for memory to work in, and where in it each part begins."""
-    begins: list[int] = []
-    total = 0
-    for size in sizes:
-        begins.append(total)
-        total += -(-size // LINE) * LINE
+    begins, total = in_lines(sizes)
     return low.graph.new((total,), I8), begins

@@ -19,16 +19,11 @@ from wengert.backends.native import blas, threads
 from wengert.backends.native.builder import Builder, Module, Value
 from wengert.backends.native.engine import Engine
 from wengert.backends.native.layout import of_python
-from wengert.backends.native.plans.arranging import LINE, arranged, table_name
+from wengert.backends.native.plans.arranging import arranged, table_name
 from wengert.backends.native.plans.blocking import Block, Part, groups_of
-from wengert.backends.native.plans.dividing import Divided
-from wengert.backends.native.plans.grouping import (
-    MOST,
-    Nest,
-    read_from_memory,
-    weight_of,
-    written_by,
-)
+from wengert.backends.native.plans.dividing import Divided, used_by
+from wengert.backends.native.plans.grouping import MOST, Nest, weight_of
+from wengert.backends.native.plans.memory import LINE
 from wengert.backends.native.plans.nests import Rows, write_nest
 from wengert.backends.native.plans.pieces import begin_sums, write_pieces, write_steps
 from wengert.backends.native.plans.products import is_halved, mirror, write_product
@@ -201,7 +196,7 @@ class _Writer:
             _Writer(self.ends, memory, graph, self.width, self.routines).write_all(parts)
             return
         for chunk in chunks:
-            used = sorted(_used(chunk) & memory.keys())
+            used = sorted(used_by(chunk) & memory.keys())
             name = self.b.module.fresh(self.b.name)
             b = self.b.module.function(name, [PTR] * len(used), I64, internal=True)
             ends, where = _Ends(b), dict(zip(used, b.parameters, strict=True))
@@ -327,19 +322,13 @@ class _Writer:
         return self.b.offset(place, rows.start, length * self.graph.types[slot].size)
 
 
-def _used(parts: Sequence[Part]) -> set[int]:
-    """The slots that parts read and write."""
-    groups = [g for part in parts for g in groups_of(part)]
-    return {s for g in groups for s in (*read_from_memory(g), *written_by(g))}
-
-
 def symbols_of(
     engine: Engine, kernels: Sequence[Kernel], count: int
 ) -> tuple[dict[str, int], tuple[object, ...]]:
     """The addresses that kernels need for so many threads, and what keeps them valid."""
-    own = of_python()
-    names = sorted({name for kernel in kernels for name in kernel.routines} - own.keys())
-    symbols = {**blas.addresses(names), **own}
+    python = of_python()
+    names = sorted({name for kernel in kernels for name in kernel.routines} - python.keys())
+    symbols = {**blas.addresses(names), **python}
     keep: list[object] = []
     for kernel in kernels:
         for name, array in kernel.tables.items():

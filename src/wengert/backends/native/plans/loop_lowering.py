@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.native.plans.arranging import LINE
 from wengert.backends.native.plans.inside import Cell, Lowers, program_of, room_for
 from wengert.backends.native.plans.loops import Carry, Items, Steps
+from wengert.backends.native.plans.memory import LINE
 from wengert.backends.native.plans.statements import Graph, Layout
 from wengert.backends.native.types import I64
 from wengert.plan.instructions import Loop

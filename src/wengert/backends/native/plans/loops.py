@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from wengert.backends.native.builder import Value
 from wengert.backends.native.layout import INTERRUPTED, REALLOCATE
@@ -338,11 +337,10 @@ class _LoopWriter:
         stacked += [(memory[o.place.slot], o.place.strides[0] * o.size) for o in loop.outputs]
         for start, size in stacked:
 
-            def zero(index: Value, carried: tuple[Value, ...], start: Value = start) -> Any:
+            def zero(index: Value, start: Value = start) -> None:
                 b.store(b.constant(0, I8), b.offset(start, index))
-                return carried
 
-            b.loop(count * size, b.constant((loop.length or 0) * size, I64), 1, zero)
+            b.each(count * size, (loop.length or 0) * size, 1, zero)
 
     # ------------------------------------------------ while
 

@@ -53,9 +53,9 @@ def kinds_of(plan: Plan) -> dict[int, str | None]:
         if isinstance(i, Loop):
             of_tuples[i.target] = [r.dtype for r in i.results]
         elif isinstance(i, Branch):
-            plan = i.programs[0].plan
-            inner = kinds_of(plan)
-            of_tuples[i.target] = [inner[o] for o in plan.outputs]
+            program = i.programs[0].plan
+            inner = kinds_of(program)
+            of_tuples[i.target] = [inner[o] for o in program.outputs]
     return kinds
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+LINE = 128  # bytes that arrays are aligned to: no two of them share what a thread has in its cache
 _WORD = 8  # bytes that single numbers are aligned to
 
 
@@ -18,16 +19,26 @@ class Span:
     size: int
 
 
-def offsets_of(spans: Mapping[int, Span], line: int) -> tuple[dict[int, int], int]:
+def offsets_of(spans: Mapping[int, Span]) -> tuple[dict[int, int], int]:
     """Offsets of slots, and the bytes in all: arrays begin lines, single numbers share some."""
     offsets: dict[int, int] = {}
     top = 0
-    for unit, small in ((_WORD, True), (line, False)):
+    for unit, small in ((_WORD, True), (LINE, False)):
         chosen = [slot for slot, span in spans.items() if (span.size <= _WORD) is small]
         rounded = [_rounded(spans[slot], unit) for slot in chosen]
         places, size = packed(rounded)
         offsets.update({slot: top + at for slot, at in zip(chosen, places, strict=True)})
-        top += -(-size // line) * line
+        top += -(-size // LINE) * LINE
+    return offsets, top
+
+
+def in_lines(sizes: Iterable[int]) -> tuple[list[int], int]:
+    """Offsets, one after the other, each at the beginning of a line, and the bytes in all."""
+    offsets: list[int] = []
+    top = 0
+    for size in sizes:
+        offsets.append(top)
+        top += -(-size // LINE) * LINE
     return offsets, top
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.native.plans.statements import Shape, row_major
+from wengert.backends.native.plans.statements import Shape, row_major, without_gaps
 from wengert.errors import IndexRangeError
 from wengert.expr import Expr
 from wengert.operations.discrete import known_values
@@ -170,10 +170,7 @@ def is_view(move: Move, result: Shape) -> bool:
         prod(move.space) == prod(result)
         and not move.target.offset
         and [n for n in move.space if n != 1] == [n for n in result if n != 1]
-        and all(
-            n == 1 or s == e
-            for n, s, e in zip(move.space, move.target.strides, row_major(move.space), strict=True)
-        )
+        and without_gaps(move.space, move.target.strides)
     )
 
 

@@ -8,8 +8,8 @@ from math import prod
 from wengert.backends.native import threads
 from wengert.backends.native.builder import Builder, Value
 from wengert.backends.native.plans.blocking import Block
-from wengert.backends.native.plans.dividing import Divided, inner_places, places_of
-from wengert.backends.native.plans.grouping import Group, Nest, read_from_memory, written_by
+from wengert.backends.native.plans.dividing import Divided, inner_places, places_of, used_by
+from wengert.backends.native.plans.grouping import Group, Nest, written_by
 from wengert.backends.native.plans.nests import REDUCTIONS, fill
 from wengert.backends.native.plans.statements import Graph
 from wengert.backends.native.types import I64, PTR, VOID
@@ -32,11 +32,10 @@ def write_steps(b: Builder, block: Block, memory: Mapping[int, Value], write_row
     """Write all rows of a block, some at a time."""
     left = block.rows % block.step
 
-    def inside(start: Value, carried: tuple[Value, ...]) -> tuple[Value, ...]:
-        write_rows(b, memory, start, block.step)
-        return carried
-
-    b.loop(0, block.rows - left, block.step, inside)
+    b.each(
+        0, block.rows - left, block.step,
+        lambda start: write_rows(b, memory, start, block.step),
+    )  # fmt: skip
     if left:
         write_rows(b, memory, b.constant(block.rows - left, I64), left)
 
@@ -58,7 +57,7 @@ def write_pieces(
     """
     name = b.module.fresh(b.name)
     piece = b.module.function(name, [PTR, I64, I64], internal=True)
-    shared = sorted(_used(block) & memory.keys() - block.inner)
+    shared = sorted(used_by([block]) & memory.keys() - block.inner)
     context = b.slot(8 * len(shared))
     for k, slot in enumerate(shared):
         b.store(memory[slot], b.offset(context, 8 * k))
@@ -68,11 +67,6 @@ def write_pieces(
     b.call(threads.RUN, VOID, function, context, b.constant(block.pieces, I64), many)
     if block.summed:
         _add_up(b, block, memory, graph, width)
-
-
-def _used(block: Divided) -> set[int]:
-    used = {s for g in block.groups for s in (*read_from_memory(g), *written_by(g))}
-    return {*used, block.totals} if block.summed else used
 
 
 def _write_piece(
@@ -101,11 +95,7 @@ def _write_piece(
     if left:
         last = b.select(last < whole, last, whole)
 
-    def inside(step: Value, carried: tuple[Value, ...]) -> tuple[Value, ...]:
-        write_rows(b, memory, step * block.step, block.step)
-        return carried
-
-    b.loop(first, last, 1, inside)
+    b.each(first, last, 1, lambda step: write_rows(b, memory, step * block.step, block.step))
     if left:
 
         def rest() -> tuple[Value, ...]:
@@ -134,22 +124,19 @@ def _add_up(
 
         def add(
             piece: Value,
-            carried: tuple[Value, ...],
-            slot: int = slot,
             reduction: Reduction = reduction,
             start: Value = start,
             target: Stream = target,
             count: int = count,
-        ) -> tuple[Value, ...]:
+        ) -> None:
             of_piece = Stream(b.offset(start, piece, block.room), target.type)
             vector_loop(
                 b, count, [target, of_piece], [target],
                 lambda entries: ([reduction.combine(entries[0], entries[1])], []),
                 lanes=width // target.type.size, in_place=True,
             )  # fmt: skip
-            return carried
 
-        b.loop(0, block.pieces, 1, add)
+        b.each(0, block.pieces, 1, add)
 
 
 def _reductions(

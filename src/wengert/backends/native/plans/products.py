@@ -6,10 +6,11 @@ Arrays are stored by rows here and by columns there: what BLAS sees is the trans
 
 from __future__ import annotations
 
+from wengert.backends.native.blas import integer, letter
 from wengert.backends.native.builder import Builder, Value
 from wengert.backends.native.plans.nests import fill
 from wengert.backends.native.plans.statements import Product
-from wengert.backends.native.types import I8, I32, VOID, Number, Type
+from wengert.backends.native.types import VOID, Number, Type
 
 HALVED = 96  # columns from which on half of a symmetric product is cheaper than all of it
 _STRIP = 64  # columns at a time that the half is computed in
@@ -39,10 +40,10 @@ def write_product(
         if not added:
             fill(b, target, type_, rows, 0.0, lanes)
         sizes = (rows, summed) if first else (summed, rows)
-        shape = (_integer(b, sizes[0]), _integer(b, sizes[1]))
+        shape = (integer(b, sizes[0]), integer(b, sizes[1]))
         b.call(
-            f"{prefix}gemv", VOID, _letter(b, not first), *shape, factor, left,
-            _integer(b, ahead), right, _integer(b, 1), one, target, _integer(b, 1),
+            f"{prefix}gemv", VOID, letter(b, _side(not first)), *shape, factor, left,
+            integer(b, ahead), right, integer(b, 1), one, target, integer(b, 1),
         )  # fmt: skip
         return f"{prefix}gemv"
     before = _number(b, type_, 1.0 if added else 0.0)
@@ -52,11 +53,11 @@ def write_product(
         """Some columns, from the row of the first of them on."""
         begin = start if is_halved(product) else 0
         b.call(
-            f"{prefix}gemm", VOID, _letter(b, second), _letter(b, first),
-            _integer(b, stop - start), _integer(b, rows - begin), _integer(b, summed), factor,
-            b.offset(right, start * (beside if second else 1), type_.size), _integer(b, beside),
-            b.offset(left, begin * (1 if first else ahead), type_.size), _integer(b, ahead),
-            before, b.offset(target, begin * columns + start, type_.size), _integer(b, columns),
+            f"{prefix}gemm", VOID, letter(b, _side(second)), letter(b, _side(first)),
+            integer(b, stop - start), integer(b, rows - begin), integer(b, summed), factor,
+            b.offset(right, start * (beside if second else 1), type_.size), integer(b, beside),
+            b.offset(left, begin * (1 if first else ahead), type_.size), integer(b, ahead),
+            before, b.offset(target, begin * columns + start, type_.size), integer(b, columns),
         )  # fmt: skip
 
     strips = -(-columns // _STRIP) if is_halved(product) else 1
@@ -77,27 +78,22 @@ def mirror(b: Builder, product: Product, target: Value, type_: Type) -> None:
     """Copy the lower half of a symmetric product to the upper one."""
     n = product.columns
 
-    def line(row: Value, carried: tuple[Value, ...]) -> tuple[Value, ...]:
+    def line(row: Value) -> None:
         begin = b.offset(target, row, n * type_.size)
 
-        def entry(column: Value, inner: tuple[Value, ...]) -> tuple[Value, ...]:
+        def entry(column: Value) -> None:
             value = b.load(type_, b.offset(begin, column, type_.size))
             there = b.offset(b.offset(target, column, n * type_.size), row, type_.size)
             b.store(value, there)
-            return inner
 
-        b.loop(0, row, 1, entry)
-        return carried
+        b.each(0, row, 1, entry)
 
-    b.loop(1, n, 1, line)
+    b.each(1, n, 1, line)
 
 
-def _letter(b: Builder, turned: bool) -> Value:
-    return b.module.table(b, f"letter_{'T' if turned else 'N'}", I8, [ord("T" if turned else "N")])
-
-
-def _integer(b: Builder, number: int) -> Value:
-    return b.module.table(b, f"integer_{number}", I32, [number])
+def _side(turned: bool) -> str:
+    """What routines call a matrix, or its transpose."""
+    return "T" if turned else "N"
 
 
 def _number(b: Builder, type_: Type, number: Number) -> Value:

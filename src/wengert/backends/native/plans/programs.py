@@ -144,24 +144,22 @@ class NativeProgram:
         whole = len(stages) == 1 and stages[0].native
         divided: set[int] = set()
         done = _last_reads(stages, plan.outputs)
+        last = {
+            s: k for k, stage in enumerate(stages) for i in stage.instructions
+            for s in sources_of(i, native=stage.native)
+        } | dict.fromkeys(plan.outputs, len(stages))  # fmt: skip
         for k, stage in enumerate(stages if own else ()):
             if not stage.native:
                 self._runs.append(_numpy_run(stage.instructions, done, dtype))
                 continue
-            own = {i.target for i in stage.instructions}
+            written = [i.target for i in stage.instructions]
+            inside = {*written, *known}
             read = [s for i in stage.instructions for s in sources_of(i)]
             if whole:
                 takes, gives = list(self._inputs), list(plan.outputs)
             else:
-                takes = [s for s in dict.fromkeys(read) if s not in own and s not in known]
-                later = {
-                    s
-                    for other in stages[k + 1 :]
-                    for i in other.instructions
-                    for s in sources_of(i, native=other.native)
-                }
-                later.update(plan.outputs)
-                gives = [t for t in own if t in later]
+                takes = [s for s in dict.fromkeys(read) if s not in inside]
+                gives = [t for t in written if last.get(t, k) > k]
             function = _segment(
                 plan, stage.instructions, takes, gives, known, kinds, dtype, engine, threads
             )  # fmt: skip

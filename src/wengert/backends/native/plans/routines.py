@@ -205,9 +205,9 @@ class Code:
         if isinstance(value, Cells):
             return value.pointer
         if isinstance(value, str):
-            return b.module.table(b, f"letter_{value}", I8, [ord(value)])
+            return blas.letter(b, value)
         if isinstance(value, int):
-            return b.module.table(b, f"integer_{value}", I32, [value])
+            return blas.integer(b, value)
         given = value if isinstance(value, Value) else b.constant(value, type_)
         place = b.slot(given.type.size)
         b.store(given, place)

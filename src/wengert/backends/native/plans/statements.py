@@ -30,6 +30,14 @@ def row_major(shape: Shape) -> Strides:
     return tuple(reversed(strides))
 
 
+def without_gaps(shape: Shape, strides: Strides) -> bool:
+    """Do the entries of an array follow each other in its order?"""
+    expected = row_major(shape)
+    return strides == expected or all(
+        n == 1 or s == e for n, s, e in zip(shape, strides, expected, strict=True)
+    )
+
+
 # ---------------------------------------------------------------- what statements write
 
 
@@ -298,9 +306,7 @@ class Graph:
 
     def in_a_row(self, slot: int) -> bool:
         """Does the slot lie in its memory as an array without gaps?"""
-        shape, strides = self.shapes[slot], self.layouts[slot].strides
-        expected = row_major(shape)
-        return all(n == 1 or s == e for n, s, e in zip(shape, strides, expected, strict=True))
+        return without_gaps(self.shapes[slot], self.layouts[slot].strides)
 
     def access(self, slot: int, axes: Sequence[int], rank: int) -> Access:
         """A slot's entries over a space of ``rank`` axes; ``axes[k]`` is that of its axis k."""

@@ -168,11 +168,7 @@ class _Writer:
                 write(at)
             return
 
-        def inside(index: Value, carried: tuple[Value, ...]) -> tuple[Value, ...]:
-            write(self._moved(at, axis, index))
-            return carried
-
-        self.b.loop(0, stop, step, inside)
+        self.b.each(0, stop, step, lambda index: write(self._moved(at, axis, index)))
 
     def _sums(
         self,
@@ -186,12 +182,11 @@ class _Writer:
         b = self.b
         if axes:
 
-            def inside(index: Value, carried: tuple[Value, ...]) -> tuple[Value, ...]:
+            def inside(index: Value) -> None:
                 before = index if later is None else later + index
                 self._sums(axes[1:], last, self._moved(at, axes[0], index), lanes, before)
-                return carried
 
-            b.loop(0, axes[0].size, 1, inside)
+            b.each(0, axes[0].size, 1, inside)
             return
         rows, size = self.tiles.rows, self.type_.size
         height = _height(rows.size, len(lanes))
@@ -293,14 +288,7 @@ def _panel(module: Module, symbol: str, type_: Type, lanes: tuple[int, ...], hei
 
         b.branch(added.differs(0), lambda: store(more=True), lambda: store(more=False))
 
-    def inside(count: int) -> Callable[[Value, tuple[Value, ...]], tuple[Value, ...]]:
-        def lines(index: Value, carried: tuple[Value, ...]) -> tuple[Value, ...]:
-            tile(count, index)
-            return carried
-
-        return lines
-
-    b.loop(0, whole, height, inside(height))
+    b.each(0, whole, height, partial(tile, height))
     if height > 1:
-        b.loop(whole, rows, 1, inside(1))
+        b.each(whole, rows, 1, partial(tile, 1))
     b.give()

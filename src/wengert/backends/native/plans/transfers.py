@@ -17,7 +17,7 @@ from wengert.backends.native.builder import Builder, Value
 from wengert.backends.native.plans.moving import Steps, affine, moving_operands, route_of, strided
 from wengert.backends.native.plans.nests import Lanes
 from wengert.backends.native.plans.routines import Cells, Code
-from wengert.backends.native.plans.statements import Shape, Strides, row_major
+from wengert.backends.native.plans.statements import Shape, Strides, row_major, without_gaps
 from wengert.backends.native.vectors import Stream, vector_loop
 from wengert.expr import Expr
 from wengert.operations.discrete import known_values
@@ -68,12 +68,7 @@ class Transfer:
         return (
             not self.target.lookups
             and not self.target.steps.offset
-            and all(
-                n == 1 or s == e
-                for n, s, e in zip(
-                    self.space, self.target.steps.strides, row_major(self.space), strict=True
-                )
-            )
+            and without_gaps(self.space, self.target.steps.strides)
         )
 
 
