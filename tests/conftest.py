@@ -27,10 +27,11 @@ settings.register_profile("dev", deadline=None, suppress_health_check=[HealthChe
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 # Where programs are only the means to look at the mathematics, they are run a few times each, and
-# NumPy is quicker to start. The engine that is named in the environment runs everything.
+# NumPy is quicker to start; what the tests of operations evaluate goes through both engines anyway.
+# The engine that is named in the environment runs everything.
 _BY_NUMPY = frozenset(
-    {"convergence", "corpus", "derive", "expectation", "formula", "plan", "printing", "rewrite"}
-    | {"taylor", "tracing"}
+    {"convergence", "corpus", "derive", "expectation", "formula", "operations", "plan", "printing"}
+    | {"rewrite", "structured", "taylor", "tracing"}
 )
 _NAMED = os.environ.get("WENGERT_ENGINE")
 
