@@ -30,8 +30,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 # NumPy is quicker to start; what the tests of operations evaluate goes through both engines anyway.
 # The engine that is named in the environment runs everything.
 _BY_NUMPY = frozenset(
-    {"convergence", "corpus", "derive", "expectation", "formula", "operations", "plan", "printing"}
-    | {"rewrite", "structured", "taylor", "tracing"}
+    {"convergence", "corpus", "derive", "expectation", "formula", "operations", "optimize", "plan"}
+    | {"printing", "rewrite", "structured", "taylor", "tracing"}
 )
 _NAMED = os.environ.get("WENGERT_ENGINE")
 
