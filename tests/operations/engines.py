@@ -22,7 +22,7 @@ from wengert.operations.rebuild import with_operands
 from wengert.plan import make_plan
 
 TOGETHER = 40  # expressions of one program
-MOST = 12  # expressions of one test: random ones are as many as hypothesis likes
+MOST = 3  # expressions of one test: random ones are as many as hypothesis likes
 ROUNDING = {"float64": 1e-10, "float32": 1e-4}  # of the largest entry, derivatives included
 
 
