@@ -46,15 +46,24 @@ def moving_operands(node: Expr) -> list[int]:
     return [k for k in range(len(node.operands)) if domains[min(k, last)].dtype == "real"]
 
 
-def route_of(node: Expr, k: int) -> Route | None:
-    """How the entries of operand k move, if the node says so.
+def sized_route(
+    node: Expr, k: int, operand: Shape, result: Shape
+) -> tuple[Route, Shape, int] | None:
+    """How the entries of operand k move: its route, the sizes, and how many axes lead.
 
-    An index that is known to be outside of its axis is an error when it is evaluated.
+    None if the node does not say so. An index that is known to be outside of its axis is an error
+    when it is evaluated.
     """
     try:
-        return None if node.primitive.route is None else node.primitive.route(node, k)
+        route = None if node.primitive.route is None else node.primitive.route(node, k)
     except IndexRangeError:
         return None
+    if route is None or not all(isinstance(n, int) for n in route.sizes):
+        return None
+    lead = len(result) - len(route.result)
+    if lead != len(operand) - len(route.operand) or lead < 0:
+        return None
+    return route, tuple(int(str(n)) for n in route.sizes), lead
 
 
 def moves_of(node: Expr, operands: Sequence[Shape], result: Shape) -> list[Move] | None:
@@ -71,13 +80,10 @@ def moves_of(node: Expr, operands: Sequence[Shape], result: Shape) -> list[Move]
     """
     moves: list[Move] = []
     for k, shape in zip(moving_operands(node), operands, strict=True):
-        route = route_of(node, k)
-        if route is None or not all(isinstance(n, int) for n in route.sizes):
+        found = sized_route(node, k, shape, result)
+        if found is None:
             return None
-        lead = len(result) - len(route.result)
-        if lead != len(shape) - len(route.operand) or lead < 0:
-            return None
-        sizes = tuple(int(str(n)) for n in route.sizes)
+        route, sizes, lead = found
         space = (*result[:lead], *sizes)
         source = _steps(route.operand, sizes, shape, lead)
         target = _steps(route.result, sizes, result, lead)

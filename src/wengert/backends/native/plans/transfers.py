@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.native.builder import Builder, Value
-from wengert.backends.native.plans.moving import Steps, affine, moving_operands, route_of, strided
+from wengert.backends.native.plans.moving import (
+    Steps,
+    affine,
+    moving_operands,
+    sized_route,
+    strided,
+)
 from wengert.backends.native.plans.nests import Lanes
 from wengert.backends.native.plans.routines import Cells, Code
 from wengert.backends.native.plans.statements import Shape, Strides, row_major, without_gaps
@@ -88,13 +94,10 @@ def transfers_of(
     """
     found: list[Transfer] = []
     for k, (shape, strides) in zip(moving_operands(node), operands, strict=True):
-        route = route_of(node, k)
-        if route is None or not all(isinstance(n, int) for n in route.sizes):
+        sized = sized_route(node, k, shape, result)
+        if sized is None:
             return None
-        lead = len(result) - len(route.result)
-        if lead != len(shape) - len(route.operand) or lead < 0:
-            return None
-        sizes = tuple(int(str(n)) for n in route.sizes)
+        route, sizes, lead = sized
         source = _side(node, route.operand, sizes, shape, strides, lead)
         target = _side(node, route.result, sizes, result, row_major(result), lead)
         if source is None or target is None:
