@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from wengert.plan.instructions import Body, Input, Instruction, Item, Loop, Result
+from wengert.plan.instructions import Body, Input, Instruction, Item, Loop, Plan, Result
 
 _FEWEST = 4  # steps of a loop that is worth changing
 
@@ -28,6 +28,15 @@ def needed(instructions: Sequence[Instruction], wanted: Iterable[int]) -> list[I
             read.update(i.sources)
             found.append(i)
     return found[::-1]
+
+
+def items_of(plan: Plan) -> dict[int, dict[int, int]]:
+    """For each loop and branch of a plan, the slots of its results, by their number."""
+    found: dict[int, dict[int, int]] = {}
+    for i in plan.instructions:
+        if isinstance(i, Item):
+            found.setdefault(i.source, {})[i.index] = i.target
+    return found
 
 
 @dataclass

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
-from wengert.plan.editing import Editor, fits
+from wengert.plan.editing import Editor, fits, items_of
 from wengert.plan.instructions import (
     Apply,
     Combine,
@@ -41,11 +41,11 @@ def remembered(plan: Plan) -> Plan:
     known: dict[Hashable, int] = {}
     slots = plan.slots
     editors: dict[int, Editor] = {}
+    items = items_of(plan)
     results = {i.target: (i.source, i.index) for i in plan.instructions if isinstance(i, Item)}
     changed: set[int] = set()
     for loop in loops:
-        items = {k: slot for slot, (source, k) in results.items() if source == loop.target}
-        editor = Editor(loop, shapes, numbers, items, slots, known)
+        editor = Editor(loop, shapes, numbers, items.get(loop.target, {}), slots, known)
         for first in list(editors.values()):
             if first.length == loop.length:
                 first.slots = editor.slots

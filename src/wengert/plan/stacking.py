@@ -12,7 +12,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 from math import prod
 
-from wengert.plan.editing import Editor, Kept, fits, needed
+from wengert.plan.editing import Editor, Kept, fits, items_of, needed
 from wengert.plan.instructions import (
     Body,
     Branch,
@@ -48,16 +48,13 @@ def stacked_products(plan: Plan) -> Plan:
     changed = False
     shapes = {i.target: i.shape for i in plan.instructions}
     numbers = {i.target: i.value for i in plan.instructions if isinstance(i, Fill)}
+    results = items_of(plan)
     for i in plan.instructions:
         if isinstance(i, Item) and i.source in edited:
             continue
         current = _with_inner(i)
         if isinstance(current, Loop) and fits(current):
-            items = {
-                j.index: j.target
-                for j in plan.instructions
-                if isinstance(j, Item) and j.source == i.target
-            }
+            items = results.get(i.target, {})
             editor = _Stacking(current, shapes, numbers, items, following, known)
             if editor.edit():
                 instructions += editor.instructions()

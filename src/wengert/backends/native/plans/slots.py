@@ -133,7 +133,7 @@ class Slots:
         Shorter shapes are those of the first axes, or of the ``last``.
         """
         graph = self.graph
-        key = write, values
+        key = write, values, kind, last
         if key in self.memo:
             return self.memo[key]
         shape = max((graph.shapes[v] for v in values), key=len)
