@@ -42,7 +42,8 @@ from wengert.operations import (
     zeros,
 )
 from wengert.operations.cumulative import CUMSUM
-from wengert.operations.gathering import SCATTER, SCATTER_ALONG, TAKE, TAKE_ALONG, broadcast_shape
+from wengert.operations.gathering import SCATTER, TAKE, broadcast_shape
+from wengert.operations.gathering_along import SCATTER_ALONG, TAKE_ALONG
 from wengert.plan import make_plan
 from wengert.printing import numpy_code
 from wengert.rewrite import display, lower

@@ -19,7 +19,7 @@ from wengert.formula import dense
 from wengert.formula.operators import PI, integer_power
 from wengert.formula.types import SCALAR, Type, type_of_shape
 from wengert.formula.words import Array, Evaluation, Node, Parameter, Site, Word
-from wengert.operations.special_functions import polygamma
+from wengert.operations.gamma_functions import polygamma
 from wengert.shapes import Size
 
 _X = Parameter("x")

@@ -47,25 +47,17 @@ from wengert.operations.cumulative import cumsum
 from wengert.operations.discrete import arange, as_int, as_real, int_array
 from wengert.operations.eigenvalues import eig, eigvals
 from wengert.operations.factorisations import cholesky, eigh, eigvalsh, qr
-from wengert.operations.gathering import broadcast_shape, take, take_along
+from wengert.operations.gamma_functions import multigammaln, polygamma, zeta
+from wengert.operations.gathering import broadcast_shape, take
+from wengert.operations.gathering_along import take_along
 from wengert.operations.indexing import embed, slice_
 from wengert.operations.joining import concatenate, stack
 from wengert.operations.linalg import ADJ, DET, INV, LOGABSDET, LOGDET, PINV, SIGNDET
 from wengert.operations.matrix_functions import expm, logm, matrix_power, sqrtm
 from wengert.operations.matrix_parts import block_diag, tril, triu
 from wengert.operations.norms import matrix_norm, vector_norm
-from wengert.operations.reductions import (
-    LOGSUMEXP,
-    MAX,
-    MAXMASK,
-    MIN,
-    MINMASK,
-    NORM1,
-    NORM2,
-    PROD,
-    PRODEXCEPT,
-    SOFTMAX,
-)
+from wengert.operations.products import PROD, PRODEXCEPT
+from wengert.operations.reductions import MAX, MAXMASK, MIN, MINMASK, NORM1, NORM2
 from wengert.operations.reshaping import kron, reshape, vec
 from wengert.operations.scalar_functions import ABS
 from wengert.operations.selection import (
@@ -78,8 +70,9 @@ from wengert.operations.selection import (
     where,
 )
 from wengert.operations.singular_values import svd, svdvals
+from wengert.operations.softmax import LOGSUMEXP, SOFTMAX
 from wengert.operations.solving import lstsq, solve
-from wengert.operations.special_functions import expn, lambertw, multigammaln, polygamma, zeta
+from wengert.operations.special_functions import expn, lambertw
 from wengert.operations.structure import (
     leaf_of,
     ones,

@@ -24,6 +24,7 @@ from wengert.operations.binary_functions import CLIP, FLOOR_DIVIDE, MAXIMUM, MIN
 from wengert.operations.build import divide, mul
 from wengert.operations.constants import pi
 from wengert.operations.declare import plus_one
+from wengert.operations.gamma_functions import multigammaln, polygamma, zeta
 from wengert.operations.incomplete_functions import BETAINC, BETAINCC, GAMMAINC, GAMMAINCC
 from wengert.operations.scalar_functions import NAN_TO_NUM
 from wengert.operations.special_functions import (
@@ -33,9 +34,6 @@ from wengert.operations.special_functions import (
     SININT,
     expn,
     lambertw,
-    multigammaln,
-    polygamma,
-    zeta,
 )
 from wengert.operations.structure import constant_value
 from wengert.primitive import Primitive, registry

@@ -1,7 +1,7 @@
 """Entries at places that are computed: gathering, and its transpose, adding up.
 
-``take`` is NumPy's indexing by arrays of integers, ``take_along`` its ``take_along_axis``. Indices
-are discrete: no derivative passes through them. Places that are hit twice add up in the transposes.
+``take`` is NumPy's indexing by arrays of integers. Indices are discrete: no derivative passes
+through them. Places that are hit twice add up in the transposes.
 """
 
 from __future__ import annotations
@@ -32,13 +32,11 @@ from wengert.primitive import (
     Domain,
     Linear,
     Notation,
-    Ordered,
     Place,
     Primitive,
     Route,
     Sample,
     register,
-    registry,
 )
 from wengert.shapes import Shape, Size, concrete, format_shape
 
@@ -73,16 +71,6 @@ def take(x: Expr, indices: Sequence[Expr], rank: int | None = None) -> Expr:
     return apply(TAKE, x, *indices, rank=x.ndim if rank is None else rank)
 
 
-def take_along(x: Expr, indices: Expr, axis: int = -1) -> Expr:
-    """``np.take_along_axis``: for each line along the axis, its entries at that line's indices."""
-    if not x.ndim:
-        raise ShapeError("a scalar has no axis to take entries along")
-    if not -x.ndim <= axis < x.ndim:
-        raise ShapeError(f"there is no axis {axis} in an array of shape {format_shape(x.shape)}")
-    found = apply(TAKE_ALONG, move_axis(x, axis, -1), move_axis(indices, axis, -1))
-    return move_axis(found, -1, axis)
-
-
 # ---------------------------------------------------------------- places
 
 
@@ -112,7 +100,7 @@ def _check_indices(indices: Sequence[Expr]) -> Shape:
     return broadcast_shape([i.shape for i in indices])
 
 
-def _wrapped(given: Any, size: int) -> Any:
+def from_zero_up(given: Any, size: int) -> Any:
     """Indices from 0 up, all of them on the axis."""
     index: Any = np.asarray(given)
     if index.size:
@@ -125,7 +113,7 @@ def _wrapped(given: Any, size: int) -> Any:
     return index
 
 
-def _add_up(values: Any, places: Any, count: int) -> Any:
+def add_up(values: Any, places: Any, count: int) -> Any:
     """Rows of ``values`` added up at their places, in an array of ``count`` rows."""
     width: int = values.shape[1]
     if values.size > _MANY and width > (1 if values.dtype == np.float64 else _WIDE):
@@ -150,7 +138,7 @@ def _route(indices: Sequence[Expr], sizes: Shape) -> Route | None:
     inner = tuple(range(len(shape)))
     rest = tuple(Place((len(shape) + k,)) for k in range(len(sizes) - count))
     acted = concrete(sizes[:count])
-    tables = [_spread(i, n, shape) for i, n in zip(indices, acted, strict=True)]
+    tables = [spread_index(i, n, shape) for i, n in zip(indices, acted, strict=True)]
     if any(table is None for table in tables):
         return None
     at = [Place(inner, table) for table in tables]
@@ -158,25 +146,16 @@ def _route(indices: Sequence[Expr], sizes: Shape) -> Route | None:
     return Route((*shape, *sizes[count:]), (*taken, *rest), (*at, *rest))
 
 
-def _spread(index: Expr, size: int, shape: tuple[int, ...]) -> Expr | None:
+def spread_index(index: Expr, size: int, shape: tuple[int, ...]) -> Expr | None:
     """Indices in the shape that all broadcast to; from 0 up if they are known in advance."""
     known = known_values(index)
     if known is not None:
-        return int_array(np.broadcast_to(_wrapped(known, size), shape))
+        return int_array(np.broadcast_to(from_zero_up(known, size), shape))
     return index if index.shape == shape else None
 
 
-def _route_along(index: Expr, size: Size) -> Route | None:
-    """From lines along the last axis to the entries that are taken from each."""
-    if not isinstance(size, int):
-        return None
-    labels = tuple(range(index.ndim))
-    lines = tuple(Place((k,)) for k in labels[:-1])
-    at = Place(labels, _spread(index, size, concrete(index.shape)))
-    return Route(index.shape, (*lines, Place(labels[-1:])), (*lines, at))
-
-
-def _back(route: Route | None) -> Route | None:
+def back(route: Route | None) -> Route | None:
+    """The way from a route's results to its operand."""
     return route and Route(route.sizes, route.operand, route.result)
 
 
@@ -203,7 +182,7 @@ def _take(node: Expr, x: Any, *indices: Any) -> Any:
     except IndexError:
         cut = x.ndim - node.params[0]
         for k, index in enumerate(indices):
-            _wrapped(index, x.shape[cut + k])
+            from_zero_up(index, x.shape[cut + k])
         raise
 
 
@@ -393,7 +372,7 @@ def _scatter(node: Expr, x: Any, *indices: Any) -> Any:
     (sizes,) = node.params
     count = len(indices)
     acted = sizes[:count]
-    wrapped = [_wrapped(i, n) for i, n in zip(indices, acted, strict=True)]
+    wrapped = [from_zero_up(i, n) for i, n in zip(indices, acted, strict=True)]
     places = np.zeros((), np.intp)
     for index, size in zip(wrapped, acted, strict=True):
         places = places * size + index
@@ -401,7 +380,7 @@ def _scatter(node: Expr, x: Any, *indices: Any) -> Any:
     cut = x.ndim - passive - places.ndim
     lead, rest = x.shape[:cut], x.shape[x.ndim - passive :]
     rows = np.moveaxis(x.reshape(prod(lead), places.size, prod(rest)), 1, 0)
-    total = _add_up(rows.reshape(places.size, prod(lead) * prod(rest)), places.ravel(), prod(acted))
+    total = add_up(rows.reshape(places.size, prod(lead) * prod(rest)), places.ravel(), prod(acted))
     spread = np.moveaxis(total.reshape(prod(acted), prod(lead), prod(rest)), 0, 1)
     return spread.reshape(*lead, *acted, *rest)
 
@@ -490,179 +469,7 @@ SCATTER = register(
         ),
         batch=_batch_scatter,
         source="the transpose of taking entries",
-        route=lambda node, k: _back(_route(node.operands[1:], node.params[0])),
-        rule="scattering: the entries move, and their derivatives with them",
-        enclosure=added_up,
-    )
-)
-
-# ---------------------------------------------------------------- along an axis
-
-
-def _shape_along(x: Expr, index: Expr) -> None:
-    lead = x.ndim - index.ndim
-    if index.dtype != "int":
-        raise ShapeError(f"an index must be of integers; this one is {index.dtype}")
-    if not index.ndim or lead < 0 or x.shape[lead:-1] != index.shape[:-1]:
-        raise ShapeError(
-            f"indices of shape {format_shape(index.shape)} do not go with an array of shape "
-            f"{format_shape(x.shape)}: all axes but the last must be the same"
-        )
-
-
-def _shape_of_take_along(operands: tuple[Expr, ...], params: Params) -> Shape:
-    x, index = operands
-    _shape_along(x, index)
-    return (*x.shape[:-1], index.shape[-1])
-
-
-def _take_along(node: Expr, x: Any, index: Any) -> Any:
-    index = _wrapped(index, x.shape[-1])
-    whole = np.broadcast_to(index, (*x.shape[:-1], index.shape[-1]))
-    return np.take_along_axis(x, whole, axis=-1)
-
-
-def _rewrite_take_along(operands: tuple[Expr, ...], params: Params) -> Expr | None:
-    x, index = operands
-    if is_zero(x):
-        return zeros(_shape_of_take_along(operands, params))
-    return float_out(x, index.ndim, lambda t: apply(TAKE_ALONG, t, index))
-
-
-def batch_along(node: Expr, operands: tuple[Expr, ...], batched: tuple[bool, ...]) -> Expr:
-    """An array without the batch's axis is repeated along it if the indices have it."""
-    x, index = operands
-    params = dict(zip(node.primitive.parameters, node.params, strict=True))
-    extra = node.operands[0].ndim - node.operands[1].ndim
-    if batched[1] and not batched[0]:
-        axes = range(x.ndim)
-        x = rearrange(x, axes, [x.ndim, *axes], {x.ndim: index.shape[0]})
-    if batched[1] and extra:  # the batch's axis stands before the array's further ones
-        moved = move_axis(x, 0, extra)
-        return move_axis(apply(node.primitive, moved, index, **params), extra, 0)
-    return apply(node.primitive, x, index, **params)
-
-
-def _enclosed_take_along(node: Expr, x: Interval, index: Interval) -> Interval:
-    """Of indices that are not known, the bounds of all entries along the axis.
-
-    Entries in order lie between their lower bounds in order and their upper bounds in order.
-    """
-    ranks = node.operands[1]
-    if ranks.primitive is registry["argsort"] and ranks.operands[0] is node.operands[0]:
-        return Interval(np.sort(x.lower, axis=-1), np.sort(x.upper, axis=-1))
-    if index.certain:
-        return moved(node, x, index)
-    shape = concrete(node.shape)
-    return Interval(
-        np.broadcast_to(x.lower.min(axis=-1, keepdims=True), shape),
-        np.broadcast_to(x.upper.max(axis=-1, keepdims=True), shape),
-    )
-
-
-def _sorted(node: Expr) -> Ordered | None:
-    x, places = node.operands
-    return Ordered(1) if places.primitive.ranking and places.operands == (x,) else None
-
-
-TAKE_ALONG = register(
-    Primitive(
-        "take_along",
-        2,
-        _shape_of_take_along,
-        _take_along,
-        Linear(
-            lambda node, dx: apply(TAKE_ALONG, dx, node.operands[1]),
-            lambda node, ct: apply(
-                SCATTER_ALONG, ct, node.operands[1], size=node.operands[0].shape[-1]
-            ),
-            lambda node: node.operands[1].ndim,
-        ),
-        Notation(
-            "take_along({0}, {1})",
-            "take_along({0}, {1})",
-            r"{0:a}_{{{1}}}",
-            "np.take_along_axis({0}, {1}, axis=-1)",
-        ),
-        rewrite=_rewrite_take_along,
-        domains=(Domain(), Domain(-2, 1, dtype="int")),
-        samples=(
-            Sample(((3,), (2,))),
-            Sample(((2, 2), (2, 3))),
-            Sample(((2, 2), (2,))),
-            Sample(((2,), (0,))),
-        ),
-        batch=batch_along,
-        ordered=_sorted,
-        source="entries are copied: a linear map of zeros and ones",
-        route=lambda node, k: _route_along(node.operands[1], node.operands[0].shape[-1]),
-        rule="indexing: the entries move, and their derivatives with them",
-        dtype="same",
-        enclosure=_enclosed_take_along,
-    )
-)
-
-
-def _shape_of_scatter_along(operands: tuple[Expr, ...], params: Params) -> Shape:
-    x, index = operands
-    (size,) = params
-    _shape_along(x, index)
-    if x.shape[-1] != index.shape[-1]:
-        raise ShapeError(
-            f"{x.shape[-1]} entries a line cannot be added up at {index.shape[-1]} places"
-        )
-    if not isinstance(size, int):
-        raise ShapeError(f"an axis of size {size} cannot be indexed by arrays; fix {size}")
-    return (*x.shape[:-1], size)
-
-
-def _scatter_along(node: Expr, x: Any, index: Any) -> Any:
-    (size,) = node.params
-    places = np.broadcast_to(_wrapped(index, size), x.shape)
-    lines = prod(x.shape[:-1])
-    offsets = (np.arange(lines) * size).reshape(*x.shape[:-1], 1)
-    total = _add_up(x.reshape(-1, 1), (places + offsets).ravel(), lines * size)
-    return total.reshape(*x.shape[:-1], size)
-
-
-def _rewrite_scatter_along(operands: tuple[Expr, ...], params: Params) -> Expr | None:
-    x, index = operands
-    if is_zero(x):
-        return zeros(_shape_of_scatter_along(operands, params))
-    return float_out(
-        x, index.ndim, lambda t: apply(SCATTER_ALONG, t, index, size=params[0]), factors=False
-    )
-
-
-SCATTER_ALONG = register(
-    Primitive(
-        "scatter_along",
-        2,
-        _shape_of_scatter_along,
-        _scatter_along,
-        Linear(
-            lambda node, dx: apply(SCATTER_ALONG, dx, node.operands[1], size=node.params[0]),
-            lambda node, ct: apply(TAKE_ALONG, ct, node.operands[1]),
-            lambda node: node.operands[1].ndim,
-        ),
-        Notation(
-            "scatter_along({0}, {1}, {size})",
-            "scatter_along({0}, {1}, {size})",
-            r"\operatorname{{scatter}}_{{{1}}}\left({0}\right)",
-            "np.einsum('...i,...ij->...j', {0}, {1:a}[..., None] % {size} == np.arange({size}))",
-        ),
-        parameters=("size",),
-        rewrite=_rewrite_scatter_along,
-        domains=(Domain(), Domain(-2, 1, dtype="int")),
-        samples=(
-            Sample(((3,), (3,)), (2,)),
-            Sample(((2, 2), (2, 2)), (3,)),
-            Sample(((2, 2), (2,)), (2,)),
-            Sample(((0,), (0,)), (2,)),
-        ),
-        batch=batch_along,
-        source="the transpose of taking entries along an axis",
-        route=lambda node, k: _back(_route_along(node.operands[1], node.params[0])),
+        route=lambda node, k: back(_route(node.operands[1:], node.params[0])),
         rule="scattering: the entries move, and their derivatives with them",
         enclosure=added_up,
     )

@@ -23,8 +23,8 @@ from wengert.operations.binary_functions import XLOG1PY, XLOGY
 from wengert.operations.build import divide, mul, neg, ones_like, sub
 from wengert.operations.declare import declare
 from wengert.operations.enclosing import Extremes
+from wengert.operations.gamma_functions import BETALN, DIGAMMA, GAMMALN, polygamma
 from wengert.operations.scalar_functions import EXP
-from wengert.operations.special_functions import BETALN, DIGAMMA, GAMMALN, polygamma
 from wengert.primitive import Domain, Notation, Sample
 
 Array = Any

@@ -36,7 +36,7 @@ from wengert.operations.matrix_enclosures import (
     sign_of,
 )
 from wengert.operations.matrix_parts import identities, product, swapped
-from wengert.operations.reductions import PROD
+from wengert.operations.products import PROD
 from wengert.operations.scalar_functions import LOG
 from wengert.operations.structural import (
     CONTRACT,

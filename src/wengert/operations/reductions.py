@@ -1,4 +1,4 @@
-"""Reductions of the trailing axes that are not contractions: extrema, products, norms, softmax.
+"""Reductions of the trailing axes that are not contractions: extrema and norms.
 
 The parameter ``rank`` is the number of trailing axes that are reduced; leading axes are a batch.
 """
@@ -7,33 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from itertools import combinations, permutations
 from math import inf
 from typing import Any
 
 import numpy as np
 
-from wengert.errors import DomainError, ShapeError
+from wengert.errors import DomainError
 from wengert.expr import Expr, Params
 from wengert.operations.algebra import (
-    add,
     contract,
     power,
     scale,
 )
 from wengert.operations.apply import apply
-from wengert.operations.build import sub, sum_
-from wengert.operations.curves import Curve, degree_of, extended, multiply
-from wengert.operations.curving import RISING, convex, norm
-from wengert.operations.enclosing import always, by_magnitude, moved, whole_of
-from wengert.operations.indexing import slice_
-from wengert.operations.intervals import EPS, Interval, clipped, multiplied, widened
-from wengert.operations.joining import concatenate
+from wengert.operations.build import sum_
+from wengert.operations.curving import RISING, norm
+from wengert.operations.enclosing import always, by_magnitude, moved
+from wengert.operations.intervals import Interval
 from wengert.operations.kinks import at_zero, at_zero_of_itself
 from wengert.operations.reshaping import reshape
 from wengert.operations.scalar_functions import SIGN
 from wengert.operations.selection import at_extreme_tie
-from wengert.operations.short_axes import largest_along, sums_along
 from wengert.operations.structural import (
     ADD,
 )
@@ -45,7 +39,6 @@ from wengert.operations.structure import (
     strip_coefficient,
 )
 from wengert.operations.written import Lanes, Rows, called
-from wengert.operations.written_lines import other_factors
 from wengert.primitive import (
     Constant,
     Curved,
@@ -54,24 +47,25 @@ from wengert.primitive import (
     Notation,
     Primitive,
     Pushforward,
-    Shared,
-    WholeCurve,
     register,
     registry,
 )
 from wengert.shapes import Shape, total_size
 
 
-def _batch(operands: tuple[Expr, ...], params: Params) -> Shape:
+def leading_shape(operands: tuple[Expr, ...], params: Params) -> Shape:
+    """Type rule of what reduces the trailing axes."""
     x = operands[0]
     return x.shape[: x.ndim - params[0]]
 
 
-def _kept(operands: tuple[Expr, ...], params: Params) -> Shape:
+def whole_shape(operands: tuple[Expr, ...], params: Params) -> Shape:
+    """Type rule of what has the operand's own shape."""
     return operands[0].shape
 
 
-def _axes(node: Expr) -> tuple[int, ...]:
+def reduced_axes(node: Expr) -> tuple[int, ...]:
+    """The trailing axes, from the end."""
     return tuple(range(-node.params[0], 0))
 
 
@@ -91,7 +85,11 @@ def spread(values: Expr, array: Expr, rank: int) -> Expr:
     return contract([values, array], [labels[: values.ndim], labels[extra:]], labels)
 
 
-def _named(name: str, unicode: str = "", latex: str = "", numpy: str = "") -> Callable[..., Any]:
+def named_notation(
+    name: str, unicode: str = "", latex: str = "", numpy: str = ""
+) -> Callable[..., Any]:
+    """Notation as a function by name, with the axes it reduces if these are not all."""
+
     def notation(node: Expr) -> Notation:
         whole = node.operands[0].ndim == node.params[0]
         axis = "" if whole or node.params[0] != 1 else f", axis={node.operands[0].ndim - 1}"
@@ -108,59 +106,6 @@ def _named(name: str, unicode: str = "", latex: str = "", numpy: str = "") -> Ca
     return notation
 
 
-# ---------------------------------------------------------------- enclosures
-
-
-def _enclosed_softmax(node: Expr, x: Interval) -> Interval:
-    """pᵢ = 1/(1 + Σ exp(xⱼ − xᵢ)): increasing in xᵢ, decreasing in the others."""
-    rank = node.params[0]
-    lead = x.lower.shape[: x.lower.ndim - rank]
-    low, high = x.lower.reshape(*lead, -1), x.upper.reshape(*lead, -1)
-    n = low.shape[-1]
-    own = np.eye(n, dtype=bool)
-    with np.errstate(all="ignore"):
-        worst = _share_of_first(low, np.where(own, low[..., :, None], high[..., None, :]))
-        best = _share_of_first(high, np.where(own, high[..., :, None], low[..., None, :]))
-    found = widened(worst, best, (16 + n) * EPS)
-    found = clipped(found, 0.0, 1.0)
-    return Interval(found.lower.reshape(x.lower.shape), found.upper.reshape(x.lower.shape))
-
-
-def _share_of_first(own: Any, entries: Any) -> Any:
-    return 1 / np.exp(entries - own[..., None]).sum(axis=-1)
-
-
-def _enclosed_logsumexp(node: Expr, x: Interval) -> Interval:
-    """Increasing in every entry; the largest and the logarithm may cancel."""
-    found = moved(node, x)
-    axes = _axes(node)
-    n = x.lower.size
-    with np.errstate(all="ignore"):
-        size = np.max(x.magnitude, axis=axes, initial=0.0) + np.log(n + 1.0)
-    return widened(found.lower, found.upper, 0.0, (8 + n) * EPS * size)
-
-
-def _enclosed_product(node: Expr, x: Interval) -> Interval:
-    return multiplied(x, x.lower.ndim - 1)
-
-
-def _enclosed_exclusion(node: Expr, x: Interval) -> Interval:
-    """The products of the others, one after the other, for few of them."""
-    (order,) = node.params
-    n, lead = x.lower.shape[-1], x.lower.shape[:-1]
-    if n**order > _FEW_EXCLUSIONS:
-        return whole_of(node)
-    shape = (*lead, *(n,) * order)
-    lower, upper = np.zeros(shape), np.zeros(shape)
-    for without in permutations(range(n), order):
-        rest = [np.delete(a, without, axis=-1) for a in (x.lower, x.upper)]
-        part = multiplied(Interval(*rest), len(lead))
-        lower[(..., *without)], upper[(..., *without)] = part.lower, part.upper
-    return Interval(lower, upper)
-
-
-_FEW_EXCLUSIONS = 512
-
 # ---------------------------------------------------------------- maxima and minima
 
 
@@ -168,13 +113,13 @@ def _extremum_mask(node: Expr, x: Any) -> Any:
     if x.size == 0:
         return x
     extremum = np.max if node.name == "maxmask" else np.min
-    mask = x == extremum(x, axis=_axes(node), keepdims=True)
-    return (mask / np.sum(mask, axis=_axes(node), keepdims=True)).astype(x.dtype)
+    mask = x == extremum(x, axis=reduced_axes(node), keepdims=True)
+    return (mask / np.sum(mask, axis=reduced_axes(node), keepdims=True)).astype(x.dtype)
 
 
 def _mask_by_rows(name: str, rows: Rows, node: Expr, x: Any) -> Any:
     there = rows.map(_one_where_equal, x, rows.reduce(name, x))
-    return rows.map(_quotient, there, rows.reduce("sum", there))
+    return rows.map(quotient_of, there, rows.reduce("sum", there))
 
 
 def _one_where_equal(lanes: Lanes, x: Any, y: Any) -> Any:
@@ -221,10 +166,10 @@ def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive,
         Primitive(
             f"{name}mask",
             1,
-            _kept,
+            whole_shape,
             _extremum_mask,
             Constant("piecewise constant: where the extremum is taken"),
-            _named(
+            named_notation(
                 f"{name}mask",
                 numpy=f"(lambda t, axis=None: (lambda m: m / np.sum(m, axis=axis, keepdims=True))"
                 f"(t == np.{name}(t, axis=axis, keepdims=True)))",
@@ -241,14 +186,14 @@ def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive,
         Primitive(
             name,
             1,
-            _batch,
-            lambda node, x: _extremum(name, reduce, x, _axes(node)),
+            leading_shape,
+            lambda node, x: _extremum(name, reduce, x, reduced_axes(node)),
             Pushforward(
                 lambda y, k, dx: weighted_sum(
                     apply(mask, y.operands[0], rank=y.params[0]), dx, y.params[0]
                 )
             ),
-            _named(name, latex=rf"\{name}"),
+            named_notation(name, latex=rf"\{name}"),
             parameters=("rank",),
             by_rows=lambda rows, node, x: rows.reduce(f"{name}imum", x),
             positive=lambda node: is_positive(node.operands[0]),
@@ -265,148 +210,6 @@ def _declare_extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive,
 
 MAX, MAXMASK = _declare_extremum("max", np.max)
 MIN, MINMASK = _declare_extremum("min", np.min)
-
-# ---------------------------------------------------------------- log-sum-exp and softmax
-
-
-def _push_softmax(p: Expr, k: int, dx: Expr) -> Expr:
-    rank = p.params[0]
-    extra = dx.ndim - p.ndim
-    labels = tuple(range(dx.ndim))
-    scaled = contract([p, dx], [labels[extra:], labels], labels)
-    return sub(scaled, spread(weighted_sum(p, dx, rank), p, rank))
-
-
-def _finite_or_zero(lanes: Lanes, x: Any) -> Any:
-    return lanes.select(lanes.call("abs", x) < inf, x, 0.0)
-
-
-def _exp_of_difference(lanes: Lanes, x: Any, y: Any) -> Any:
-    return lanes.call("exp", x - y)
-
-
-def _softmax_by_rows(rows: Rows, node: Expr, x: Any) -> Any:
-    shift = rows.map(_finite_or_zero, rows.reduce("maximum", x))
-    exps = rows.map(_exp_of_difference, x, shift)
-    return rows.map(_quotient, exps, rows.reduce("sum", exps))
-
-
-def _quotient(lanes: Lanes, x: Any, y: Any) -> Any:
-    return x / y
-
-
-def _logsumexp_by_rows(rows: Rows, node: Expr, x: Any) -> Any:
-    """The logarithm of the sum, or of one and the others, as the reference has it."""
-    shift = rows.map(_finite_or_zero, rows.reduce("maximum", x))
-    exps = rows.map(_exp_of_difference, x, shift)
-    others = rows.reduce("sum", rows.map(_nothing_for_one, exps))
-    return rows.map(_log_of_sum, shift, rows.reduce("sum", exps), others)
-
-
-def _nothing_for_one(lanes: Lanes, x: Any) -> Any:
-    return lanes.select(x.equals(1.0), 0.0, x)
-
-
-def _log_of_sum(lanes: Lanes, shift: Any, total: Any, others: Any) -> Any:
-    near = (total >= 1.0) & (total < _NEAR_ONE)
-    rest = lanes.select(near, others, total - 1.0)
-    return shift + lanes.select(total < 1.0, lanes.call("log", total), lanes.call("log1p", rest))
-
-
-def _shifted_exp(x: Any, rank: int) -> tuple[Any, Any, Any] | None:
-    """The largest entry, exp of x less that, and the sum, over the trailing axes as one."""
-    if not x.size:
-        return None
-    flat = x.reshape((*x.shape[: x.ndim - rank], -1))
-    largest = largest_along(flat)[..., None]
-    if not np.isfinite(largest).all():
-        largest = np.where(np.isfinite(largest), largest, 0).astype(x.dtype)
-    exps = np.subtract(flat, largest)
-    np.exp(exps, out=exps)
-    return largest, exps, sums_along(exps)[..., None]
-
-
-def _shared_exp(evaluate: Callable[..., Any]) -> Callable[[Expr], Shared]:
-    return lambda node: Shared(_shifted_exp, node.params, node.operands[0], evaluate)
-
-
-def _softmax_from_exp(node: Expr, done: Any, out: Any, x: Any) -> Any:
-    if done is None:
-        return x
-    _, exps, total = done
-    flat = None if out is None else out.reshape(exps.shape)
-    return np.divide(exps, total, out=flat).reshape(x.shape)
-
-
-SOFTMAX = register(
-    Primitive(
-        "softmax",
-        1,
-        _kept,
-        lambda node, x: _softmax_from_exp(node, _shifted_exp(x, *node.params), None, x),
-        Pushforward(_push_softmax),
-        _named("softmax", numpy="special.softmax"),
-        parameters=("rank",),
-        shared=_shared_exp(_softmax_from_exp),
-        by_rows=_softmax_by_rows,
-        positive=lambda node: True,
-        enclosure=_enclosed_softmax,
-        curvature=(Curved(-1, logarithm=True),),
-        domains=(Domain(boundary=(800.0, -800.0)),),
-        source="diag(p) − ppᵀ, through the result",
-        rule="softmax: diag(p) − ppᵀ with p = softmax(x)",
-    )
-)
-
-
-def _logsumexp_from_exp(node: Expr, done: Any, out: Any, x: Any) -> Any:
-    """log Σ exp, shifted by the maximum; −∞ for no entries, where the sum is 0."""
-    if done is None:
-        return np.full(x.shape[: x.ndim - node.params[0]], -np.inf, dtype=x.dtype)
-    largest, exps, total = done
-    largest, total = largest[..., 0], total[..., 0]
-    logs = np.log(total)
-    near = (total >= 1) & (total < _NEAR_ONE)  # 1 + the others, whose digits the sum has lost
-    if near.any():
-        logs = np.where(near, _log_of_one_and_others(exps, near), logs).astype(x.dtype)
-    return np.add(largest, logs, out=out)
-
-
-_NEAR_ONE = 1.125
-
-
-def _log_of_one_and_others(exps: Any, near: Any) -> Any:
-    """log Σ where one of the terms is 1, and all else is small; anything elsewhere."""
-    others = exps[near]
-    first = np.argmax(others, axis=-1)[..., None]
-    np.put_along_axis(others, first, 0, axis=-1)
-    logs = np.zeros(near.shape, exps.dtype)
-    logs[near] = np.log1p(others.sum(axis=-1))
-    return logs
-
-
-LOGSUMEXP = register(
-    Primitive(
-        "logsumexp",
-        1,
-        _batch,
-        lambda node, x: _logsumexp_from_exp(node, _shifted_exp(x, *node.params), None, x),
-        Pushforward(
-            lambda y, k, dx: weighted_sum(
-                apply(SOFTMAX, y.operands[0], rank=y.params[0]), dx, y.params[0]
-            )
-        ),
-        _named("logsumexp", numpy="special.logsumexp"),
-        parameters=("rank",),
-        shared=_shared_exp(_logsumexp_from_exp),
-        by_rows=_logsumexp_by_rows,
-        enclosure=_enclosed_logsumexp,
-        curvature=convex(RISING, second=(0.0, 0.5)),
-        domains=(Domain(boundary=(800.0, -800.0)),),
-        source="shifted by the maximum; derivative softmax",
-        rule="logsumexp: softmax(x)ᵀ",
-    )
-)
 
 # ---------------------------------------------------------------- norms
 
@@ -459,7 +262,7 @@ _SQUARED = 1e14  # numbers up to which, and from whose inverse on, are squared a
 
 def _evaluate_norm2(node: Expr, x: Any) -> Any:
     """√Σx², scaled by the largest entry where squares would over- or underflow."""
-    axes = _axes(node)
+    axes = reduced_axes(node)
     largest = np.max(np.abs(x), axis=axes, initial=0.0)
     bound = np.sqrt(np.finfo(x.dtype).max) / 1e5
     if np.all((largest > 1 / bound) & (largest < bound)):
@@ -471,7 +274,7 @@ def _evaluate_norm2(node: Expr, x: Any) -> Any:
 
 def _sum_over(body: str, node: Expr) -> str:
     whole = node.operands[0].ndim == node.params[0]
-    return f"np.sum({body})" if whole else f"np.sum({body}, axis={_axes(node)})"
+    return f"np.sum({body})" if whole else f"np.sum({body}, axis={reduced_axes(node)})"
 
 
 def _notation_norm2(node: Expr) -> Notation:
@@ -488,7 +291,7 @@ NORM2 = register(
     Primitive(
         "norm2",
         1,
-        _batch,
+        leading_shape,
         _evaluate_norm2,
         Pushforward(
             lambda y, k, dx: mul_batch(
@@ -513,8 +316,8 @@ NORM1 = register(
     Primitive(
         "norm1",
         1,
-        _batch,
-        lambda node, x: np.sum(np.abs(x), axis=_axes(node)),
+        leading_shape,
+        lambda node, x: np.sum(np.abs(x), axis=reduced_axes(node)),
         Pushforward(lambda y, k, dx: weighted_sum(apply(SIGN, y.operands[0]), dx, y.params[0])),
         _notation_norm1,
         parameters=("rank",),
@@ -530,166 +333,13 @@ NORM1 = register(
 )
 
 
+def quotient_of(lanes: Lanes, x: Any, y: Any) -> Any:
+    """x / y."""
+    return x / y
+
+
 def mul_batch(values: Expr, tangent: Expr, like: Expr) -> Expr:
     """values ⊙ tangent, where the tangent has extra axes in front of the values' axes."""
     extra = tangent.ndim - like.ndim
     labels = tuple(range(tangent.ndim))
     return contract([values, tangent], [labels[extra:], labels], labels)
-
-
-# ---------------------------------------------------------------- products
-
-
-def _exclude(x: Any, order: int) -> Any:
-    """Products of all entries but those of ``order`` distinct indices, 0 at repeated ones."""
-    n = x.shape[-1]
-    if order == 0:
-        return np.prod(x, axis=-1)
-    if order == 1:
-        left = np.ones_like(x)
-        right = np.ones_like(x)
-        if n > 1:
-            left[..., 1:] = np.cumprod(x[..., :-1], axis=-1)
-            right[..., :-1] = np.cumprod(x[..., :0:-1], axis=-1)[..., ::-1]
-        return left * right
-    result = np.zeros(x.shape[:-1] + (n,) * order, dtype=x.dtype)
-    for i in range(n):
-        without = x.copy()
-        without[..., i] = 1
-        inner = _exclude(without, order - 1)
-        for axis in range(order - 1):
-            index: list[Any] = [slice(None)] * (order - 1)
-            index[axis] = i
-            inner[(..., *index)] = 0
-        result[(..., i, *([slice(None)] * (order - 1)))] = inner
-    return result
-
-
-def _shape_of_exclusion(operands: tuple[Expr, ...], params: Params) -> Shape:
-    x = operands[0]
-    return x.shape[:-1] + (x.shape[-1],) * params[0]
-
-
-def _push_exclusion(y: Expr, k: int, dx: Expr) -> Expr:
-    order = y.params[0] if y.primitive is PRODEXCEPT else 0
-    wider = apply(PRODEXCEPT, y.operands[0], order=order + 1)
-    batch = y.operands[0].ndim - 1
-    extra = dx.ndim - y.operands[0].ndim
-    lead = tuple(range(extra))
-    kept = tuple(range(extra, extra + wider.ndim - 1))
-    last = extra + wider.ndim
-    return contract([wider, dx], [(*kept, last), (*lead, *kept[:batch], last)], lead + kept)
-
-
-def _product_tail(node: Expr, tails: dict[int, Expr], order: int) -> Expr | None:
-    """Of the product along the last axis, by halves."""
-    return _product_of_halves(node.operands[0], tails[0], order)
-
-
-def _product_of_halves(x: Expr, tail: Expr, order: int) -> Expr | None:
-    n = x.shape[-1]
-    if not isinstance(n, int):
-        raise ShapeError(f"the power series of a product of {n} factors needs {n} in numbers")
-    if n == 0:
-        return None
-    axes = tuple(range(x.ndim))
-    while n > 1:
-        half = n // 2
-        parts = [slice(0, half), slice(half, 2 * half), slice(2 * half, n)]
-        first, second, rest = ((slice_(x, [p]), slice_(tail, [p])) for p in parts)
-        curves = [Curve(value, axes, own) for value, own in (first, second)]
-        found = multiply(curves, axes, order)
-        assert found is not None
-        x, tail = contract([first[0], second[0]], [axes, axes], axes), found
-        if n % 2:
-            x = concatenate([x, rest[0]], -1)
-            tail = concatenate([tail, extended(rest[1], degree_of(tail))], -1)
-        n = half + n % 2
-    return slice_(tail, [0])
-
-
-def _exclusion_tail(node: Expr, tails: dict[int, Expr], order: int) -> Expr | None:
-    """A product again, with 1 in the place of what is excluded."""
-    x, count = node.operands[0], node.params[0]
-    n = x.shape[-1]
-    excluded = tuple(range(x.ndim - 1, x.ndim - 1 + count))
-    last = excluded[-1] + 1
-    every = (*excluded, last)
-    one = contract([], [], every, sizes=dict.fromkeys(every, n))
-    kept = one
-    for k in excluded:
-        tied = tuple(last if a == k else a for a in every)
-        there = contract([], [], tied, sizes=dict.fromkeys(tied, n))
-        axes = tuple(range(count + 1))
-        kept = contract([kept, sub(one, there)], [axes, axes], axes)
-    batch = tuple(range(x.ndim - 1))
-    wide = (*batch, *every)
-    masked = contract([kept, x], [every, (*batch, last)], wide)
-    sizes = dict(enumerate(x.shape[:-1]))
-    filled = add([masked, contract([sub(one, kept)], [every], wide, sizes=sizes)])
-    lead = tuple(range(last + 1, last + 1 + tails[0].ndim - x.ndim))
-    moved = contract([kept, tails[0]], [every, (*lead, *batch, last)], (*lead, *wide))
-    found = _product_of_halves(filled, moved, order)
-    if found is None:
-        return None
-    for a, b in combinations(excluded, 2):
-        pair = contract([], [], (0, 1), sizes={0: n, 1: n})
-        apart = sub(pair, contract([], [], (0, 0), sizes={0: n}))
-        axes = tuple(range(found.ndim))
-        places = (found.ndim - count + a - excluded[0], found.ndim - count + b - excluded[0])
-        found = contract([found, apart], [axes, places], axes)
-    return found
-
-
-def _notation_exclusion(node: Expr) -> Notation:
-    """Its NumPy code multiplies what is left after masking the excluded entries."""
-    order = node.params[0]
-    more = f", {order}" if order != 1 else ""
-    axes = [", ".join(["None"] * k + [":"] + ["None"] * (order - 1 - k)) for k in range(order)]
-    masks = [f"e[{a}]" for a in axes]
-    apart = "".join(f" * ~({a} & {b}).any(-1)" for a, b in combinations(masks, 2))
-    excluded = " | ".join(masks)
-    entries = f"t[(..., *(None,) * {order}, slice(None))]"
-    code = (
-        f"(lambda t, e: np.prod(np.where({excluded}, 1, {entries}), -1)"
-        f"{apart})({{0}}, np.eye({{0:a}}.shape[-1], dtype=bool))"
-    )
-    name = f"prodexcept({{0}}{more})"
-    head = r"\operatorname{{prodexcept}}" + (f"_{{{{{order}}}}}" if order != 1 else "")
-    return Notation(name, name, rf"{head}\left({{0}}\right)", code)
-
-
-PRODEXCEPT = register(
-    Primitive(
-        "prodexcept",
-        1,
-        _shape_of_exclusion,
-        lambda node, x: _exclude(x, node.params[0]),
-        Pushforward(_push_exclusion),
-        _notation_exclusion,
-        by_arrays=other_factors,
-        parameters=("order",),
-        series=WholeCurve(_exclusion_tail),
-        symmetric=lambda node: node.params[0] == 2 and node.ndim == 2,
-        enclosure=_enclosed_exclusion,
-        domains=(Domain(boundary=(0.0,)),),
-        source="∂Πx/∂xᵢ = Π_{j≠i} xⱼ, right at zeros too",
-        rule="product rule: the product of the other factors",
-    )
-)
-PROD = register(
-    Primitive(
-        "prod",
-        1,
-        lambda operands, params: operands[0].shape[:-1],
-        lambda node, x: np.prod(x, axis=-1),
-        Pushforward(_push_exclusion),
-        lambda node: Notation("prod({0})", "prod({0})", r"\prod {0:a}", "np.prod({0}, axis=-1)"),
-        series=WholeCurve(_product_tail),
-        by_rows=lambda rows, node, x: rows.reduce("product", x),
-        enclosure=_enclosed_product,
-        domains=(Domain(boundary=(0.0,)),),
-        source="product rule",
-        rule="product rule: the product of the other factors",
-    )
-)

@@ -14,7 +14,8 @@ from wengert.operations.apply import apply
 from wengert.operations.build import sub
 from wengert.operations.curving import CHOICE
 from wengert.operations.discrete import LOGICAL_NOT, known_values
-from wengert.operations.gathering import batch_along, broadcast_shape, take_along
+from wengert.operations.gathering import broadcast_shape
+from wengert.operations.gathering_along import batch_along, take_along
 from wengert.operations.indexing import slice_
 from wengert.operations.intervals import Interval, point
 from wengert.operations.kinks import Kinks, nowhere

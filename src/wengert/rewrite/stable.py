@@ -24,8 +24,9 @@ from wengert.operations.build import broadcast, constant, neg, sub
 from wengert.operations.control import Program, map_programs
 from wengert.operations.linalg import ADJ, DET, INV, LOGDET
 from wengert.operations.rebuild import with_operands
-from wengert.operations.reductions import LOGSUMEXP, NORM2, SOFTMAX
+from wengert.operations.reductions import NORM2
 from wengert.operations.scalar_functions import EXP, EXPM1, LOG, LOG1P, SIGMOID, SOFTPLUS
+from wengert.operations.softmax import LOGSUMEXP, SOFTMAX
 from wengert.operations.structural import (
     ADD,
     CONTRACT,
