@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
-from threading import RLock
 from typing import TYPE_CHECKING, Any, final
 from weakref import WeakValueDictionary
 
+from wengert.locks import process_lock
 from wengert.shapes import Shape
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Expr:
 
 
 _interned: WeakValueDictionary[tuple[Any, ...], Expr] = WeakValueDictionary()
-_lock = RLock()  # the text of a parameter may make nodes
+_lock = process_lock()  # the text of a parameter may make nodes
 
 
 def make(

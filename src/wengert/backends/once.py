@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import cache, update_wrapper
 from typing import Generic, TypeVar
+
+from wengert.locks import process_lock
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class Once(Generic[T]):
     def __init__(self, make: Callable[[], T]) -> None:
         update_wrapper(self, make)
         self._make = cache(make)
-        self._lock = threading.RLock()
+        self._lock = process_lock()
 
     def __call__(self) -> T:
         """The value."""

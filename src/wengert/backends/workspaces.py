@@ -16,13 +16,14 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from threading import Lock, get_ident
+from threading import get_ident
 from typing import Any
 
 import numpy as np
 
 from wengert.backends.numpy_programs import Step
 from wengert.backends.numpy_steps import Writer, writer_of
+from wengert.locks import process_lock
 from wengert.plan.buffers import Request, assign_buffers
 from wengert.plan.instructions import Input, Plan
 
@@ -38,13 +39,16 @@ Schedule = list[tuple[int, Step, tuple[int, ...]]]
 
 
 class Store:
-    """Workspaces that no call uses at present, the least recently used one first."""
+    """Workspaces that no call uses at present, the least recently used one first.
+
+    Finalizers call :meth:`forget`, which may be anywhere, in the middle of its methods too.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.size = 0
         self._idle: OrderedDict[Any, tuple[Slots, int]] = OrderedDict()
-        self._lock = Lock()
+        self._lock = process_lock()
 
     def take(self, owner: object) -> Slots | None:
         """A workspace of an owner that this thread gave back."""
@@ -64,13 +68,15 @@ class Store:
             self._idle[key] = workspace, size
             self.size += size
             while self.size > self.limit:
-                self.size -= self._idle.popitem(last=False)[1][1]
+                _, (_, gone) = self._idle.popitem(last=False)
+                self.size -= gone
 
     def forget(self, owner: object) -> None:
         """Drop what is kept for an owner."""
         with self._lock:
-            for key in [k for k in self._idle if k[0] is owner]:
-                self.size -= self._idle.pop(key)[1]
+            for key in list(self._idle):
+                if key[0] is owner and (found := self._idle.pop(key, None)) is not None:
+                    self.size -= found[1]
 
 
 STORE = Store(KEPT_BYTES)

@@ -11,12 +11,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial, wraps
-from threading import Lock
 from types import MethodType
 from typing import Any
 
 import numpy as np
 
+from wengert.locks import process_lock
 from wengert.tracing.dispatch import implementations
 from wengert.tracing.lifting import holds_traced
 from wengert.tracing.scipy_distributions import SCIPY_STATS, methods_of_distributions
@@ -31,7 +31,7 @@ versions: dict[str, Functions] = {
 }
 
 _MARK = "__wengert_original__"
-_lock = Lock()
+_lock = process_lock()
 _wrappers: dict[int, Any] = {}  # by the identity of the functions, which the wrappers hold
 
 

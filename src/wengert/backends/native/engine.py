@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ from wengert.backends.native.cache import ObjectCache, default_folder, key_of
 from wengert.backends.native.host import Host, host, llvm
 from wengert.backends.native.mathematics.routines import addresses
 from wengert.backends.once import Once
+from wengert.locks import process_lock
 
 FORMAT = "2"  # of what is kept on disk beyond the IR itself
 _QUICKLY, _WITH_CARE = 0, 1  # LLVM's levels of generating code: the first takes a third of the time
@@ -83,7 +83,7 @@ class Engine:
     def __init__(self, host: Host, cache: ObjectCache) -> None:
         self.host = host
         self.cache = cache
-        self.lock = threading.RLock()
+        self.lock = process_lock()
         self.routines: dict[str, Library] = {}
         self._linked = 0
         self._linker: Any = None

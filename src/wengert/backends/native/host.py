@@ -13,6 +13,7 @@ from typing import Any
 from wengert.backends.native.builder import Features
 from wengert.backends.native.types import Type
 from wengert.backends.once import Once
+from wengert.locks import waited_for
 
 OLDEST = (0, 47)  # of llvmlite: constants are written the way LLVM 20 reads them
 _X86 = {"x86_64", "amd64"}
@@ -45,6 +46,10 @@ def llvm() -> Any:
             f"llvmlite {package.__version__} is too old: "
             f"pip install 'llvmlite>={OLDEST[0]}.{OLDEST[1]}'"
         )
+    # Every call of LLVM holds this lock. It is private, and there is no other way to hold it.
+    lock = getattr(getattr(binding.ffi.lib, "_lock", None), "_lock", None)
+    if lock is not None:
+        waited_for(lock)
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     return binding

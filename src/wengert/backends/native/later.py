@@ -8,14 +8,15 @@ GIL let the program run.
 from __future__ import annotations
 
 import atexit
-import os
 import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 
 from wengert.backends.once import Once
+from wengert.locks import called_in_children, fork_waits, process_lock
 
 
 class Worker:
@@ -23,8 +24,8 @@ class Worker:
 
     def __init__(self) -> None:
         self._tasks: deque[Iterator[None]] = deque()
-        self._changed = threading.Condition()
-        self._step = threading.Lock()
+        self._changed = threading.Condition(process_lock())
+        self._step = process_lock()  # held for a step, so that forks wait for its end
         self._thread: threading.Thread | None = None
         self._ended = False
 
@@ -60,6 +61,8 @@ class Worker:
 
     def _run(self) -> None:
         while (task := self._next()) is not None:
+            while fork_waits():
+                time.sleep(0.001)
             with self._step:
                 done = self._ends_with(task)
             with self._changed:
@@ -83,20 +86,10 @@ class Worker:
             self._changed.notify_all()
             return None
 
-    # ------------------------------------------------ forks
-
-    def before_fork(self) -> None:
-        """Wait for the end of a step: it may hold locks that the child would wait for."""
-        self._step.acquire()
-        self._changed.acquire()
-
-    def after_fork(self, *, child: bool = False) -> None:
-        """Go on; a child has no thread, and what it did is not the child's."""
-        if child:
-            self._tasks.clear()
-            self._thread = None
-        self._changed.release()
-        self._step.release()
+    def begin_again(self) -> None:
+        """Forget all tasks, in a child of a fork: it has no thread, and they are not its own."""
+        self._tasks.clear()
+        self._thread = None
 
 
 @Once
@@ -104,10 +97,5 @@ def worker() -> Worker:
     """The one of the process."""
     made = Worker()
     atexit.register(made.end)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(
-            before=made.before_fork,
-            after_in_parent=made.after_fork,
-            after_in_child=lambda: made.after_fork(child=True),
-        )
+    called_in_children(made.begin_again)
     return made

@@ -7,7 +7,6 @@ at the same time.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -30,6 +29,7 @@ from wengert.backends.native.plans.products import is_halved, mirror, write_prod
 from wengert.backends.native.plans.statements import Access, Contraction, Graph, Product, Whole
 from wengert.backends.native.plans.tiles import tiling, write_tiles
 from wengert.backends.native.types import I32, I64, PTR, VOID
+from wengert.locks import process_lock
 
 _TOLD = 8192  # multiplications of a product from which on BLAS might take several threads
 
@@ -57,7 +57,7 @@ class _Arena:
     """The memory; what was given out once stays valid as long as someone keeps it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = process_lock()
         self._buffer: Any = np.empty(0, np.uint8)
 
     def of(self, size: int) -> Any:
