@@ -148,6 +148,26 @@ def test_static_arguments() -> None:
     assert fast(2.0, 4) == 15.0
 
 
+def test_static_arguments_that_are_equal_are_told_apart() -> None:
+    fast = wg.compile(lambda x, n: x * len(repr(n)), static_argnums=1)
+    given: list[Any] = [
+        1,
+        True,
+        1.0,
+        0,
+        False,
+        0.0,
+        -0.0,
+        (1, 0.0),
+        (True, 0.0),
+        (1, -0.0),
+        "1",
+        10**9,
+    ]
+    for n in (*given, *reversed(given), *given, int("1000000000")):
+        assert fast(1.0, n) == len(repr(n))
+
+
 def test_control_flow_in_compiled_code() -> None:
     pick = wg.compile(wg.grad(lambda x: wg.cond(x > 0, np.sin, np.cos, x)))
     assert pick(1.0) == pytest.approx(np.cos(1.0))

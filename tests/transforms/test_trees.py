@@ -100,6 +100,27 @@ def test_two_shapes_in_turn_are_quick() -> None:
     assert len(fast._quick) == 2
 
 
+@pytest.mark.parametrize("argnums", [0, 1, -1, (0, 2)], ids=str)
+def test_calls_with_static_arguments_are_quick(argnums: Any) -> None:
+    fast = wg.compile(
+        lambda a, b, c, scale=1.0: (a + b + c) * scale, static_argnums=argnums, engine="native"
+    )
+    places = {k % 3 for k in (argnums if isinstance(argnums, tuple) else (argnums,))}
+    given: list[Any] = []
+    for k in range(12):
+        given = [float(300 + k % 2) if p in places else X * p for p in range(3)]
+        total = sum(given[1:], given[0])
+        np.testing.assert_array_equal(fast(*given), total)
+        np.testing.assert_array_equal(fast(*given, scale=2.0), 2 * total)
+    assert _traces(fast) == 4
+    quick = fast._quick[0]
+    assert quick(tuple(given), {"scale": 2.0}) is not NotImplemented
+    for other in (given[:2], [7.0 if p in places else X for p in range(3)]):
+        assert quick(tuple(other), {"scale": 2.0}) is NotImplemented
+    assert quick(tuple(given), {"scal": 2.0}) is NotImplemented
+    assert quick(tuple(given), {}) is NotImplemented
+
+
 def test_what_changes_is_seen_by_quick_calls() -> None:
     scale = 2.0
     fast = _compiled(lambda w: {"x": w["x"] * scale, "one": 1.0 + w["x"]})

@@ -19,7 +19,7 @@ from wengert.plan import Plan
 from wengert.rewrite import recognise_all
 from wengert.structured import Running, running
 from wengert.tracing import TracedArray, current_trace, kind_of, new_trace, replaced
-from wengert.transforms.direct import Direct, Quick, direct_of, quick_of
+from wengert.transforms.direct import Direct, Quick, direct_of, exactly, quick_of
 from wengert.transforms.recording import check_callable, describe, output_of, plain_array
 from wengert.transforms.surroundings import Surroundings, to_compare
 
@@ -33,6 +33,7 @@ class _Entry:
     """A traced and compiled version."""
 
     surroundings: Surroundings
+    static: tuple[tuple[int, Any], ...]
     roots: tuple[Expr, ...]
     running: Running
     names: tuple[str, ...]
@@ -52,6 +53,11 @@ class _Entry:
         """The same for arguments that are yet to be checked; None if the code looks not at all."""
         every = self.direct is not None and set(self.names) <= set(self.running.names)
         return quick_of(self) if every else None
+
+    @property
+    def was_called(self) -> bool:
+        """So that what calls need is there."""
+        return "direct" in vars(self)
 
     def __call__(self, flat: list[Any]) -> Any:
         if self.direct is not None and (found := self.direct(flat)) is not NotImplemented:
@@ -96,7 +102,7 @@ class Compiled:
         if current_trace() is not None and any(isinstance(a, TracedArray) for a in flat):
             return self.function(*args, **kwargs)
         entry = self._entry(flat, structure, static)
-        if not static and (quick := entry.quick) is not None:
+        if entry.was_called and (quick := entry.quick) is not None:
             others = tuple(q for q in self._quick if q is not quick)
             self._quick = (quick, *others[: _QUICK - 1])
         return entry(flat)
@@ -127,7 +133,7 @@ class Compiled:
 
     def _entry(self, flat: list[Any], structure: Any, static: tuple[Any, ...]) -> _Entry:
         shapes = tuple("float" if type(a) is float else (a.shape, a.dtype) for a in flat)
-        key = (structure, shapes, static)
+        key = (structure, shapes, static, *(exactly(value) for _, value in static))
         try:
             versions = self._entries.setdefault(key, [])
         except TypeError:
@@ -200,6 +206,7 @@ class Compiled:
                 return replace(entry, surroundings=surroundings, captured=captured)
         return _Entry(
             surroundings,
+            static,
             roots,
             running(roots, precision, self.engine, self.threads),
             tuple(str(leaf.params[0]) for leaf in leaves),

@@ -1,7 +1,8 @@
 """The short way into native code: arguments go in as they are, results come out as they should be.
 
 The native function looks at the arguments itself. What it was not written for it does not take;
-then the call goes the usual way.
+then the call goes the usual way. What is between Python and it, the look at trees, at static
+arguments and at what the traced function read from around it, is written for each entry.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ import optree
 
 from wengert.structured import Running
 from wengert.transforms.surroundings import Surroundings
-from wengert.transforms.trees import putting_together, taking_apart
+from wengert.transforms.trees import (
+    Source,
+    in_tuple,
+    made_tree,
+    putting_together,
+    read_trees,
+    template,
+)
 
 Direct = Callable[[Any], Any]  # of the arguments' leaves; NotImplemented if they are others
 Quick = Callable[[Any, Any], Any]  # of the positional arguments and those by keywords
@@ -43,6 +51,11 @@ class Entry(Protocol):
         ...
 
     @property
+    def static(self) -> tuple[tuple[int, Any], ...]:
+        """The places and values of static arguments."""
+        ...
+
+    @property
     def dtypes(self) -> tuple[Any, ...]:
         """Of the results."""
         ...
@@ -63,50 +76,110 @@ def direct_of(entry: Entry) -> Direct | None:
     function = entry.running.function
     if function is None or entry.running.dtypes != entry.dtypes:
         return None
-    names = (*entry.names, *(name for name, _ in entry.captured))
-    order = tuple(names.index(name) for name in entry.running.names)
+    order = _order(entry)
     captured = tuple(array for _, array in entry.captured)
-    formed = _forming(entry)
-    if order == tuple(range(len(entry.names))):
-        if formed is None:
-            return lambda flat: function(*flat)
-        return lambda flat: formed(function(*flat))
+    form = None if _is_flat(entry) else putting_together(entry.output)
 
     def call(flat: Any) -> Any:
         given = (*flat, *captured)
         found = function(*[given[k] for k in order])
-        return found if formed is None else formed(found)
+        return found if form is None or found is NotImplemented else form(found)
 
     return call
 
 
 def quick_of(entry: Entry) -> Quick | None:
     """A function of the arguments, which makes sure that the code is still the right one."""
-    direct, changed = direct_of(entry), entry.surroundings.changed
-    if direct is None:
+    function = entry.running.function
+    if function is None or entry.running.dtypes != entry.dtypes:
         return None
-    only: tuple[Any, ...] = ((0,) * len(entry.names), {})
-    if entry.structure == optree.tree_structure(only):
-
-        def arrays(args: Any, kwargs: Any) -> Any:
-            return NotImplemented if kwargs or changed() is not None else direct(args)
-
-        return arrays
-    leaves = taking_apart(entry.structure)
+    source = Source("def f(args, kwargs):")
+    no = f"return {source.name(NotImplemented)}"
+    source.line("try:")
+    leaves = _read_arguments(entry, source, no)
     if leaves is None:
         return None
+    if changed := _changed(entry.surroundings, source):
+        source.line(f"if {changed}: {no}", 2)
+    given = [*leaves, *(source.name(array) for _, array in entry.captured)]
+    taken = in_tuple([f"a{k}" for k in range(len(given))])
+    source.line(f"{taken} = {in_tuple(given)}", 2)
+    source.line("except (KeyError, ValueError):")  # a name is gone, a cell is empty
+    source.line(no, 2)
+    ordered = ", ".join(f"a{k}" for k in _order(entry))
+    source.line(f"found = {source.name(function)}({ordered})")
+    if not _is_flat(entry):
+        source.line(f"if found is not {source.name(NotImplemented)}:")
+        source.line(f"return {made_tree(source, entry.output, 'found')}", 2)
+    source.line("return found")
+    return source.function()
 
-    def trees(args: Any, kwargs: Any) -> Any:
-        flat = leaves((args, kwargs))
-        return NotImplemented if flat is None or changed() is not None else direct(flat)
 
-    return trees
+def _read_arguments(entry: Entry, source: Source, no: str) -> list[str] | None:
+    """Write what looks for the entry's arguments; what leaves are called, if that can be known."""
+    dynamic, named = template(entry.structure)
+    static = dict(entry.static)
+    count = len(dynamic) + len(static)
+    others = f"len(kwargs) != {len(named)}" if named else "kwargs"
+    source.line(f"if len(args) != {count} or {others}: {no}", 2)
+    for k, value in static.items():
+        one, other = f"args[{k}]", source.name(value)
+        alike = f"{source.name(alike_numbers)}({one}, {other})"
+        source.line(f"if {one} is not {other} and not {alike}: {no}", 2)
+    places = [k for k in range(count) if k not in static]
+    trees = [(tree, f"args[{k}]") for tree, k in zip(dynamic, places, strict=True)]
+    trees += [(tree, f"kwargs[{source.key(key)}]") for key, tree in named.items()]
+    return read_trees(source, trees, no)
 
 
-def _forming(entry: Entry) -> Direct | None:
-    """What makes the tree of a tuple of results, if it is none; NotImplemented stays as it is."""
+def alike_numbers(one: Any, other: Any) -> bool:
+    """Are they the same integers, texts, numbers other than 0.0, or tuples of them?
+
+    Other things that are equal may be used differently, as :func:`exactly` says.
+    """
+    if type(one) is not type(other):
+        return False
+    if type(one) is tuple:
+        return len(one) == len(other) and all(map(alike_numbers, one, other))
+    if type(one) is float:
+        return one == other != 0
+    return type(one) in {int, str, bool} and one == other
+
+
+def exactly(value: Any) -> Any:
+    """What tells a value from others that are equal to it.
+
+    Examples
+    --------
+    >>> 1 == True and 0.0 == -0.0
+    True
+    >>> exactly((1, 0.0)) in (exactly((True, 0.0)), exactly((1, -0.0)))
+    False
+    """
+    if type(value) is tuple:
+        return tuple(map(exactly, value))
+    return repr(value) if isinstance(value, float | complex) else type(value)
+
+
+def _changed(surroundings: Surroundings, source: Source) -> str:
+    """The text of the question whether something around has changed; empty if nothing can."""
+    looks, alone = surroundings.looks()
+    changed = f"{source.name(surroundings.changed)}() is not None"
+    if not alone:
+        return changed
+    same = [
+        f"{text.format(*map(source.name, of))} is {source.name(value)}" for text, of, value in looks
+    ]
+    return f"not ({' and '.join(same)}) and {changed}" if same else ""
+
+
+def _order(entry: Entry) -> tuple[int, ...]:
+    """Which of the leaves and captured arrays the program takes."""
+    names = (*entry.names, *(name for name, _ in entry.captured))
+    return tuple(names.index(name) for name in entry.running.names)
+
+
+def _is_flat(entry: Entry) -> bool:
+    """Are the results a tuple?"""
     several: Any = (0,) * len(entry.dtypes)
-    if entry.output == optree.tree_structure(several):
-        return None
-    form = putting_together(entry.output)
-    return lambda found: found if found is NotImplemented else form(found)
+    return entry.output == optree.tree_structure(several)

@@ -77,6 +77,17 @@ class Surroundings:
             pass
         return self._changed_name() or self._changed_contents()
 
+    def looks(self) -> tuple[list[tuple[str, tuple[Any, ...], Any]], bool]:
+        """How Python finds each thing, of which objects, and what it is; and whether this is all.
+
+        A thing may also be found changed in ways that only :meth:`changed` sees.
+        """
+        found: list[tuple[str, tuple[Any, ...], Any]] = []
+        found += (("{}[{}]", (space, key), value) for space, key, value in self._entries)
+        found += (("{}.cell_contents", (cell,), value) for _, cell, value in self._cells)
+        found += (("{}()", (read,), value) for _, read, value in self._reads)
+        return found, not (self._sequences or self._contents)
+
     @functools.cached_property
     def _names_at_once(self) -> list[tuple[Callable[[Any], Iterable[Any]], Any, tuple[Any, ...]]]:
         """For each container, what reads all of its names, and their values."""

@@ -1,19 +1,104 @@
 """Trees of a known structure, taken apart and put together quickly.
 
 A general library has to find out what a tree is. Here that is known; what is another tree is only
-noticed. Tuples, lists, dicts and None are known; of other containers nothing is said.
+noticed. Tuples, lists, dicts and None are known; of other containers nothing is said. What takes
+them apart is Python that is written for the structure, as that of a dataclass is for its fields.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import itemgetter
-from types import NoneType
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from types import CodeType, NoneType
 from typing import Any
 
 import optree
 
 _CONTAINERS = (tuple, list, dict)
+
+
+class Source:
+    """A Python function that is written line by line."""
+
+    def __init__(self, head: str) -> None:
+        self._lines = [head]
+        self._names: dict[str, Any] = {}
+
+    def line(self, text: str, depth: int = 1) -> None:
+        """One more line, indented so often."""
+        self._lines.append(" " * depth + text)
+
+    def name(self, value: Any) -> str:
+        """What the function may call an object."""
+        self._names[name := f"v{len(self._names)}"] = value
+        return name
+
+    def key(self, value: Any) -> str:
+        """The same of a key: texts as they are."""
+        return repr(value) if type(value) is str else self.name(value)
+
+    def function(self) -> Callable[..., Any]:
+        """What was written."""
+        space = dict(self._names)
+        exec(_code("\n".join(self._lines)), space)
+        return space["f"]
+
+
+@lru_cache(maxsize=256)
+def _code(text: str) -> CodeType:
+    return compile(text, "<wengert>", "exec")
+
+
+def template(structure: Any) -> Any:
+    """A tree whose leaves are their numbers."""
+    return optree.tree_unflatten(structure, range(structure.num_leaves))
+
+
+# ---------------------------------------------------------------- apart
+
+
+def read_trees(
+    source: Source, trees: Iterable[tuple[Any, str]], otherwise: str
+) -> list[str] | None:
+    """Write what looks whether things are trees of a structure, in a ``try``.
+
+    Parameters
+    ----------
+    trees : iterable of (tree, str)
+        Trees whose leaves are all numbers from 0 on, and the text of the thing for each.
+    otherwise : str
+        What is done if one is another tree. A key that is not there raises a KeyError.
+
+    Returns
+    -------
+    list of str or None
+        What the leaves are called, in the order of their numbers; None if the structure has other
+        containers.
+    """
+    parts = list(trees)  # then the parts of these in turn
+    leaves: dict[int, str] = {}
+    for part, where in parts:  # which grows
+        kind = type(part)
+        if kind is int:
+            leaves[part] = where
+        elif kind is NoneType:
+            source.line(f"if {where} is not None: {otherwise}", 2)
+        elif kind in _CONTAINERS:
+            name = where if where.isidentifier() else f"t{len(parts)}"
+            if name != where:
+                source.line(f"{name} = {where}", 2)
+            source.line(
+                f"if type({name}) is not {kind.__name__} or len({name}) != {len(part)}: "
+                f"{otherwise}", 2,
+            )  # fmt: skip
+            pairs = part.items() if kind is dict else enumerate(part)
+            parts += [
+                (child, f"{name}[{key if kind is not dict else source.key(key)}]")
+                for key, child in pairs
+            ]
+        else:
+            return None
+    return [leaves[k] for k in range(len(leaves))]
 
 
 def taking_apart(structure: Any) -> Callable[[Any], tuple[Any, ...] | None] | None:
@@ -30,46 +115,23 @@ def taking_apart(structure: Any) -> Callable[[Any], tuple[Any, ...] | None] | No
     >>> leaves({"a": (5, 6), "c": 7}) is None
     True
     """
-    parts = [_template(structure)]  # the tree, then the parts of its parts in turn
-    opened: list[tuple[int, Any, int, Callable[[Any], Any] | None]] = []
-    absent: list[int] = []
-    places: dict[int, int] = {}
-    for at, part in enumerate(parts):  # which grows
-        kind = type(part)
-        if kind is int:
-            places[part] = at
-        elif kind is NoneType:
-            absent.append(at)
-        elif kind in _CONTAINERS:
-            opened.append((at, kind, len(part), _several(list(part)) if kind is dict else None))
-            parts += part.values() if kind is dict else part
-        else:
-            return None
-    leaves_of = _several([places[k] for k in range(len(places))])
-
-    def leaves(tree: Any) -> tuple[Any, ...] | None:
-        found = [tree]
-        for at, kind, count, get in opened:
-            part = found[at]
-            if type(part) is not kind or len(part) != count:
-                return None
-            try:
-                found += part if get is None else get(part)
-            except KeyError:
-                return None
-        for at in absent:
-            if found[at] is not None:
-                return None
-        return leaves_of(found)
-
-    return leaves
+    source = Source("def f(tree):")
+    source.line("try:")
+    leaves = read_trees(source, [(template(structure), "tree")], "return None")
+    if leaves is None:
+        return None
+    source.line(f"return {in_tuple(leaves)}", 2)
+    source.line("except KeyError:")
+    source.line("return None", 2)
+    return source.function()
 
 
-def _several(keys: list[Any]) -> Callable[[Any], tuple[Any, ...]]:
-    """A function that gives a tuple of entries, however many."""
-    if len(keys) > 1:
-        return itemgetter(*keys)
-    return lambda container: tuple([container[k] for k in keys])
+def in_tuple(parts: Sequence[str]) -> str:
+    """The text of a tuple."""
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+
+
+# ---------------------------------------------------------------- together
 
 
 def putting_together(structure: Any) -> Callable[[Any], Any]:
@@ -81,29 +143,33 @@ def putting_together(structure: Any) -> Callable[[Any], Any]:
     >>> putting_together(structure)([5, 6, 7])
     {'b': 7, 'a': (5, 6)}
     """
-    make = _making(_template(structure))
-    return make or (lambda leaves: optree.tree_unflatten(structure, leaves))
+    source = Source("def f(leaves):")
+    source.line(f"return {made_tree(source, structure, 'leaves')}")
+    return source.function()
 
 
-def _template(structure: Any) -> Any:
-    """A tree whose leaves are their numbers."""
-    return optree.tree_unflatten(structure, range(structure.num_leaves))
+def made_tree(source: Source, structure: Any, leaves: str) -> str:
+    """What makes a tree of its leaves: the text of an expression."""
+    found = _made(source, template(structure), leaves)
+    if found is None:
+        make = source.name(optree.tree_unflatten)
+        return f"{make}({source.name(structure)}, {leaves})"
+    return found
 
 
-def _making(template: Any) -> Callable[[Any], Any] | None:
-    kind = type(template)
+def _made(source: Source, tree: Any, leaves: str) -> str | None:
+    kind = type(tree)
     if kind is int:
-        return itemgetter(template)
-    if template is None:
-        return lambda leaves: None
+        return f"{leaves}[{tree}]"
+    if tree is None:
+        return "None"
     if kind not in _CONTAINERS:
         return None
-    inner = list(template.values() if kind is dict else template)
-    found = [_making(part) for part in inner]
-    parts = [make for make in found if make is not None]
-    if len(parts) < len(found):
+    inner = [_made(source, part, leaves) for part in (tree.values() if kind is dict else tree)]
+    parts = [part for part in inner if part is not None]
+    if len(parts) < len(inner):
         return None
-    keys = tuple(template) if kind is dict else ()
     if kind is dict:
-        return lambda leaves: {k: make(leaves) for k, make in zip(keys, parts, strict=True)}
-    return lambda leaves: kind([make(leaves) for make in parts])
+        keys = map(source.key, tree)
+        return f"{{{', '.join(f'{k}: {p}' for k, p in zip(keys, parts, strict=True))}}}"
+    return in_tuple(parts) if kind is tuple else f"[{', '.join(parts)}]"
