@@ -8,16 +8,18 @@ is read once, and what is needed within a block only has room for one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from wengert.backends.native.plans.grouping import (
+    MOST,
     Group,
     Nest,
     in_memory,
     read_from_memory,
     touched_by,
+    weight_of,
     written_by,
 )
 from wengert.backends.native.plans.statements import (
@@ -67,6 +69,20 @@ Part = Group | Block
 def groups_of(part: Part) -> tuple[Group, ...]:
     """The groups of a part."""
     return part.groups if isinstance(part, Block) else (part,)
+
+
+def chunks(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    """Parts for one function each: the time to compile one grows faster than its length."""
+    chunk: list[Part] = []
+    size = 0
+    for part in parts:
+        chunk.append(part)
+        size += sum(weight_of(g) for g in groups_of(part))
+        if size >= MOST:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 def blocked(groups: Sequence[Group], graph: Graph, given: Iterable[int]) -> list[Part]:

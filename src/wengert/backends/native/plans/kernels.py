@@ -7,7 +7,7 @@ at the same time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -19,11 +19,12 @@ from wengert.backends.native.builder import Builder, Module, Value
 from wengert.backends.native.engine import Engine
 from wengert.backends.native.layout import of_python
 from wengert.backends.native.plans.arranging import arranged, table_name
-from wengert.backends.native.plans.blocking import Block, Part, groups_of
+from wengert.backends.native.plans.blocking import Block, Part, chunks, groups_of
 from wengert.backends.native.plans.dividing import Divided, used_by
-from wengert.backends.native.plans.grouping import MOST, Nest, weight_of
+from wengert.backends.native.plans.grouping import Nest, touched_by
+from wengert.backends.native.plans.holding import write_out, written_out
 from wengert.backends.native.plans.memory import LINE
-from wengert.backends.native.plans.nests import Rows, write_nest
+from wengert.backends.native.plans.nests import Registers, Rows, write_nest
 from wengert.backends.native.plans.pieces import begin_sums, write_pieces, write_steps
 from wengert.backends.native.plans.products import is_halved, mirror, write_product
 from wengert.backends.native.plans.statements import Access, Contraction, Graph, Product, Whole
@@ -100,12 +101,12 @@ def write_kernel(
     arrangement = arranged(graph, inputs, outputs)
     named = [*inputs, *arrangement.given]
     whole = module.function(name, [PTR], I64)
-    chunks = list(_chunks(arrangement.parts))
+    pieces = list(chunks(arrangement.parts))
     routines: set[str] = set()
     ends = _Ends(whole)
-    for k, chunk in enumerate(chunks):
+    for k, chunk in enumerate(pieces):
         b, used = whole, None
-        if len(chunks) > 1:
+        if len(pieces) > 1:
             b = module.function(f"{name}_{k}", [PTR], I64, internal=True)
             used = arrangement.used(chunk)
         (table,) = b.parameters
@@ -132,20 +133,6 @@ def write_kernel(
         name, frozenset(routines), tables, arrangement.size, max(seats, default=None),
         frozenset(slot for slot, layout in graph.layouts.items() if layout.slot in graph.cut),
     )  # fmt: skip
-
-
-def _chunks(parts: Sequence[Part]) -> Iterator[list[Part]]:
-    """Parts for one function each: the time to compile one grows faster than its length."""
-    chunk: list[Part] = []
-    size = 0
-    for part in parts:
-        chunk.append(part)
-        size += sum(weight_of(g) for g in groups_of(part))
-        if size >= MOST:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
 
 
 @dataclass
@@ -180,6 +167,7 @@ class _Writer:
     graph: Graph
     width: int
     routines: set[str]
+    registers: Registers | None = None
 
     @property
     def b(self) -> Builder:
@@ -189,13 +177,19 @@ class _Writer:
         """Return a status from the whole kernel if a condition holds."""
         self.ends.leave(condition, status)
 
-    def inner(self, graph: Graph, parts: Sequence[Part], memory: Mapping[int, Value]) -> None:
-        """Write parts of another graph here; as functions if they are long."""
-        chunks = list(_chunks(parts))
-        if len(chunks) == 1:
-            _Writer(self.ends, memory, graph, self.width, self.routines).write_all(parts)
+    def inner(
+        self,
+        graph: Graph,
+        parts: Sequence[Part],
+        memory: Mapping[int, Value],
+        registers: Registers | None = None,
+    ) -> None:
+        """Write parts of another graph here; as functions if they are long, with nothing held."""
+        pieces = list(chunks(parts))
+        if len(pieces) == 1:
+            _Writer(self.ends, memory, graph, self.width, self.routines, registers).write_all(parts)
             return
-        for chunk in chunks:
+        for chunk in pieces:
             used = sorted(used_by(chunk) & memory.keys())
             name = self.b.module.fresh(self.b.name)
             b = self.b.module.function(name, [PTR] * len(used), I64, internal=True)
@@ -230,7 +224,7 @@ class _Writer:
 
     def _write(self, part: Part) -> None:
         if isinstance(part, Nest):
-            write_nest(self.b, part, self.memory, self.graph, self.width)
+            self._nest(part)
         elif isinstance(part, Product):
             self._product(part, None)
         elif isinstance(part, Contraction):
@@ -239,6 +233,13 @@ class _Writer:
             part.write(self)
         else:
             self._block(part)
+
+    def _nest(self, nest: Nest) -> None:
+        registers = self.registers
+        if registers and written_out(nest) and not registers.held.isdisjoint(touched_by([nest])):
+            write_out(self.b, nest, self.memory, self.graph, registers)
+        else:
+            write_nest(self.b, nest, self.memory, self.graph, self.width, registers=registers)
 
     def _block(self, block: Block) -> None:
         b, memory, graph, width = self.b, self.memory, self.graph, self.width

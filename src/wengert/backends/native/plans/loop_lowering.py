@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.native.plans.inside import Cell, Lowers, program_of, room_for
+from wengert.backends.native.plans.holding import holdable
+from wengert.backends.native.plans.inside import Cell, Lowers, Program, program_of, room_for
 from wengert.backends.native.plans.loops import Carry, Items, Steps
 from wengert.backends.native.plans.memory import LINE
 from wengert.backends.native.plans.statements import Graph, Layout
@@ -50,6 +51,7 @@ def lower_loop(low: Lowers, i: Loop) -> None:
         low, body.arrangement.size, working, LINE, *(s for size in sizes for s in (size, size))
     )
     given = body.arrangement.given
+    held, slots = _held(body, decide, n)
     carries = tuple(
         Carry(
             begins=graph.layouts[init],
@@ -63,6 +65,7 @@ def lower_loop(low: Lowers, i: Loop) -> None:
             ends=results.get(("final", k)),
             room=rooms[3 + 2 * k],
             other=rooms[4 + 2 * k],
+            held=held[k],
         )
         for k, init in enumerate(inits)
     )
@@ -81,9 +84,34 @@ def lower_loop(low: Lowers, i: Loop) -> None:
         Steps(
             body, decide, carries, read, written, count, i.length, i.reverse,
             results.get(("steps", 0)), room, (rooms[0], rooms[1], rooms[2]), _patience(i),
-            tapes,
+            tapes, slots,
         )
     )  # fmt: skip
+
+
+def _held(
+    body: Program, decide: Program | None, count: int
+) -> tuple[list[bool], tuple[frozenset[int], frozenset[int]]]:
+    """Which carries stay in registers, and which slots of the two programs do so."""
+    inside, following = body.arguments[:count], body.arrangement.given[:count]
+    outputs = body.arrangement.given[count:]
+    deciding = (None,) * count if decide is None else decide.arguments[:count]
+    answer = () if decide is None else decide.arrangement.given
+    first = holdable(body.arrangement, inside, outputs)
+    second = None if decide is None else holdable(decide.arrangement, deciding, answer)
+    held = [
+        f in first and i in {None, *first} and (second is None or d in {None, *second})
+        for i, f, d in zip(inside, following, deciding, strict=True)
+    ]
+    if not any(held):
+        return held, (frozenset(), frozenset())
+    others = [f for f, h in zip(following, held, strict=True) if not h]
+    own = [i for i, h in zip(inside, held, strict=True) if h]
+    first = holdable(body.arrangement, own, (*outputs, *others))
+    if decide is not None:
+        own = [d for d, h in zip(deciding, held, strict=True) if h]
+        second = holdable(decide.arrangement, own, answer)
+    return held, (first, second or frozenset())
 
 
 def _tapes(low: Lowers, slots: Sequence[int]) -> tuple[tuple[Cell, int], ...]:

@@ -1,20 +1,24 @@
 """Loops as native code.
 
 The program of a step is a graph of its own, whose groups are written into the loop. What it reads
-is where it is: items of sequences in the sequence, constants outside, and carries in one of two
-buffers, of which a step reads one and writes the other, or in the record of their values if that
-is wanted. Outputs are written into the stacked array. What depends on constants only is computed
-before the loop.
+is where it is: items of sequences in the sequence, constants outside, and carries in registers if
+they are a few numbers (:mod:`wengert.backends.native.plans.holding`), else in the record of their
+values if that is wanted, or in one of two buffers, of which a step reads one and writes the other.
+Outputs are written into the stacked array. What depends on constants only is computed before the
+loop.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from wengert.backends.native.builder import Value
 from wengert.backends.native.layout import INTERRUPTED, REALLOCATE
+from wengert.backends.native.plans.holding import load_entries, store_entries
 from wengert.backends.native.plans.inside import Cell, Program
+from wengert.backends.native.plans.nests import Registers
 from wengert.backends.native.plans.statements import Layout, Whole, Writer
 from wengert.backends.native.types import I1, I8, I32, I64, PTR, Type
 from wengert.backends.native.vectors import Stream, vector_loop
@@ -41,6 +45,7 @@ class Carry:
     ends: int | None
     room: int
     other: int
+    held: bool
 
     @property
     def bytes(self) -> int:
@@ -97,6 +102,8 @@ class Steps(Whole):
         The steps between two looks at interruptions; 0 if there need be none.
     tapes : tuple of (Cell, int)
         Stacks of unknown length, and the bytes of an entry.
+    held : tuple of (frozenset of int)
+        The slots of ``body`` and of ``decide`` that are held in registers.
     """
 
     body: Program
@@ -112,6 +119,7 @@ class Steps(Whole):
     begins: tuple[int, int, int]
     patience: int
     tapes: tuple[tuple[Cell, int], ...]
+    held: tuple[frozenset[int], frozenset[int]]
 
     @property
     def reads(self) -> tuple[int, ...]:
@@ -186,9 +194,9 @@ class _LoopWriter:
                 self._copy(k, self.inits[k], self.ends[k])
             return
 
-        def inside(t: Value, pointers: tuple[Value, ...]) -> list[Value]:
+        def inside(t: Value, state: tuple[Value, ...]) -> list[Value]:
             index = count - 1 - t if loop.reverse else t
-            return self._step(t, index, count, pointers)
+            return self._step(t, index, count, state)
 
         last = b.loop(0, count, 1, inside, self._first(count, first))
         self._end(last)
@@ -228,47 +236,73 @@ class _LoopWriter:
         self.writer.inner(arrangement.graph, arrangement.before, memory)
 
     def _first(self, count: Value, index: Value) -> list[Value]:
-        """For each carry, where it is now and where its next value goes."""
+        """What is known of each carry before the first step: see :meth:`_parted`."""
         b, fixed = self.b, self._fixed()
-        pointers: list[Value] = []
+        state: list[Value] = []
         for k, c in enumerate(self.loop.carries):
             record = self.records[k]
-            if record is None:
+            if c.held:
+                state += load_entries(b, self.inits[k], c.count, c.type)
+            elif record is None:
                 odd = fixed is None or fixed % 2 == 1
-                pointers += [self.inits[k], self.ends[k] if odd else self.others[k]]
-                continue
-            at = b.offset(record, index, c.bytes) if c.bytes else record
-            pointers.append(at if fixed is not None else b.select(count > 0, at, self.inits[k]))
-        return pointers
+                state += [self.inits[k], self.ends[k] if odd else self.others[k]]
+            else:
+                at = b.offset(record, index, c.bytes) if c.bytes else record
+                state.append(at if fixed is not None else b.select(count > 0, at, self.inits[k]))
+        return state
 
-    def _step(self, t: Value, index: Value, count: Value, pointers: Sequence[Value]) -> list[Value]:
-        """One step; gives where carries are after it, and where their next values go."""
+    def _parted(self, state: Sequence[Value]) -> list[list[Value]]:
+        """For each carry: its entries if it is held; else where it is, and where the next goes.
+
+        The latter is not there for one on record.
+        """
+        given = iter(state)
+        return [
+            list(islice(given, c.count if c.held else 1 if record else 2))
+            for c, record in zip(self.loop.carries, self.records, strict=True)
+        ]
+
+    def _step(self, t: Value, index: Value, count: Value, state: Sequence[Value]) -> list[Value]:
+        """One step; gives what is known of each carry after it."""
         loop, b, writer = self.loop, self.b, self.writer
         self._look(t)
         outside = dict(self.body_outside)
         outside.update({s.inside: s.at(writer, index) for s in loop.sequences})
         outside.update({o.inside: o.at(writer, index) for o in loop.outputs})
-        following: list[Value] = []
-        given = iter(pointers)
-        for k, c in enumerate(loop.carries):
-            now, record = next(given), self.records[k]
-            if record is None:
-                target = next(given)
-                odd = self._fixed() is None or (self._fixed() or 0) % 2 == 1
-                other = self.others[k] if odd else self.ends[k]
-                following += [target, b.select(t.equals(0), other, now)]
-            else:
+        following: list[list[Value]] = []
+        targets: list[Value | None] = []
+        registers = Registers(loop.held[0])
+        for k, (c, now) in enumerate(zip(loop.carries, self._parted(state), strict=True)):
+            target, record = None, self.records[k]
+            if record is not None:
                 later = index - 1 if loop.reverse else index + 1
                 at = b.offset(record, later, c.bytes) if c.bytes else record
                 target = b.select(t < count - 1, at, self.ends[k])
-                following.append(target)
+                following.append([target])
+            elif not c.held:
+                target = now[1]
+                odd = self._fixed() is None or (self._fixed() or 0) % 2 == 1
+                other = self.others[k] if odd else self.ends[k]
+                following.append([target, b.select(t.equals(0), other, now[0])])
+            else:
+                following.append([])
+            targets.append(target)
+            if c.held:
+                registers.begin(c.inside, now)
+                continue
+            assert target is not None
             outside[c.following] = target
             if c.inside is not None:
-                outside[c.inside] = now
+                outside[c.inside] = now[0]
         arrangement = loop.body.arrangement
         memory = arrangement.memory(b, outside, self.body_room)
-        writer.inner(arrangement.graph, arrangement.parts, memory)
-        return following
+        writer.inner(arrangement.graph, arrangement.parts, memory, registers)
+        for k, (c, target) in enumerate(zip(loop.carries, targets, strict=True)):
+            if c.held:
+                following[k] = registers.entries[c.following]
+                if target is not None:
+                    store_entries(b, following[k], target, c.type)
+        return [value for values in following for value in values]
 
     def _look(self, t: Value) -> None:
         """Has the user interrupted? Asked every so many steps."""
@@ -305,16 +339,16 @@ class _LoopWriter:
         elif _number(count):
             copy()
 
-    def _end(self, pointers: Sequence[Value]) -> None:
+    def _end(self, state: Sequence[Value]) -> None:
         """The last values, where they are wanted."""
         b = self.b
-        given = iter(pointers)
-        for k, c in enumerate(self.loop.carries):
-            now = next(given)
-            if self.records[k] is None:
-                next(given)
-            if c.ends is not None and self._fixed() is None:
-                b.branch(now.differs(self.ends[k]), self._copying(k, now, self.ends[k]))
+        for k, (c, now) in enumerate(zip(self.loop.carries, self._parted(state), strict=True)):
+            if c.ends is None:
+                continue
+            if c.held:
+                store_entries(b, now, self.ends[k], c.type)
+            elif self._fixed() is None:
+                b.branch(now[0].differs(self.ends[k]), self._copying(k, now[0], self.ends[k]))
 
     def _copying(self, k: int, source: Value, target: Value) -> Callable[[], tuple[Value, ...]]:
         def copy() -> tuple[Value, ...]:
@@ -350,28 +384,22 @@ class _LoopWriter:
         zero = b.constant(0, I64)
         largest = b.constant(limit if limit is not None else (1 << 63) - 1, I64)
         self._begin_records(largest, zero)
-        first: list[Value] = []
-        for k in range(len(loop.carries)):
-            record = self.records[k]
-            if record is None:
-                first += [self.inits[k], self.ends[k]]
-            else:
-                first.append(record if limit != 0 else self.inits[k])
+        first = self._first(largest, zero)
 
         def goes_on(carried: tuple[Value, ...]) -> Value:
-            t, *pointers = carried
+            t, *state = carried
             if limit is None:
-                return self._decide(pointers)
+                return self._decide(state)
             (answer,) = b.branch(
-                t < limit, lambda: [self._decide(pointers)], lambda: [b.constant(0, I1)]
+                t < limit, lambda: [self._decide(state)], lambda: [b.constant(0, I1)]
             )
             return answer
 
         def inside(carried: tuple[Value, ...]) -> list[Value]:
-            t, *pointers = carried
+            t, *state = carried
             if loop.tapes:
-                self._tape(t, pointers)
-            return [t + 1, *self._step(t, t, largest, pointers)]
+                self._tape(t, state)
+            return [t + 1, *self._step(t, t, largest, state)]
 
         count, *last = b.repeat(goes_on, inside, [zero, *first])
         self._end(last)
@@ -384,14 +412,19 @@ class _LoopWriter:
 
     # ------------------------------------------------ tapes
 
-    def _tape(self, t: Value, pointers: Sequence[Value]) -> None:
+    def _tape(self, t: Value, state: Sequence[Value]) -> None:
         """Write down the carries before a step."""
         b = self.b
         self._makeroom_for(t + 1)
-        for k, c in enumerate(self.loop.carries):
-            if c.tape is not None:
-                start = c.tape.at(self.writer)
-                self._copy(k, pointers[2 * k], b.offset(start, t, c.bytes) if c.bytes else start)
+        for k, (c, now) in enumerate(zip(self.loop.carries, self._parted(state), strict=True)):
+            if c.tape is None:
+                continue
+            start = c.tape.at(self.writer)
+            at = b.offset(start, t, c.bytes) if c.bytes else start
+            if c.held:
+                store_entries(b, now, at, c.type)
+            else:
+                self._copy(k, now[0], at)
 
     def _note(self, count: Value) -> None:
         """How many entries the tapes have."""
@@ -425,22 +458,21 @@ class _LoopWriter:
 
         b.branch(count > room, grow)
 
-    def _decide(self, pointers: Sequence[Value]) -> Value:
+    def _decide(self, state: Sequence[Value]) -> Value:
         """Is the next step made?"""
         b, program = self.b, self.loop.decide
         assert program is not None
         outside = dict(self.decide_outside)
-        given = iter(pointers)
-        for k, c in enumerate(self.loop.carries):
-            now = next(given)
-            if self.records[k] is None:
-                next(given)
-            if c.deciding is not None:
-                outside[c.deciding] = now
+        registers = Registers(self.loop.held[1])
+        for c, now in zip(self.loop.carries, self._parted(state), strict=True):
+            if c.held:
+                registers.begin(c.deciding, now)
+            elif c.deciding is not None:
+                outside[c.deciding] = now[0]
         arrangement = program.arrangement
         outside[arrangement.given[0]] = self.answer
         memory = arrangement.memory(b, outside, self.decide_room)
-        self.writer.inner(arrangement.graph, arrangement.parts, memory)
+        self.writer.inner(arrangement.graph, arrangement.parts, memory, registers)
         return b.load(I8, self.answer).differs(0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -13,7 +13,7 @@ from wengert.backends.native.builder import Builder, Features, Module, Value
 from wengert.backends.native.mathematics import routines
 from wengert.backends.native.plans.grouping import Nest
 from wengert.backends.native.plans.statements import Access, Graph, Shape, Statement, Strides
-from wengert.backends.native.types import I8, I64, Type
+from wengert.backends.native.types import I8, I64, PTR, Type
 from wengert.backends.native.ufuncs import call_lanes
 from wengert.backends.native.vectors import (
     MAXIMUM,
@@ -100,6 +100,31 @@ class Rows:
     summed: Collection[int]
 
 
+@dataclass
+class Registers:
+    """Small slots that are held in registers, and their entries as far as they are known."""
+
+    held: frozenset[int] = frozenset()
+    entries: dict[int, list[Value]] = field(default_factory=dict[int, list[Value]])
+
+    def begin(self, slot: int | None, entries: list[Value]) -> None:
+        """What a slot holds, if there is one that is read."""
+        if slot is not None:
+            self.entries[slot] = entries
+
+
+def as_mask(value: Value) -> Value:
+    """Truth values are bytes in memory, masks elsewhere."""
+    return value.differs(0) if value.type.kind == "i8" else value
+
+
+def as_bytes(value: Value) -> Value:
+    """What memory holds of a value."""
+    if value.type.kind != "i1":
+        return value
+    return value.builder.cast("zext", value, I8.of(value.type.lanes))
+
+
 @dataclass(frozen=True)
 class _Place:
     """Entries of a slot over the space of a nest."""
@@ -116,6 +141,7 @@ def write_nest(
     graph: Graph,
     width: int,
     rows: Rows | None = None,
+    registers: Registers | None = None,
 ) -> None:
     """Write the loops of a nest.
 
@@ -129,8 +155,10 @@ def write_nest(
         Bytes of a vector.
     rows : Rows, optional
         Which of the first axis's indices; by default all.
+    registers : Registers, optional
+        Single numbers that are held, and are read, or added up over all of the space.
     """
-    _Writer(b, nest, memory, graph, width, rows).write()
+    _Writer(b, nest, memory, graph, width, rows, registers or Registers()).write()
 
 
 class _Writer:
@@ -142,8 +170,9 @@ class _Writer:
         graph: Graph,
         width: int,
         rows: Rows | None,
+        registers: Registers,
     ) -> None:
-        self.rows = rows
+        self.rows, self.registers, held = rows, registers, registers.held
         space = nest.space if rows is None else (rows.count, *nest.space[1:])
         self.b, self.nest, self.memory, self.graph = b, nest, memory, graph
         self.types = types = graph.types
@@ -153,7 +182,7 @@ class _Writer:
                 _Place(a.slot, a.strides, a.offset)
                 for s in self.statements
                 for a in s.reads
-                if not nest.holds(a)
+                if not nest.holds(a) and a.slot not in held
             )
         )
         self.written = [s for s in self.statements if s.target in memory or not s.maps]
@@ -195,6 +224,8 @@ class _Writer:
 
     def _base(self, slot: int, strides: Strides, offset: int) -> Value:
         """Where the first of the rows begins."""
+        if slot in self.registers.held:
+            return self.b.zero(PTR)  # nowhere
         size, rows = self.types[slot].size, self.rows
         pointer = self.b.offset(self.memory[slot], offset, size)
         if rows is None or slot in rows.inner or not strides[0]:
@@ -283,7 +314,10 @@ class _Writer:
         b = self.b
         for k, value in found.items():
             if self.depth[k] == depth:
-                total = value
+                slot, total = self.written[k].target, value
+                if slot in self.registers.held:
+                    self.registers.entries[slot] = [as_mask(value)]
+                    continue
                 if self._accumulates(k):
                     total = self._reduction(k).combine(b.load(value.type, targets[k]), value)
                 b.store(total, targets[k])
@@ -339,7 +373,7 @@ class _Writer:
 
         def body(entries: Sequence[Value]) -> tuple[list[Value], list[Value]]:
             results = self._body(self.b, entries, lanes if lanes > 1 else 0)
-            stored = [self._to_memory(results[k], stream(k).type) for k in (*plain, *adding)]
+            stored = [as_bytes(results[k]) for k in (*plain, *adding)]
             return stored, [results[k] for k in reduced]
 
         short = bool(reduced) and len(self.statements) <= _SHORT
@@ -357,10 +391,14 @@ class _Writer:
         """The statements for some entries; gives what is written, by number."""
         lanes = Lanes(b, width, self.graph.real)
         given = {
-            (p.slot, p.strides, p.offset): self._from_memory(entry)
+            (p.slot, p.strides, p.offset): as_mask(entry)
             for p, entry in zip(self.reads, entries, strict=True)
         }
-        registers: dict[int, Value] = {}
+        held = self.registers.entries
+        registers = {
+            a.slot: b.spread(held[a.slot][0], width)
+            for s in self.statements for a in s.reads if a.slot in self.registers.held
+        }  # fmt: skip
         numbers = {id(s): k for k, s in enumerate(self.written)}
         results: dict[int, Value] = {}
         for s in self.statements:
@@ -377,18 +415,11 @@ class _Writer:
         given: Mapping[tuple[int, Strides, int], Value],
         registers: Mapping[int, Value],
     ) -> Value:
-        if access.slot in registers and self.nest.holds(access):
+        if access.slot in registers and (
+            self.nest.holds(access) or access.slot in self.registers.held
+        ):
             return registers[access.slot]
         return given[access.slot, access.strides, access.offset]
-
-    def _from_memory(self, value: Value) -> Value:
-        """Truth values are bytes in memory, masks elsewhere."""
-        return value.differs(0) if value.type.kind == "i8" else value
-
-    def _to_memory(self, value: Value, type_: Type) -> Value:
-        if value.type.kind != "i1":
-            return value
-        return self.b.cast("zext", value, I8.of(value.type.lanes))
 
 
 def simplified(space: Shape, strides: Sequence[Strides]) -> tuple[Shape, list[Strides]]:

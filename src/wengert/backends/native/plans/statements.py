@@ -216,8 +216,14 @@ class Writer(Protocol):
         """Return a status from the whole kernel if a condition holds."""
         ...
 
-    def inner(self, graph: Graph, parts: Sequence[Any], memory: Mapping[int, Value]) -> None:
-        """Write parts of another graph here."""
+    def inner(
+        self,
+        graph: Graph,
+        parts: Sequence[Any],
+        memory: Mapping[int, Value],
+        registers: Any = None,
+    ) -> None:
+        """Write parts of another graph here, some of whose slots are held in registers."""
         ...
 
 
