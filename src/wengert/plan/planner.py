@@ -19,7 +19,7 @@ import opt_einsum
 
 from wengert.errors import ShapeError
 from wengert.expr import Expr, topological
-from wengert.operations.algebra import is_symmetric
+from wengert.operations.algebra import flipped, is_symmetric
 from wengert.operations.control.programs import RUN_LENGTH, group_of, unknown_length
 from wengert.operations.reshaping import RESHAPE
 from wengert.operations.structural import (
@@ -199,6 +199,8 @@ class _Planner:
     # ------------------------------------------------------------ sums
 
     def _combination(self, node: Expr, shape: tuple[int, ...]) -> int:
+        if len(shape) == 2 and (turned := self.slot_of.get(flipped(node))) is not None:
+            return self._single(turned, (1, 0), (0, 1), dict(enumerate(shape)))
         terms: list[Term] = []
         placed: list[Placed] = []
         for operand, coefficient in zip(node.operands, coefficients_of(node), strict=True):
