@@ -510,3 +510,51 @@ def test_products_of_several_empty_arrays_have_an_order() -> None:
         values = {f"x{k}": np.ones(s) for k, s in enumerate(shapes)}
         found = evaluate(contract(leaves, labels, out), values)
         np.testing.assert_array_equal(found, np.zeros(tuple(sizes[x] for x in out)))
+
+
+def spread(x: Expr, second: Expr, *, share: bool = False) -> tuple[Plan, Expr]:
+    """Σₙ r (x W + second) by component, and its plan."""
+    r, W = variable("r", (40,)), variable("W", (12, 12))
+    total = add([matmul(x, W), second], [3, -1])
+    found = contract([r, total], [(0,), (0, 1)], (1,), coefficient=2)
+    return plan_of(*([found, total] if share else [found])), found
+
+
+def test_sums_of_products_are_contracted_term_by_term() -> None:
+    """(Σ r x) W is a product of a vector, Σ r (x W) one of a matrix; the factors are kept."""
+    x, y = variable("x", (40, 12)), variable("y", (12,))
+    plan, found = spread(x, scale(5, mul(x, contract([y], [(1,)], (0, 1), sizes={0: 40}))))
+    assert max(i.flops for i in plan.instructions) <= 2 * 40 * 12
+    rng = np.random.default_rng(0)
+    values = {
+        "x": rng.normal(size=(40, 12)), "y": rng.normal(size=12),
+        "r": rng.normal(size=40), "W": rng.normal(size=(12, 12)),
+    }  # fmt: skip
+    expected = 2 * values["r"] @ (3 * values["x"] @ values["W"] - 5 * values["x"] * values["y"])
+    assert_close(evaluate(found, values), expected)
+
+
+def test_sums_of_given_numbers_and_sums_of_which_others_read_stay_sums() -> None:
+    """What cancels in each difference is not left to cancel in the sums."""
+    x = variable("x", (40, 12))
+    for plan, _ in (spread(x, variable("z", (40, 12))), spread(x, mul(x, x), share=True)):
+        assert any(isinstance(i, Combine) and i.shape == (40, 12) for i in plan.instructions)
+    mean = variable("m", (12,))
+    gaps = sub(x, contract([mean], [(1,)], (0, 1), sizes={0: 40}))
+    plan = plan_of(contract([gaps], [(0, 1)], (1,)))
+    assert any(isinstance(i, Combine) and i.shape == (40, 12) for i in plan.instructions)
+
+
+def test_a_sum_and_its_transpose_are_computed_once() -> None:
+    """S + N and (S + N)ᵀ = S + Nᵀ: the second one is a view, and they share a factorisation."""
+    X, N = variable("X", (6, 6)), variable("N", (6, 6))
+    total = add([elementwise("exp", matmul(X, transpose(X))), N])
+    plan = plan_of(inv(total), inv(transpose(total)))
+    assert sum(isinstance(i, Combine) for i in plan.instructions) == 1
+    rng = np.random.default_rng(0)
+    values = {"X": rng.normal(size=(6, 6)), "N": rng.normal(size=(6, 6))}
+    K = np.exp(values["X"] @ values["X"].T) + values["N"]
+    plan = plan_of(total, elementwise("tanh", transpose(total)))
+    assert_close(evaluate(total, values), K)
+    found = compile_plan(plan, np.dtype(np.float64))(values)
+    assert_close(found[1], np.tanh(K.T))

@@ -7,7 +7,7 @@ products is chosen over the whole region; a shared one stays a boundary and is c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -52,6 +52,7 @@ from wengert.plan.instructions import (
     Term,
 )
 from wengert.plan.programs import branch_fields, live_nodes, loop_fields
+from wengert.plan.spreading import network_of, spread_sum
 from wengert.primitive import Kind, Shared
 from wengert.shapes import concrete, substitute
 
@@ -88,10 +89,12 @@ class _Planner:
         self.prepared: dict[Hashable, int] = {}
         self.known: dict[Hashable, int] = {}
         self.products: dict[Hashable, list[tuple[Labels, int]]] = {}
+        self.spread: dict[Expr, Expr] = {}
         self.scaled = Counter(map(_without_coefficient, self.order))
 
     def plan(self) -> Plan:
         merged = self._merged_nodes()
+        merged |= self._spread_sums(merged)
         for node in self.order:
             if node not in merged:
                 self.slot_of[node] = self._lower(node)
@@ -124,6 +127,20 @@ class _Planner:
                     or (self.uses[o] == 1 and _is_placed(o))
                 )
         return merged
+
+    def _spread_sums(self, merged: Collection[Expr]) -> set[Expr]:
+        """Finds the sums that are contracted term by term; gives them and the terms of their own.
+
+        A contraction inside another one stays where it is.
+        """
+        found: set[Expr] = set()
+        for node in self.order:
+            if node.primitive is CONTRACT and node not in merged:
+                total = spread_sum(node, self.uses, merged, self.shape, _path)
+                if total is not None:
+                    self.spread[node] = total
+                    found.update((total, *(t for t in total.operands if self.uses[t] == 1)))
+        return found
 
     def _new(self) -> int:
         self.next_slot += 1
@@ -240,20 +257,34 @@ class _Planner:
         out = contraction_params(node)[1]
         if not node.operands:
             return self._emit(Fill, shape, _as_float(contraction_params(node)[2]), out)
+        if node in self.spread:
+            return self._by_terms(node, self.spread[node], shape)
         early = self.scaled[_without_coefficient(node)] == 1
         slot, labels, factor = self._core(node, early=early)
         if labels != out:
             return self._emit(Combine, shape, (Term(slot, factor, labels, out),))
         return slot if factor == 1 else self._emit_once(Scale, shape, slot, factor)
 
-    def _core(self, node: Expr, *, early: bool = False) -> tuple[int, Labels, float]:
+    def _by_terms(self, node: Expr, total: Expr, shape: tuple[int, ...]) -> int:
+        """The contraction of a sum as the sum of contractions."""
+        terms: list[Term] = []
+        for term, coefficient in zip(total.operands, coefficients_of(total), strict=True):
+            slot, labels, factor = self._core(node, instead={total: term})
+            own = _as_float(coefficient * contraction_params(term)[2])
+            terms.append(Term(slot, own * factor, labels, labels))
+        return self._emit(Combine, shape, tuple(terms), ())
+
+    def _core(
+        self, node: Expr, *, early: bool = False, instead: Mapping[Expr, Expr] | None = None
+    ) -> tuple[int, Labels, float]:
         """Slot and labels of the contraction without its pattern, and its coefficient.
 
-        The coefficient is 1 if an operand is scaled instead: ``early``, a much smaller one.
+        The coefficient is 1 if an operand is scaled in its place: ``early``, a much smaller one.
+        An operand may have another one ``instead``.
         """
         _, out, coefficient = contraction_params(node)
         factor = _as_float(coefficient)
-        operands, labels, size = self._region(node)
+        operands, labels, size = self._region(node, instead)
         if not operands:
             return self._emit_once(Fill, (), 1.0, ()), (), factor
         used = {x for axes in labels for x in axes}
@@ -275,7 +306,7 @@ class _Planner:
                 labels.append(axes)
         if labels[0] != kept:
             slots[0] = self._single(slots[0], labels[0], kept, size)
-        elif kept == out and node.ndim == 2 and is_symmetric(node):
+        elif not instead and kept == out and node.ndim == 2 and is_symmetric(node):
             self._mark_symmetric(slots[0])
         return slots[0], kept, factor
 
@@ -284,31 +315,15 @@ class _Planner:
         if isinstance(last, Pair) and last.target == slot and last.left != last.right:
             self.instructions[-1] = replace(last, symmetric=True)
 
-    def _region(self, node: Expr) -> tuple[list[Expr], list[Labels], dict[int, int]]:
+    def _region(
+        self, node: Expr, instead: Mapping[Expr, Expr] | None
+    ) -> tuple[list[Expr], list[Labels], dict[int, int]]:
         """The operands of a contraction with its merged inner contractions flattened."""
-        operands: list[Expr] = []
-        found: list[Labels] = []
+        network = network_of(node, lambda o: o not in self.slot_of, instead)
         size: dict[int, int] = {}
-        fresh = 0
-        labels, out, _ = contraction_params(node)
-        fresh = max((x for axes in (*labels, out) for x in axes), default=-1) + 1
-        stack = list(zip(node.operands, labels, strict=True))
-        while stack:
-            operand, axes = stack.pop()
-            if operand in self.slot_of:
-                operands.append(operand)
-                found.append(axes)
-                size.update(zip(axes, self.shape(operand), strict=True))
-                continue
-            inner_labels, inner_out, _ = contraction_params(operand)
-            mapping = dict(zip(inner_out, axes, strict=True))
-            for inner, inner_axes in zip(operand.operands, inner_labels, strict=True):
-                for x in inner_axes:
-                    if x not in mapping:
-                        mapping[x] = fresh
-                        fresh += 1
-                stack.append((inner, tuple(mapping[x] for x in inner_axes)))
-        return operands, found, size
+        for operand, axes in network:
+            size.update(zip(axes, self.shape(operand), strict=True))
+        return [o for o, _ in network], [axes for _, axes in network], size
 
     def _single(self, slot: int, labels: Labels, out: Labels, size: Mapping[int, int]) -> int:
         shape = tuple(size[x] for x in out)
