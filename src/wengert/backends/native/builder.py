@@ -227,8 +227,9 @@ class Module:
 
     def declare(self, name: str, result: Type, parameters: Sequence[Type]) -> str:
         """Declare a function of another module, or an intrinsic; gives its name in IR."""
-        listed = ", ".join(t.text for t in parameters)
-        self._declarations[name] = f"declare {result.text} @{name}({listed})"
+        if name not in self._declarations:
+            listed = ", ".join([t.text for t in parameters])
+            self._declarations[name] = f"declare {result.text} @{name}({listed})"
         return f"@{name}"
 
     def external(self, builder: Builder, name: str, address: int | None = None) -> Value:
@@ -322,7 +323,8 @@ class Builder:
         self._lines: list[str] = ["start:"]
         self._block = "start"
         self._slots: list[str] = []
-        self._known: list[dict[str, Value]] = [{}]
+        self._known: dict[str, Value] = {}
+        self._inside: list[str] = []  # what the innermost scope added
 
     def declaration(self) -> str:
         """What other modules declare it as."""
@@ -345,11 +347,14 @@ class Builder:
 
     def pure(self, type_: Type, text: str) -> Value:
         """An instruction without effects: written once where its result can be used again."""
-        for scope in reversed(self._known):
-            if (known := scope.get(text)) is not None:
-                return known
-        value = self.effect(type_, text)
-        self._known[-1][text] = value
+        known = self._known.get(text)
+        if known is not None:
+            return known
+        name = f"%{self._next}"
+        self._next += 1
+        self._lines.append(f"  {name} = {text}")
+        value = self._known[text] = Value(self, name, type_)
+        self._inside.append(text)
         return value
 
     def effect(self, type_: Type, text: str) -> Value:
@@ -387,7 +392,7 @@ class Builder:
     def call(self, symbol: str, result: Type, *operands: Value, pure: bool = False) -> Value:
         """A call of a function by its symbol."""
         where = self.module.declare(symbol, result, [o.type for o in operands])
-        listed = ", ".join(f"{o.type.text} {o.text}" for o in operands)
+        listed = ", ".join([f"{o.type.text} {o.text}" for o in operands])
         text = f"call {result.text} {where}({listed})"
         return self.pure(result, text) if pure else self.effect(result, text)
 
@@ -525,11 +530,13 @@ class Builder:
     @contextmanager
     def _scope(self) -> Generator[None]:
         """Results written inside are not known after it, where they may never have been."""
-        self._known.append({})
+        outside, self._inside = self._inside, []
         try:
             yield
         finally:
-            self._known.pop()
+            for text in self._inside:
+                self._known.pop(text, None)
+            self._inside = outside
 
     def give(self, value: Value | None = None) -> None:
         """Return."""
@@ -578,7 +585,7 @@ class Builder:
         What was written last has returned, or gone elsewhere.
         """
         self._begin(label)
-        self._known = [{}]
+        self._known.clear()
 
     def repeat(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 
 Number = int | float
 
@@ -13,9 +13,9 @@ _NAMES = {"f64": "double", "f32": "float", "void": "void", "ptr": "ptr"}
 _SIZES = {"f64": 8, "f32": 4, "i64": 8, "i32": 4, "i8": 1, "i1": 1, "ptr": 8}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Type:
-    """A type: a scalar (``lanes`` 0) or a vector of ``lanes`` scalars.
+    """A type: a scalar (``lanes`` 0) or a vector of ``lanes`` scalars; there is one object for each.
 
     ``kind`` is ``"f64"``, ``"f32"``, ``"i1"``, ``"i8"``, ``"i32"``, ``"i64"``, ``"i128"``,
     ``"ptr"`` or ``"void"``.
@@ -60,7 +60,7 @@ class Type:
         """The type of one lane."""
         return type_of(self.kind)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Bytes of one lane."""
         return _SIZES[self.kind]
@@ -70,12 +70,13 @@ class Type:
         return type_of(self.kind, lanes)
 
 
-_type = cache(Type)
+_TYPES: dict[tuple[str, int], Type] = {}
 
 
 def type_of(kind: str, lanes: int = 0) -> Type:
-    """The one object for a type."""
-    return _type(kind, lanes)
+    """The one object for a type, also where several threads ask for a new one."""
+    key = kind, lanes
+    return _TYPES.get(key) or _TYPES.setdefault(key, Type(kind, lanes))
 
 
 F64, F32 = type_of("f64"), type_of("f32")

@@ -211,4 +211,7 @@ def _flat(nest: Nest) -> Nest:
         moved = tuple(Access(a.slot, next(reads), a.offset) for a in s.reads)
         return replace(s, space=space, reads=moved, places=next(places))
 
-    return Nest(space, [statement(s) for s in nest.statements], nest.own)
+    flat = Nest(space)
+    for s in nest.statements:
+        flat.add(statement(s))
+    return flat

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from wengert.backends.native.plans.statements import (
@@ -22,16 +22,21 @@ from wengert.backends.native.plans.statements import (
 class Nest:
     """Statements over one space, in order.
 
-    What one of them writes and another one reads at the same place stays in a register.
+    What one of them writes and another one reads at the same place stays in a register; ``reads``
+    are the slots that are read from memory.
     """
 
     space: Shape
     statements: list[Statement] = field(default_factory=list[Statement])
     own: set[int] = field(default_factory=set[int])
+    reads: list[int] = field(default_factory=list[int])
 
     def add(self, statement: Statement) -> None:
         """One more at the end."""
         self.statements.append(statement)
+        self.reads += [a.slot for a in statement.reads if not self.holds(a)]
+        if statement.into is not None:
+            self.reads.append(statement.into)
         if statement.maps:
             self.own.add(statement.target)
 
@@ -93,7 +98,7 @@ def _joins(group: Nest, work: Statement, access: Access) -> bool:
 def written_by(group: Group) -> tuple[int, ...]:
     """The slots that a group writes, in memory or not."""
     if isinstance(group, Nest):
-        return tuple(s.target for s in group.statements)
+        return tuple([s.target for s in group.statements])
     return group.writes if isinstance(group, Whole) else (group.target,)
 
 
@@ -104,28 +109,21 @@ def weight_of(group: Group) -> int:
     return group.weight if isinstance(group, Whole) else 1
 
 
-def read_from_memory(group: Group) -> Iterator[int]:
+def read_from_memory(group: Group) -> Sequence[int]:
     """The slots that a group reads from memory."""
     if isinstance(group, Product):
-        yield group.left
-        yield group.right
-        return
+        return group.left, group.right
     if isinstance(group, Contraction):
-        yield group.left.slot
-        yield group.right.slot
-        return
-    if isinstance(group, Whole):
-        yield from group.reads
-        return
-    for s in group.statements:
-        yield from (a.slot for a in s.reads if not group.holds(a))
-        if s.into is not None:
-            yield s.into
+        return group.left.slot, group.right.slot
+    return group.reads
 
 
 def touched_by(groups: Iterable[Group]) -> set[int]:
     """The slots that groups write, in memory or not, or read from memory."""
-    return {s for g in groups for s in (*written_by(g), *read_from_memory(g))}
+    found = set[int]()
+    for group in groups:
+        found.update(written_by(group), read_from_memory(group))
+    return found
 
 
 def in_memory(groups: Iterable[Group], given_out: Iterable[int]) -> set[int]:

@@ -112,6 +112,8 @@ class Slots:
     ) -> tuple[int, ...]:
         """The axes in the order of the sources that have all of them, if these agree."""
         graph, plain = self.graph, tuple(range(len(shape)))
+        if len(plain) < 2:
+            return plain
         found = set[tuple[int, ...]]()
         for slot, own in zip(sources, axes, strict=True):
             if slot in graph.constants or prod(graph.shapes[slot]) != prod(shape):

@@ -32,6 +32,8 @@ def row_major(shape: Shape) -> Strides:
 
 def without_gaps(shape: Shape, strides: Strides) -> bool:
     """Do the entries of an array follow each other in its order?"""
+    if not shape:
+        return True
     expected = row_major(shape)
     return strides == expected or all(
         n == 1 or s == e for n, s, e in zip(shape, strides, expected, strict=True)
