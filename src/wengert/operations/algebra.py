@@ -33,6 +33,7 @@ from wengert.operations.structure import (
     constant_value,
     content,
     contraction_params,
+    coprime,
     exact,
     exponent_of,
     fits,
@@ -141,10 +142,9 @@ class _Network:
             return
         core, turned = orient(operand)
         if is_sum(core):
-            factor = content(core)
-            if factor != 1:
+            factor, core = coprime(core)
+            if factor is not ONE:
                 self.coefficient *= factor
-                core = scaled_sum(core, 1 / factor)
         self.factors.append((core, labels[::-1] if turned else labels))
 
     def _absorb_contraction(self, operand: Expr, labels: Labels, deep: bool) -> None:
@@ -592,7 +592,7 @@ def _rank_of(node: Expr) -> tuple[int, int]:
     """
     if not is_sum(node):
         return -_straight_ends(node), node.digest
-    plain = scaled_sum(node, 1 / content(node))
+    plain = coprime(node)[1]
     return -sum(map(_straight_ends, node.operands)), plain.digest
 
 

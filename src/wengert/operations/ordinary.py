@@ -18,14 +18,13 @@ from wengert.operations.structure import (
     INLINED_FACTORS,
     ONE,
     base_and_exponent,
-    content,
     contraction_params,
+    coprime,
     exact,
     has_delta,
     hides_delta,
     is_contraction,
     is_sum,
-    scaled_sum,
     strip_coefficient,
     times,
 )
@@ -136,10 +135,7 @@ def _role(node: Expr, is_upright: Callable[[Expr], bool]) -> Role:
     if is_sum(node):
         if any(map(hides_delta, node.operands)):
             return Role.SPECIAL
-        factor = content(node)
-        return (
-            Role.COMPANION if factor == 1 else _scaled(node, scaled_sum(node, 1 / factor), factor)
-        )
+        return Role.COMPANION if coprime(node)[1] is node else Role.SCALED
     base = base_and_exponent(node)[0]
     if base is not node:
         node.facts["base"] = base  # not the node itself: it would never be freed by counting
@@ -162,11 +158,9 @@ def _role_of_contraction(node: Expr, is_upright: Callable[[Expr], bool]) -> Role
     core = strip_coefficient(node)[1]
     if not used >= set(out) or coefficient == 0 or (node.ndim == 2 and not is_upright(core)):
         return Role.SPECIAL
-    return Role.COMPANION if coefficient == 1 else _scaled(node, core, coefficient)
-
-
-def _scaled(node: Expr, companion: Expr, factor: Fraction) -> Role:
-    node.facts["companion"] = companion, factor
+    if coefficient == 1:
+        return Role.COMPANION
+    node.facts["companion"] = core, coefficient
     return Role.SCALED
 
 

@@ -33,7 +33,6 @@ from wengert.operations.structural import (
 )
 from wengert.operations.structure import (
     coefficients_of,
-    content_of,
     is_positive,
     safe_power,
     strip_coefficient,
@@ -230,7 +229,7 @@ def _scaling_out(name: str) -> Callable[[tuple[Expr, ...], Params], Expr | None]
 
     def rewrite(operands: tuple[Expr, ...], params: Params) -> Expr | None:
         x = operands[0]
-        content = content_of(coefficients_of(x)) if x.primitive is ADD else strip_coefficient(x)[0]
+        content = coefficients_of(x).content if x.primitive is ADD else strip_coefficient(x)[0]
         if content in (0, 1):
             return None
         inner = apply(registry[name], scale(1 / content, x), rank=params[0])

@@ -58,7 +58,6 @@ from wengert.operations.structure import (
     coefficients_of,
     constant_like,
     constant_value,
-    content_of,
     is_positive,
     is_zero,
     strip_coefficient,
@@ -79,7 +78,7 @@ def _power_of_exp(node: Expr, exponent: Fraction) -> Expr | None:
 def _exp_as_power(node: Expr) -> tuple[Expr, Fraction]:
     """exp(c x) = exp(x) ** c, with x free of rational factors."""
     x = node.operands[0]
-    content = content_of(coefficients_of(x)) if x.primitive is ADD else strip_coefficient(x)[0]
+    content = coefficients_of(x).content if x.primitive is ADD else strip_coefficient(x)[0]
     return (
         (node, Fraction(1)) if content in (0, 1) else (apply(EXP, scale(1 / content, x)), content)
     )
@@ -374,7 +373,7 @@ def _exp_of_size(x: Any) -> tuple[Any, Any]:
 def _from_exp_of_size(evaluate: Callable[..., Any]) -> Callable[[Expr], Shared]:
     def shared(node: Expr) -> Shared:
         x = node.operands[0]
-        factor = content_of(coefficients_of(x)) if x.primitive is ADD else strip_coefficient(x)[0]
+        factor = coefficients_of(x).content if x.primitive is ADD else strip_coefficient(x)[0]
         return Shared(_exp_of_size, (), x, evaluate, neg(x) if factor < 0 else x)
 
     return shared

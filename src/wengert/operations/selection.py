@@ -21,7 +21,6 @@ from wengert.operations.intervals import Interval, point
 from wengert.operations.kinks import Kinks, nowhere
 from wengert.operations.structure import (
     coefficients_of,
-    content_of,
     contraction_params,
     fits,
     is_contraction,
@@ -137,7 +136,7 @@ def _rewrite_keep(operands: tuple[Expr, ...], params: Params) -> Expr | None:
     if x.primitive is WHERE and x.operands[0] is mask:
         return apply(KEEP, x.operands[1], mask)
     if is_sum(x):
-        content = content_of(coefficients_of(x))
+        content = coefficients_of(x).content
         return None if content == 1 else scale(content, apply(KEEP, scale(1 / content, x), mask))
     return _without_pattern(x, mask) if is_contraction(x) else None
 

@@ -6,9 +6,8 @@ declarations in ``structural``; both need these.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
-from math import gcd
+from math import gcd, lcm
 
 from wengert.expr import Expr, make
 from wengert.operations.labelling import Labels
@@ -26,25 +25,62 @@ ZERO = Fraction(0)
 
 
 class Coefficients(tuple[Fraction, ...]):
-    """The coefficients of a sum; their hash and content are computed once."""
+    """The coefficients of a sum. They are compared, hashed and written as integers.
 
+    Long sums are made anew at every step of a long program, and Python's fractions are slow.
+    """
+
+    _integers: tuple[int, ...]
     _hash: int
     _content: Fraction
+
+    @property
+    def integers(self) -> tuple[int, ...]:
+        """The numerators, then the denominators."""
+        try:
+            return self._integers
+        except AttributeError:
+            above, below = [c.numerator for c in self], [c.denominator for c in self]
+            self._integers = (*above, *below)
+            return self._integers
 
     def __hash__(self) -> int:
         try:
             return self._hash
         except AttributeError:
-            self._hash = super().__hash__()
+            self._hash = hash(self.integers)
             return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Coefficients):
+            return self is other or self.integers == other.integers
+        return super().__eq__(other)
+
+    def __repr__(self) -> str:
+        """As of a tuple of fractions."""
+        pairs = zip(self.integers, self.integers[len(self) :], strict=False)
+        parts = [f"Fraction({n}, {d})" for n, d in pairs]
+        return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+
+    def scaled(self, factor: Fraction) -> Coefficients:
+        """Multiples of them all."""
+        n, d = factor.numerator, factor.denominator
+        pairs = zip(self.integers, self.integers[len(self) :], strict=False)
+        return Coefficients([Fraction(n * above, d * below) for above, below in pairs])
 
     @property
     def content(self) -> Fraction:
-        """See :func:`content_of`."""
+        """The rational by which a sum is divided to have coprime integers, the first positive.
+
+        Only its sign if it has many digits.
+        """
         try:
             return self._content
         except AttributeError:
-            self._content = content_of(self)
+            count = len(self)
+            above, below = gcd(*self.integers[:count]), lcm(*self.integers[count:])
+            found = Fraction(above, below) if max(above, below) < _LONG else ONE
+            self._content = -found if self.integers[0] < 0 else found
             return self._content
 
 
@@ -93,17 +129,14 @@ def is_variable(node: Expr) -> bool:
 # ---------------------------------------------------------------- parts
 
 
-def coefficients_of(node: Expr) -> tuple[Fraction, ...]:
+def coefficients_of(node: Expr) -> Coefficients:
     """The coefficients of a sum."""
     return node.params[0]
 
 
 def content(node: Expr) -> Fraction:
-    """The content of a sum's coefficients (:func:`content_of`)."""
-    coefficients = coefficients_of(node)
-    if isinstance(coefficients, Coefficients):
-        return coefficients.content
-    return content_of(coefficients)
+    """The content of a sum's coefficients (:attr:`Coefficients.content`)."""
+    return coefficients_of(node).content
 
 
 def exponent_of(node: Expr) -> Fraction:
@@ -167,24 +200,11 @@ def strip_coefficient(node: Expr) -> tuple[Fraction, Expr]:
     if not is_contraction(node):
         return ONE, node
     labels, out, coefficient = contraction_params(node)
-    if coefficient in (0, 1):
+    if coefficient is ONE or coefficient in (0, 1):
         return coefficient, node
     if len(node.operands) == 1 and labels[0] == out and len(set(out)) == len(out):
         return coefficient, node.operands[0]
     return coefficient, make(registry["contract"], node.operands, (labels, out, ONE), node.shape)
-
-
-def content_of(coefficients: Sequence[Fraction]) -> Fraction:
-    """The rational by which a sum is divided to have coprime integers, the first one positive.
-
-    Only its sign if it has many digits.
-    """
-    numerator, denominator = 0, 1
-    for c in coefficients:
-        numerator = gcd(numerator, c.numerator)
-        denominator = denominator * c.denominator // gcd(denominator, c.denominator)
-    content = Fraction(numerator, denominator) if max(numerator, denominator) < _LONG else ONE
-    return -content if coefficients[0] < 0 else content
 
 
 def fits(one: Shape, other: Shape) -> bool:
@@ -216,8 +236,19 @@ def scaled_sum(node: Expr, factor: Fraction) -> Expr:
     """A rational multiple of a sum, as a sum."""
     if factor is ONE:
         return node
-    scaled = Coefficients([times(c, factor) for c in coefficients_of(node)])
+    scaled = coefficients_of(node).scaled(factor)
     return make(registry["add"], node.operands, (scaled,), node.shape)
+
+
+def coprime(node: Expr) -> tuple[Fraction, Expr]:
+    """A sum as its content times a sum of content 1."""
+    factor = content(node)
+    if factor == 1:
+        return ONE, node
+    known = node.facts.get("companion")
+    if known is None:
+        node.facts["companion"] = known = scaled_sum(node, 1 / factor), factor
+    return factor, known[0]
 
 
 def safe_power(base: Expr, exponent: Fraction | int) -> Expr:

@@ -20,7 +20,6 @@ from wengert.operations.enclosing import moved
 from wengert.operations.labelling import Labels
 from wengert.operations.structure import (
     coefficients_of,
-    content_of,
     contraction_params,
     has_delta,
     is_contraction,
@@ -193,7 +192,7 @@ def float_out(x: Expr, rank: int, operation: Operation, *, factors: bool = True)
 
 def _through_sum(x: Expr, operation: Operation) -> Expr | None:
     coefficients = coefficients_of(x)
-    content = content_of(coefficients)
+    content = coefficients.content
     if content != 1:
         return scale(content, operation(scale(1 / content, x)))
     if len(x.operands) <= _DISTRIBUTION_CAP and any(has_delta(t) for t in x.operands):

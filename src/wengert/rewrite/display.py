@@ -37,7 +37,6 @@ from wengert.operations.structural import (
 from wengert.operations.structure import (
     base_and_exponent,
     coefficients_of,
-    content_of,
     contraction_params,
     exponent_of,
 )
@@ -93,7 +92,7 @@ def atomic_sums(written: Iterable[Expr], passed: Iterable[Expr]) -> set[Expr]:
 def normalized_sum(node: Expr) -> Expr:
     """A sum as it is when a factor: canonical orientation, coprime coefficients."""
     core = orient(node)[0]
-    return scale(1 / content_of(coefficients_of(core)), core)
+    return scale(1 / coefficients_of(core).content, core)
 
 
 class _Simplifier:

@@ -21,7 +21,6 @@ from wengert.operations.structural import (
 )
 from wengert.operations.structure import (
     coefficients_of,
-    content_of,
     contraction_params,
     exponent_of,
 )
@@ -50,7 +49,7 @@ def written_signs(sums: Iterable[Expr], roots: Iterable[Expr]) -> dict[Expr, int
     for node in (*sums, *topological(*local)):
         if node.primitive is ADD:
             core = orient(node)[0]
-            content = content_of(coefficients_of(core))
+            content = coefficients_of(core).content
             signs.setdefault(scale(1 / content, core), 1 if content > 0 else -1)
     return signs
 

@@ -15,7 +15,7 @@ _SIZES = {"f64": 8, "f32": 4, "i64": 8, "i32": 4, "i8": 1, "i1": 1, "ptr": 8}
 
 @dataclass(frozen=True, eq=False)
 class Type:
-    """A type: a scalar (``lanes`` 0) or a vector of ``lanes`` scalars; there is one object for each.
+    """A type: a scalar (``lanes`` 0) or a vector of ``lanes`` scalars, the one object for it.
 
     ``kind`` is ``"f64"``, ``"f32"``, ``"i1"``, ``"i8"``, ``"i32"``, ``"i64"``, ``"i128"``,
     ``"ptr"`` or ``"void"``.
