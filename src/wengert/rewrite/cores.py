@@ -32,12 +32,13 @@ from wengert.operations.structure import (
 from wengert.primitive import Place
 from wengert.rewrite.condense import array_of, condensed
 from wengert.rewrite.piece import Piece, dense_piece, numbered, placed_labels
+from wengert.rewrite.unit_axes import unit_axes, with_axes, without_axes
 from wengert.shapes import Shape, concrete
 
 _GAIN = 2  # how many times smaller factors must be than their product to be stored apart
 
 
-def with_cores(pieces: Iterable[Piece], shape: Shape) -> list[Piece]:
+def with_cores(pieces: Iterable[Piece], shape: Shape, columns: int = 0) -> list[Piece]:
     """Pieces with what is to be computed of them as their factors.
 
     Parameters
@@ -46,6 +47,8 @@ def with_cores(pieces: Iterable[Piece], shape: Shape) -> list[Piece]:
         With known sizes.
     shape : tuple of int
         Of the array that they make up.
+    columns : int
+        How many of its axes are columns, which says how axes of length 1 are labelled.
 
     Returns
     -------
@@ -53,6 +56,11 @@ def with_cores(pieces: Iterable[Piece], shape: Shape) -> list[Piece]:
         With coefficient one. The factors of a piece share no labels but those of low rank, which
         are on no place. Empty for zero.
     """
+    pieces = list(pieces)
+    if unit := unit_axes(pieces, shape):
+        short = [without_axes(piece, unit) for piece in pieces]
+        found = with_cores(short, tuple(s for k, s in enumerate(shape) if k not in unit))
+        return [_in_order(with_axes(piece, unit, shape, columns)) for piece in found]
     found = condensed([part for piece in pieces for part in _opened(piece)], shape)
     cores = [_in_order(_added_up(_with_cores(piece), shape)) for piece in found]
     gathered = _factored(_gathered(cores))

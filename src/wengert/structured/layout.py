@@ -247,7 +247,7 @@ def laid_out(
         return leaves[stored]
 
     found: list[Piece] = []
-    for piece in with_cores(pieces, shape):
+    for piece in with_cores(pieces, shape, columns):
         factors = tuple((leaf(core), axes) for core, axes in piece.factors)
         places = tuple(
             place if place.at is None or known_values(place.at) is not None
