@@ -13,7 +13,6 @@ from wengert.tracing import (
 from wengert.tracing.array import TracedArray
 from wengert.tracing.lifting import lift, refuse_subclass, stacked, trace_of
 from wengert.tracing.places import at
-from wengert.tracing.replacing import replaced
 from wengert.tracing.starting import new_trace
 from wengert.tracing.trace import (
     Trace,
@@ -39,7 +38,6 @@ __all__ = [
     "products",
     "reducing",
     "refuse_subclass",
-    "replaced",
     "scipy_functions",
     "scipy_signal",
     "shaping",

@@ -1,17 +1,18 @@
-"""Python functions that know no protocol: replaced when first needed.
+"""Python functions that know no protocol: they take part when they are first needed.
 
 SciPy's are written in Python mostly, and NumPy's means and deviations of lists come down to such
-functions. :func:`install` puts a wrapper in the place of each one, in its module and wherever else
-the same function has been imported to. It goes to the traced version if a traced array is among
-the arguments, and to the function itself otherwise. Ufuncs need none of this.
+functions. :func:`install` gives each one other code, which goes to the traced version if a traced
+array is among the arguments, and to the code that it had otherwise. So the function stays the same
+object, and it does not matter how it is named: by an import, in a dict, as a default or a bound
+method that was taken long before. Ufuncs need none of this.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import partial, wraps
-from types import MethodType
+from functools import update_wrapper
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ versions: dict[str, Functions] = {
 
 _MARK = "__wengert_original__"
 _lock = process_lock()
-_wrappers: dict[int, Any] = {}  # by the identity of the functions, which the wrappers hold
+_CALLED = "what is called"
 
 
 def version_of(module: str, *names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -55,62 +56,58 @@ def _behind_numpy() -> dict[str, Functions]:
     return {"numpy._core._methods": {k: implementations[f] for k, f in means.items()}}
 
 
-def dispatching(original: Any, ours: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, but ours of traced arrays."""
-
-    @wraps(original)
-    def function(*args: Any, **kwargs: Any) -> Any:
-        if any(map(holds_traced, args)) or any(map(holds_traced, kwargs.values())):
-            return ours(*args, **kwargs)
-        return original(*args, **kwargs)
-
-    setattr(function, _MARK, original)
-    return function
-
-
 def install() -> None:
-    """Replace the functions that are not replaced yet; cheap if there are none.
+    """Let all functions take traced arrays that do not yet; cheap if there are none.
 
     Modules of SciPy that are not loaded are left alone, so that they need not be imported for
     those who do not use them.
     """
     with _lock:
-        found: dict[int, Any] = {}
         for name, functions in (*versions.items(), *_behind_numpy().items()):
             module = sys.modules.get(name)
             for key, ours in functions.items():
-                original = getattr(module, key, None)
-                if original is not None and not hasattr(original, _MARK):
-                    found[id(original)] = dispatching(original, ours)
-        if found:
-            _replace(found)
+                _install(getattr(module, key, None), ours)
         if SCIPY_STATS in sys.modules:
             for cls, key, ours in methods_of_distributions():
-                original = getattr(cls, key)
-                if not hasattr(original, _MARK):
-                    setattr(cls, key, dispatching(original, ours))
+                _install(getattr(cls, key), ours)
 
 
-def replaced(function: Any) -> Any:
-    """What a function of SciPy that was taken from its module before is now: its wrapper.
-
-    Whoever writes ``grad(scipy.special.logsumexp)`` has it before the first trace replaces it.
-    """
-    if isinstance(function, partial):
-        return partial(replaced(function.func), *function.args, **function.keywords)
-    if isinstance(function, MethodType):
-        own = getattr(type(function.__self__), function.__name__, None)
-        return MethodType(own, function.__self__) if hasattr(own, _MARK) else function
-    return _wrappers.get(id(function), function)
+def original_of(function: Any) -> Any:
+    """What a function was before; the function itself if it is none of these."""
+    return getattr(function, _MARK, function)
 
 
-def _replace(found: dict[int, Any]) -> None:
-    """Put the wrappers wherever a module's globals hold the functions."""
-    _wrappers.update(found)
-    for name, module in list(sys.modules.items()):
-        names = getattr(module, "__dict__", None)
-        if name.partition(".")[0] == "wengert" or not isinstance(names, dict):
-            continue
-        for key, value in list(names.items()):
-            if id(value) in found and getattr(found[id(value)], _MARK) is value:
-                names[key] = found[id(value)]
+def _install(function: Any, ours: Callable[..., Any]) -> None:
+    """Give a function code that goes to ours if a traced array is among the arguments."""
+    if not isinstance(function, FunctionType) or hasattr(function, _MARK):
+        return
+    original = FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    update_wrapper(original, function)
+    original.__kwdefaults__ = function.__kwdefaults__
+    vars(original).pop("__wrapped__")
+    vars(original).update(vars(function))
+
+    def either(*args: Any, **kwargs: Any) -> Any:
+        if any(map(holds_traced, args)) or any(map(holds_traced, kwargs.values())):
+            return ours(*args, **kwargs)
+        return original(*args, **kwargs)
+
+    code = _calling.__code__
+    constants = tuple(either if c == _CALLED else c for c in code.co_consts)
+    setattr(function, _MARK, original)
+    setattr(function, "__wrapped__", original)  # noqa: B010 - which has its signature
+    function.__code__ = code.replace(
+        co_consts=constants, co_freevars=function.__code__.co_freevars, co_name=function.__name__
+    )
+
+
+def _calling(*args: Any, **kwargs: Any) -> Any:
+    """The code of such functions: what it calls is one of its constants."""
+    called: Any = "what is called"
+    return called(*args, **kwargs)

@@ -13,7 +13,7 @@ from wengert.errors import ShapeError
 from wengert.expr import Expr
 from wengert.operations import move_axis, variable
 from wengert.operations.batching import batch_dependent, spread
-from wengert.tracing import TracedArray, kind_of, new_trace, replaced
+from wengert.tracing import TracedArray, kind_of, new_trace
 from wengert.transforms.evaluation import evaluate_known
 from wengert.transforms.recording import Recorded, check_callable, output_of, plain_array, shown
 
@@ -118,7 +118,7 @@ def _apply(
             wide[leaf] = move_axis(whole, place, 0) if place else whole
             meant[whole] = array
             given.append(TracedArray(leaf, trace, array.dtype))
-        result = replaced(f)(*optree.tree_unflatten(structure, given), **kwargs)
+        result = f(*optree.tree_unflatten(structure, given), **kwargs)
         outputs, output = optree.tree_flatten(result)
         lifted = [output_of(trace, o, f) for o in outputs]
     roots = [e for e, _ in lifted]

@@ -18,7 +18,7 @@ from wengert.expr import Expr
 from wengert.plan import Plan
 from wengert.rewrite import recognise_all
 from wengert.structured import Running, running
-from wengert.tracing import TracedArray, current_trace, kind_of, new_trace, replaced
+from wengert.tracing import TracedArray, current_trace, kind_of, new_trace
 from wengert.transforms.direct import Direct, Quick, direct_of, exactly, quick_of
 from wengert.transforms.recording import check_callable, describe, output_of, plain_array
 from wengert.transforms.surroundings import Surroundings, to_compare
@@ -185,7 +185,7 @@ class Compiled:
             args = list(dynamic)
             for k, value in static:
                 args.insert(k, value)
-            flat_result, output = optree.tree_flatten(replaced(self.function)(*args, **kwargs))
+            flat_result, output = optree.tree_flatten(self.function(*args, **kwargs))
             lifted = [output_of(trace, o, self.function) for o in flat_result]
         roots = recognise_all([e for e, _ in lifted])
         captured = tuple(

@@ -22,7 +22,7 @@ import optree
 
 from wengert.errors import TracingError, UnsupportedFunctionError
 from wengert.tracing import TracedArray, stacked, where
-from wengert.tracing.replacing import version_of
+from wengert.tracing.replacing import original_of, version_of
 from wengert.transforms.compiling import compile
 from wengert.transforms.custom import custom_derivative
 from wengert.transforms.differentiate import jacobian
@@ -116,8 +116,7 @@ def _entries(rate: Any) -> Any:
 def _original() -> Function:
     import scipy.integrate  # noqa: PLC0415  (loaded by those who use it)
 
-    found: Any = scipy.integrate.odeint
-    return getattr(found, "__wengert_original__", found)
+    return original_of(scipy.integrate.odeint)
 
 
 _KEPT = ("rtol", "atol", "tcrit", "h0", "hmax", "hmin", "mxstep", "mxhnil", "mxordn", "mxords")

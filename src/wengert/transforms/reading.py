@@ -14,7 +14,7 @@ from wengert.errors import TracingError
 from wengert.expr import Expr, rebuild
 from wengert.operations import int_array, variable
 from wengert.operations.rebuild import with_operands
-from wengert.tracing import Trace, TracedArray, new_trace, replaced
+from wengert.tracing import Trace, TracedArray, new_trace
 from wengert.transforms.evaluation import evaluate_known
 from wengert.transforms.recording import describe, output_of
 
@@ -65,7 +65,7 @@ def trace_function(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Expr, 
             a if leaf is None else TracedArray(leaf, run, np.asarray(a).dtype)
             for a, leaf in zip(flat, leaves, strict=True)
         ]
-        outputs, _ = optree.tree_flatten(replaced(f)(*optree.tree_unflatten(structure, given)))
+        outputs, _ = optree.tree_flatten(f(*optree.tree_unflatten(structure, given)))
         if len(outputs) != 1:
             raise TracingError(
                 f"trace: {describe(f)} gives {len(outputs)} arrays; an expression is one array"

@@ -23,7 +23,6 @@ from wengert.tracing import (
     lift,
     new_trace,
     refuse_subclass,
-    replaced,
     where,
 )
 from wengert.transforms.evaluation import evaluate_known
@@ -161,7 +160,7 @@ def record(
         leaves = tuple(t.expr for t in traced)
         given = put(args, argnums, optree.tree_unflatten(structure, traced))
         try:
-            result = replaced(function)(*given, **kwargs)
+            result = function(*given, **kwargs)
         except ValueError as error:  # NumPy's, on top of ours: a write into a plain array
             if isinstance(error.__cause__, TracingError):
                 raise error.__cause__ from None
