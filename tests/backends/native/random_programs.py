@@ -24,8 +24,9 @@ import scipy.special
 import wengert as wg
 
 SIZES = (0, 1, 2, 3, 7, 8, 9, 16, 63, 100)
+LARGE = (1, 5, 130, 1000, 3001)  # of some programs: rows in blocks, pieces for threads
 SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, 2.0, np.inf, -np.inf, np.nan, 1e20, -1e-20, 5e-324, 1e-45)
-LARGEST = 20_000  # entries of a value
+LARGEST = 20_000  # entries of a value; of large programs 30 times as many
 NAMES: dict[str, Any] = {"np": np, "wg": wg, "special": scipy.special}
 
 
@@ -73,6 +74,7 @@ UNARY = [
     "np.cbrt({x})", "np.arcsinh({x})", "{x} / 3", "{x} * {x} - {x}", "0.1 * {x} + 2",
     "np.floor({x})", "special.log_expit({x})", "special.entr({x})", "np.cosh({x})",
     "np.tan({x})", "special.gammaln({x})", "special.ndtr({x})", "np.arcsin(0.9 * np.tanh({x}))",
+    "{x} * {n}", "{x} + {n}", "{n} / ({x} * {x} + 1)", "np.where({n} > 0, {x}, {n})",
     "np.sinc({x})", "np.exp2({x})", "np.log2(np.abs({x}))", "np.nan_to_num({x})",
 ]  # fmt: skip
 BINARY = [
@@ -81,7 +83,10 @@ BINARY = [
     "np.logaddexp({x}, {y})", "np.abs({x}) ** {y}", "2 * {x} - 3 * {y}", "{x} - 0.5 * {y}",
     "special.xlogy({x}, {y})", "np.fmax({x}, {y})", "np.copysign({x}, {y})", "np.mod({x}, {y})",
 ]  # fmt: skip
-COMPARISONS = ["{x} < {y}", "{x} <= {y}", "{x} > {y}", "{x} >= {y}", "{x} == {y}", "{x} != {y}"]
+COMPARISONS = [  # equality of what is rounded by itself tells the engines apart, rightly
+    "{x} < {y}", "{x} <= {y}", "{x} > {y}", "{x} >= {y}", "np.floor({x}) == np.floor({y})",
+    "np.floor({x}) != np.sign({y})",
+]  # fmt: skip
 TESTS = ["{x} > 0", "np.isnan({x})", "np.isfinite({x})", "{x} <= 0.5"]
 LOGICAL = ["{b} & {c}", "{b} | {c}", "{b} ^ {c}", "~{b}", "np.any({b}, axis={a})", "np.all({b})"]
 CHOICES = [
@@ -130,15 +135,29 @@ LOOPS = [
     "wg.scan(lambda c, r: ({step}, {out}), {x}[0], {x}, reverse=True)[1]",
     "wg.scan(lambda c, r: ({step}, {out}), {x}[0], {x}, checkpoint=True)[0]",
     "wg.fori_loop(0, 4, lambda i, c: {again}, {x})",
-    "wg.while_loop(lambda c: np.sum(c * c) > 0.5, lambda c: 0.6 * c, {x})",
+    "wg.while_loop(lambda c: np.abs(np.sum(c * c) - 50) < 49.5, lambda c: 0.6 * c, {x})",
     "wg.while_loop(lambda c: np.sum(c) < 5.0, lambda c: {again} + 1, {x}, max_steps=5)",
     "wg.cond(np.sum({x}) > 0, lambda c: {again}, lambda c: 2 * c, {x})",
     "wg.vmap(lambda c: {again})({x})",
+    "wg.vmap(lambda c: {again} * np.sum(c), in_axes=-1, out_axes=-1)({x})",
+    "wg.vmap(lambda c, d: c @ d, in_axes=(0, None))({x}, {y})",
+    "wg.vmap(wg.grad(lambda c: np.sum({again})))({x})",
+    "wg.scan(lambda c, r: ((c[0] + r, c[1] * 0.5 + np.sum(r)), {out2}), ({x}[0], {s}), {x})[1]",
+    "wg.scan(lambda c, r: (c + r[0], r[1] * c), {s}, ({x}, {x} * 2))[1]",
+    "wg.scan(lambda c, k: (c * 0.7 + {x}[k], np.argmax(c)), {x}[0],"
+    " np.arange(np.shape({x})[0]))[0]",
+    "wg.fori_loop(0, 3, lambda i, c: wg.at(c)[i].add(np.sum(c[i])), {x})",
+    "wg.fori_loop(0, 3, lambda i, c: wg.fori_loop(0, 2, lambda j, d: {again2}, c), {x})",
+    "wg.fori_loop(0, 3, lambda i, c: wg.cond(i > 0, lambda d: d / 2, lambda d: {again2}, c), {x})",
+    "wg.cond(np.max({x}) > 1, lambda c: wg.scan(lambda a, r: (a + r, a * r), c[0], c)[1],"
+    " lambda c: c * c, {x})",
 ]
 STEPS = [
     "np.tanh(c + r)", "0.5 * c + r", "c * 0.9 - np.sin(r)", "np.maximum(c, r)", "c + np.sum(r)",
 ]  # fmt: skip
 OUTPUTS = ["c * r", "c", "r", "np.sum(c)", "(c > 0) * r", "c + 1"]
+OUTPUTS2 = ["c[0] * c[1]", "np.sum(c[0])", "c[1]", "(c[0] > 0)"]
+AGAIN2 = ["np.tanh(d) * 0.9 + 0.1", "d - 0.1 * d * d", "d * np.cos(d)"]
 AGAIN = ["np.tanh(c) * 0.7", "c * 0.5 + 0.1", "np.where(c > 0, c / 2, -c)", "np.sin(c)"]
 
 KINDS: list[tuple[Sequence[str], float]] = [
@@ -154,7 +173,7 @@ class _Drawing:
         self.rng = rng
         self.values: dict[str, Any] = {}
         self.lines: list[str] = []
-        self.of: dict[str, str] = {}
+        self.largest = LARGEST
 
     def pick(self, kind: str) -> str | None:
         """A name of a value of real numbers, integers or truth values; later ones are likelier."""
@@ -177,8 +196,8 @@ class _Drawing:
         given["y"] = str(rng.choice(same)) if rng.random() < 0.6 else (self.pick("f") or x)
         axes = np.ndim(self.values[x])
         given["a"] = str(rng.integers(-axes, axes)) if axes and rng.random() < 0.8 else "None"
-        for key in ("step", "out", "again"):
-            choices = {"step": STEPS, "out": OUTPUTS, "again": AGAIN}[key]
+        for key, choices in (("step", STEPS), ("out", OUTPUTS), ("again", AGAIN),
+                             ("out2", OUTPUTS2), ("again2", AGAIN2)):  # fmt: skip
             given[key] = str(rng.choice(choices))
         numbers = [n for n, v in self.values.items()
                    if np.shape(v) == () and np.asarray(v).dtype.kind == "f"]  # fmt: skip
@@ -189,7 +208,7 @@ class _Drawing:
         q = str(rng.choice(square)) if square else "np.ones((2, 2))"
         n = np.shape(self.values[q])[0] if square else 2
         given["q"] = f"(0.1 * {q} @ {q}.T + np.eye({n}))"
-        for key, kind in (("b", "b"), ("c", "b"), ("i", "i")):
+        for key, kind in (("b", "b"), ("c", "b"), ("i", "i"), ("n", "i")):
             if "{" + key + "}" in template:
                 found = self.pick(kind)
                 if found is None:
@@ -207,7 +226,7 @@ class _Drawing:
         if isinstance(value, bool | float | int) or not isinstance(value, np.ndarray | np.generic):
             return False
         kind = value.dtype.kind
-        if kind not in "fib" or np.size(value) > LARGEST or np.ndim(value) > 4:
+        if kind not in "fib" or np.size(value) > self.largest or np.ndim(value) > 4:
             return False
         if value.dtype not in (np.float64, np.float32, np.int64, np.bool_):
             return False
@@ -220,7 +239,9 @@ def draw_program(seed: int, longest: int = 14) -> Program:
     """A program by its number."""
     rng = np.random.default_rng(seed)
     drawing = _Drawing(rng)
-    sizes = rng.choice(SIZES, 3)
+    large = rng.random() < 0.06
+    drawing.largest = 30 * LARGEST if large else LARGEST
+    sizes = rng.choice(LARGE if large else SIZES, 3)
     precision = [np.float64, np.float32][int(rng.random() < 0.25)]
     unusual = rng.random() < 0.15
     for k in range(int(rng.integers(1, 4))):
@@ -228,6 +249,8 @@ def draw_program(seed: int, longest: int = 14) -> Program:
     if rng.random() < 0.3:
         high = max(int(min(sizes)), 1)
         drawing.values["i0"] = rng.integers(0, high, _shape(rng, sizes)[:1])
+    if rng.random() < 0.1:
+        drawing.values["n0"] = rng.integers(-3, 4, _shape(rng, sizes))
     if rng.random() < 0.2:
         drawing.values["b0"] = rng.random(_shape(rng, sizes)) < 0.5
     if rng.random() < 0.1:
@@ -244,8 +267,8 @@ def draw_program(seed: int, longest: int = 14) -> Program:
                 drawing.add(line)
             if len(drawing.lines) >= wanted:
                 break
-    if not drawing.lines:
-        drawing.add("x0 + 1.0")
+    if not drawing.lines and not drawing.add("x0 + 1.0"):
+        return draw_program(seed + 10**9, longest)
     made = [line.split(" = ")[0] for line in drawing.lines]
     last = [*made[-1:], *rng.choice(made, int(rng.integers(0, 4))).tolist()]
     return needed(Program(tuple(drawing.lines), arguments, tuple(dict.fromkeys(last))))
@@ -310,6 +333,7 @@ def ways_of(program: Program, rng: np.random.Generator) -> Iterator[tuple[str, A
 
     yield "gradient", first
     size = np.size(given[at])
+    mode = str(rng.choice(["auto", "forward", "reverse"]))
     tangent = rng.normal(size=np.shape(given[at])).astype(np.asarray(given[at]).dtype)
 
     def along(*arguments: Any) -> Any:
@@ -331,7 +355,7 @@ def ways_of(program: Program, rng: np.random.Generator) -> Iterator[tuple[str, A
             found = function(*rest[:at], x, *rest[at:])
             return tuple(one for one in found if np.dtype(one.dtype).kind == "f")
 
-        return wg.jacobian(reals)(arguments[at])
+        return wg.jacobian(reals, mode=mode)(arguments[at])
 
     yield "direction", along
     choice = rng.random()
@@ -340,7 +364,7 @@ def ways_of(program: Program, rng: np.random.Generator) -> Iterator[tuple[str, A
     elif choice < 0.5 and size <= 12:
         yield "hessian", second
     elif choice < 0.8 and size <= 100:
-        yield "jacobian", rows
+        yield f"jacobian, {mode}", rows
 
 
 def outcome(function: Any, given: Sequence[Any]) -> Any:
@@ -365,21 +389,50 @@ def check(program: Program, rng: np.random.Generator) -> list[str]:
         problem = difference(expected, found[0], numpy, given)
         if problem is None and not all(_identical(found[0], one) for one in found[1:]):
             problem = "another result when it is called again"
-        if problem is None and not isinstance(expected, Exception):
-            turned = [_laid_out(a) for a in given]
+        for way in rng.permutation(list(LAYOUTS))[:2] if problem is None else ():
+            turned = [LAYOUTS[way](a) if isinstance(a, np.ndarray) else a for a in given]
             if not _identical(found[0], outcome(native, turned)):
-                problem = "another result for arrays that lie in memory in another way"
+                problem = f"another result for arrays that are {way}"
+                break
+        if problem is None and np.sum([np.size(a) for a in given]) > 5000:
+            for threads in (1, 2):
+                other = wg.compile(function, engine="native", threads=threads)
+                if not _identical(found[0], outcome(other, given)):
+                    problem = f"another result for {threads} threads"
         if problem is not None:
             wrong.append(f"{name}: {problem}")
     return wrong
 
 
-def _laid_out(a: Any) -> Any:
-    """The same array with gaps between its entries."""
-    if not isinstance(a, np.ndarray) or not a.ndim:
-        return a
-    wide = np.repeat(a, 2, axis=-1)
-    return wide[..., ::2]
+def _unaligned(a: Any) -> Any:
+    raw = np.zeros(a.nbytes + 1, np.uint8)
+    found = raw[1:].view(a.dtype).reshape(a.shape)
+    found[...] = a
+    return found
+
+
+def _read_only(a: Any) -> Any:
+    found = a.copy()
+    found.flags.writeable = False
+    return found
+
+
+def _shifted(a: Any) -> Any:
+    """In a row, but not where a vector may begin."""
+    found = np.empty(a.size + 1, a.dtype)[1:].reshape(a.shape)
+    found[...] = a
+    return found
+
+
+LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    "apart": lambda a: np.repeat(a, 2, axis=-1)[..., ::2] if a.ndim else a,
+    "apart by rows": lambda a: np.repeat(a, 3, axis=0)[::3] if a.ndim else a,
+    "backward": lambda a: a[..., ::-1].copy()[..., ::-1] if a.ndim else a,
+    "columns first": lambda a: np.array(a, order="F"),
+    "read-only": _read_only,
+    "unaligned": _unaligned,
+    "shifted": _shifted,
+}
 
 
 def _identical(one: Any, other: Any) -> bool:
@@ -416,7 +469,7 @@ def difference(expected: Any, found: Any, reference: Any, given: Sequence[Any]) 
             continue
         with np.errstate(all="ignore"):
             bad = ~np.isclose(one, other, rtol=1e-9, atol=0, equal_nan=True)
-        at = tuple(int(i[0]) for i in np.nonzero(bad)) if bad.any() else ()
+        at = tuple(int(i) for i in np.argwhere(bad)[0]) if bad.any() else ()
         return (
             f"result {k} {one.dtype} {one.shape}, {int(bad.sum())} entries, at {at}: "
             f"{one[at] if bad.any() else one!r}, natively {other[at] if bad.any() else other!r}"
