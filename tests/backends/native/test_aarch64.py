@@ -83,6 +83,7 @@ class Objects:
         self.machine: Any = None
         self.scalars: dict[int, Any] = {}
         self.asked = 0
+        self.kernel_runs = np.zeros(8)
         kinds = [*DTYPES.values(), *map(np.dtype, DTYPES.values()), float, int]
         self.names: dict[int, str] = {id(kind): f"object {kind!r}" for kind in kinds}
 
@@ -153,6 +154,10 @@ class Objects:
         made = self.machine.room(16)
         self.scalars[made] = self.entry(given[0], (), given[1])
         self.give(made)
+
+    def python_occurred(self, *_: int) -> None:
+        """PyErr_Occurred, which says no."""
+        self.give(0)
 
     def python_tuple(self, *given: int) -> None:
         """PyTuple_New."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special
 
 import wengert as wg
 from backends.native import random_programs
@@ -146,6 +147,58 @@ def test_errors_name_what_is_wrong(engine: str, monkeypatch: pytest.MonkeyPatch)
         assert np.allclose(solve(np.eye(2), np.zeros(2)), 1.0)
         with pytest.raises(wg.SingularMatrixError):
             solve(np.zeros((2, 2)), np.zeros(2))
+
+
+SPECIAL: dict[str, Callable[[Any], Any]] = {
+    "gamma": special.gamma,
+    "kv": lambda x: special.kv(0.5, x),
+    "erfinv": special.erfinv,
+    "i0 by rows": lambda x: special.i0(np.outer(x, x)) @ x,
+    "none": lambda x: np.log(x) / x,
+}
+
+
+@pytest.mark.parametrize("name", list(SPECIAL))
+def test_errors_that_scipy_and_numpy_are_told_to_raise(name: str):
+    """SciPy's are the same; NumPy's own are not raised, by either engine."""
+    x = np.array([-1.0, 0.0, -2.5, 0.3, np.nan, 800.0])
+    native, numpy = (wg.compile(SPECIAL[name], engine=e) for e in ("native", "numpy"))
+    plain = native(x)
+    states = (partial(special.errstate, all="raise"), partial(special.errstate, singular="raise"),
+              partial(special.errstate, all="warn"), partial(np.errstate, all="raise"))  # fmt: skip
+    for state in states:
+        for _ in range(2):
+            with state():
+                found, expected = (_said(partial(f, x)) for f in (native, numpy))
+            assert found[:2] == expected[:2]
+            if found[0] == "array":
+                np.testing.assert_array_equal(found[2], plain)
+    if name != "none":
+        with special.errstate(all="raise"), pytest.raises(special.SpecialFunctionError):
+            native(x)
+
+
+def test_a_warning_that_is_shown_may_run_compiled_functions():
+    """SciPy warns in the middle of native code, whose values between lie in shared memory."""
+    x = np.linspace(0.01, 1.0, 40)
+    inner = wg.compile(lambda x: np.cos(np.outer(x, x) @ np.sin(np.outer(x, 2 * x))) @ x)
+
+    def outer(x: Any) -> Any:
+        A = np.exp(np.outer(x, x) / 9)
+        y = special.kv(0.5, 100 * x * (A @ A)[:, 0])  # in part too small to be a number
+        return (A @ y) @ np.tanh(A @ A @ y)
+
+    function, expected = wg.compile(outer), wg.compile(outer, engine="numpy")(x)
+    function(x)  # so that there is room for both
+    shown: list[Any] = []
+    wanted = inner(x)
+    for _ in range(3):
+        with special.errstate(all="warn"), warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning = lambda *_, **__: shown.append(inner(x))
+            np.testing.assert_allclose(function(x), expected, rtol=1e-12)
+    assert shown
+    np.testing.assert_allclose(shown, [wanted] * len(shown), rtol=1e-12)
 
 
 # ---------------------------------------------------------------- no native code

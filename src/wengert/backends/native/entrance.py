@@ -111,7 +111,11 @@ def entrance(engine: Engine, count: int) -> Library:
 
 
 class _Entrance:
-    """Writes the function that Python calls: checks, results, the kernel, and the slow way."""
+    """Writes the function that Python calls: checks, results, the kernel, and the slow way.
+
+    The slow way is also that of a kernel that is called while one runs: within a warning of
+    SciPy's, by its own thread or another one. Where SciPy's functions raise, the slow way does too.
+    """
 
     def __init__(self, b: Builder, room: int) -> None:
         self.b = b
@@ -147,12 +151,17 @@ class _Entrance:
         table = self.table()
         expected, given = self.word(table, _ARGUMENTS), self.word(table, _RESULTS)
         b.leave_if(count.differs(expected) | names.differs(0), "slow")
+        running = self.symbol("kernel_runs")
+        b.leave_if(b.load(I64, running).differs(0), "slow")
         self.each(expected, lambda k: self._argument(arguments, table, k))
         self._count(table)
         self.each(given, lambda k: b.store(b.constant(0, PTR), self.at(self.made, k)))
         self.each(given, lambda k: self._result(table, expected, k))
+        b.store(b.constant(1, I64), running)
         status = b.call_address(self.word(table, KERNEL, PTR), I64, self.places)
+        b.store(b.constant(0, I64), running)
         b.leave_if(status.differs(0), "stopped")
+        b.leave_if(b.call("python_occurred", PTR).differs(0), "told")
         self.each(given, lambda k: self._number(table, expected, k))
         b.leave_if(self.word(table, _TUPLED).equals(0), "single")
         tuple_ = b.call("python_tuple", PTR, given)
@@ -167,11 +176,18 @@ class _Entrance:
         b.land("stopped")
         self._forget()
         b.leave_if(status < 0, "raised")
+        b.call("python_clear", VOID)
         b.leave_if(status.differs(_STOPPED), "slow")
         # The handler of the signal raises, if it likes. The kernel itself must not run handlers:
         # they may run kernels, in the same memory.
         b.call("python_interrupt", VOID)
         b.leave_if(b.call("python_signals", I32).differs(0), "raised")
+        b.go("slow")
+        b.land("told")
+        self._forget()
+        exception = self.symbol("python_exception")
+        b.leave_if(b.call("python_matches", I32, exception).equals(0), "raised")
+        b.call("python_clear", VOID)
         b.go("slow")
         b.land("slow")
         slow = self.word(self.table(), SLOW, PTR)

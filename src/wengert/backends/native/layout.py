@@ -23,6 +23,9 @@ DATA, AXES, SHAPE, DTYPE, FLAGS = 16, 24, 32, 56, 64
 INTERRUPTED = "python_interrupted"  # the symbol of a function that says so once
 REALLOCATE = "python_reallocate"  # of CPython's realloc
 IN_A_ROW = 0x0001 | 0x0100  # C-contiguous and aligned
+# Whether a kernel runs. Python's code may run within, where SciPy warns, and call another one,
+# whose values between would lie in the same memory.
+_RUNS = ctypes.c_int64(0)
 _NUMPY_TYPE, _NUMPY_SCALAR, _NUMPY_NEW = 2, 60, 93  # in NumPy's table of functions
 
 
@@ -83,9 +86,14 @@ def symbols() -> dict[str, int]:
         "numpy_array": id(np.ndarray),
         "numpy_new": _numpy(_NUMPY_NEW),
         "numpy_scalar": _numpy(_NUMPY_SCALAR),
+        "kernel_runs": ctypes.addressof(_RUNS),
         "python_call": _python("PyObject_Vectorcall"),
         "python_call_alone": _python("PyObject_CallNoArgs"),
+        "python_clear": _python("PyErr_Clear"),
+        "python_exception": id(Exception),
         "python_interrupt": _python("PyErr_SetInterrupt"),
+        "python_matches": _python("PyErr_ExceptionMatches"),
+        "python_occurred": _python("PyErr_Occurred"),
         "python_signals": _python("PyErr_CheckSignals"),
         "python_tuple": _python("PyTuple_New"),
         "python_drop": _python("Py_DecRef"),
