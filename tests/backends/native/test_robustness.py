@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optree
 import pytest
 from scipy import special
 
@@ -147,6 +148,35 @@ def test_errors_name_what_is_wrong(engine: str, monkeypatch: pytest.MonkeyPatch)
         assert np.allclose(solve(np.eye(2), np.zeros(2)), 1.0)
         with pytest.raises(wg.SingularMatrixError):
             solve(np.zeros((2, 2)), np.zeros(2))
+
+
+MIXED: dict[str, Callable[[Any, Any], Any]] = {
+    "float32 among float64": lambda x, y: np.sum(x) * 1.4 + np.sum(y),
+    "NumPy's steps": lambda x, y: (np.linalg.pinv(x), np.sum(np.sinc(x)), y),
+    "no steps": lambda x, y: (x.T, y),
+    "float32 only": lambda x, y: np.sum(x) + np.sum(x @ x.T),
+}
+
+
+@pytest.mark.parametrize("name", list(MIXED))
+def test_results_do_not_depend_on_how_arrays_lie(name: str):
+    """To the last bit, also where NumPy computes them."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(7, 16)).astype(np.float32), rng.normal(size=3)
+    function = wg.compile(wg.jacobian(MIXED[name]), engine="native")
+    value = wg.compile(MIXED[name], engine="native")
+    for run in (value, function):
+        expected = [a.tobytes() for a in map(np.asarray, optree.tree_leaves(run(x, y)))]
+        for way, laid in random_programs.LAYOUTS.items():
+            found = [a.tobytes() for a in map(np.asarray, optree.tree_leaves(run(laid(x), y)))]
+            assert found == expected, way
+
+
+def test_arrays_that_repeat_more_entries_than_memory_holds():
+    x = np.broadcast_to(np.arange(3.0), (2**37, 3))  # 3 TiB
+    for f in (lambda x: x[3] * 2, lambda x: x[7] @ x[-1], lambda x: np.exp(x[:2]).T):
+        native, numpy = (wg.compile(f, engine=e)(x) for e in ("native", "numpy"))
+        np.testing.assert_allclose(native, numpy, rtol=1e-15)
 
 
 SPECIAL: dict[str, Callable[[Any], Any]] = {

@@ -38,6 +38,7 @@ from wengert.plan.instructions import (
 )
 
 _WORK = 10**7  # operations for which quick and careful code differ by what compiling them does
+_REPEATED = 1 << 28  # bytes from which on an array that repeats its entries is not written out
 _OFTEN = 500  # calls after which a function is taken to be called for ever
 
 _NUMBERS: Any = (np.float64, np.float32, np.int64, np.bool_)
@@ -172,13 +173,15 @@ class NativeProgram:
 
     def __call__(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """The outputs."""
-        if self._numpy is not None:
-            return self._numpy(values)
         given = [values[name] for name in self.names]
         if self.function is not None:
             found = self.function(*given)
             if found is not NotImplemented:
                 return found
+        # How arrays lie would change the order of NumPy's sums, and so the last bits.
+        given = [_in_a_row(a) if isinstance(a, np.ndarray) else a for a in given]
+        if self._numpy is not None:
+            return self._numpy(dict(zip(self.names, given, strict=True)))
         slots = self._template.copy()
         for slot, value in zip(self._inputs, given, strict=True):
             slots[slot] = value
@@ -351,9 +354,17 @@ def _packed(array: Any, expected: Array) -> Any:
         return None
     if array.dtype != DTYPES[expected.type]:
         return None
+    packed = _in_a_row(array)
+    return packed if packed.flags.c_contiguous else None
+
+
+def _in_a_row(array: Any) -> Any:
+    """The array, or a copy whose entries lie in order; not of one that repeats very many."""
     if array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative:
         return array
-    return np.array(array, DTYPES[expected.type], order="C")
+    if array.nbytes > _REPEATED and 0 in array.strides:
+        return array
+    return np.array(array, array.dtype.newbyteorder("="), order="C")
 
 
 def _own(value: Any, arguments: Sequence[Any]) -> Any:
