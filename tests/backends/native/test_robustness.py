@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -58,6 +59,18 @@ def _unaligned() -> Any:
     return array
 
 
+def _mapped() -> Any:
+    with tempfile.TemporaryFile() as file:
+        found = np.memmap(file, np.float64, "w+", shape=(3,))
+    found[:] = [1.0, 2.0, 3.0]
+    return found
+
+
+class _Duck:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.array([1.0, 2.0, 3.0])
+
+
 def _read_only() -> Any:
     array = np.array([1.0, 2.0, 3.0])
     array.flags.writeable = False
@@ -97,6 +110,12 @@ ARGUMENTS: dict[str, Any] = {
     "a matrix": np.ones((3, 3)),
     "other lengths": np.ones(4),
     "empty": np.ones(0),
+    "in a file": _mapped(),
+    "NumPy's matrix": np.matrix([1.0, 2.0, 3.0]),
+    "with fields": np.zeros(3, [("a", float)]),
+    "what becomes an array": _Duck(),
+    "of rank 40": np.ones((1,) * 40),
+    "one entry three times": np.broadcast_to(2.0, (3,)),
     "NaN": np.array([np.nan, np.inf, -np.inf]),
 }
 
