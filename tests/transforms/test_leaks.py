@@ -119,3 +119,16 @@ def test_what_keeps_programs_is_limited():
         if c.cache_info().maxsize is None and signature(c).parameters
     }
     assert unlimited <= FEW, unlimited - FEW
+
+
+def test_of_very_many_shapes_the_last_are_kept(monkeypatch: pytest.MonkeyPatch):
+    """Texts of every length, say, that go through one function for days."""
+    compiling = importlib.import_module("wengert.transforms.compiling")
+    monkeypatch.setattr(compiling, "_SHAPES", 3)
+    fast = wg.compile(lambda x: np.sum(x * x), engine="numpy")
+    for n in (1, 2, 3, 4, 5, 5, 4, 3):
+        assert fast(np.ones(n)) == n
+    assert [k[1][0][0] for k in fast._entries] == [(3,), (4,), (5,)]
+    assert list(fast._traced.values()) == [1, 1, 1]
+    assert fast(np.ones(1)) == 1
+    assert [k[1][0][0] for k in fast._entries] == [(4,), (5,), (1,)]

@@ -24,6 +24,7 @@ from wengert.transforms.recording import check_callable, describe, output_of, pl
 from wengert.transforms.surroundings import Surroundings, to_compare
 
 _VERSIONS = 16  # that are kept for arguments of the same shapes
+_SHAPES = 1024  # combinations of shapes for which versions are kept: those that came last
 _QUICK = 2  # versions that are tried before one is looked for: one for training, one for tests
 _WARNED = 32  # times that a function is traced for them without a warning
 
@@ -146,6 +147,10 @@ class Compiled:
             changed = entry.surroundings.changed()
             if changed is None:
                 return entry
+        while len(self._entries) > _SHAPES:
+            oldest, *_ = tuple(self._entries)  # at once: another thread may enter one meanwhile
+            self._entries.pop(oldest, None)
+            self._traced.pop(oldest, None)
         self._count(key, changed)
         found = self._compile(flat, structure, static, versions)
         versions[:] = [v for v in versions[1 - _VERSIONS :] if v.running is not found.running]
