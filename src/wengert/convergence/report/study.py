@@ -157,8 +157,8 @@ class Study:
         self.reference: Reference | None = None
         self.outlooks: list[Outlook] = []
         self.ladder: Ladder | None = None
-        self._made: dict[int, tuple[Any, Forecast]] = {}  # by method, which is kept: ids are reused
-        self._deeper: dict[str, Forecast] = {}
+        # by method and gap; the method is kept: ids are reused
+        self._made: dict[tuple[int, float], tuple[Any, Forecast]] = {}
         self.interrupted = False
 
     # ------------------------------------------------------------ the problem
@@ -265,7 +265,7 @@ class Study:
     def _sooner(self, choice: Choice) -> float:
         """Steps to ε by the forecast, kept; infinite if there is none that is worth a choice."""
         try:
-            found = self._foreseen(choice.method)
+            found = self._foreseen(choice.method, self.eps)
         except WengertError:
             return inf
         return inf if found.confidence.startswith(("low", "none")) else found.steps_to().value
@@ -299,7 +299,7 @@ class Study:
         for k, outlook in enumerate(self.outlooks):
             self.stages.stage(f"{outlook.label}: pilot and forecast")
             try:
-                found = self._foreseen(outlook.choice.method)
+                found = self._foreseen(outlook.choice.method, self.eps)
             except WengertError as error:
                 self.outlooks[k] = replace(outlook, unforeseen=str(error))
                 continue
@@ -386,16 +386,14 @@ class Study:
             return self._forecast(method, gap).steps_to(gap).value
         if gap >= self.eps and outlook.forecast is not None:
             return outlook.forecast.steps_to(gap).value
-        key = outlook.label
-        if key not in self._deeper:
-            self._deeper[key] = self._forecast(choice.method, self.eps / 100)
-        return self._deeper[key].steps_to(gap).value
+        return self._foreseen(choice.method, self.eps / 100).steps_to(gap).value
 
-    def _foreseen(self, method: Any) -> Forecast:
-        """The forecast to ε, made once."""
-        kept = self._made.get(id(method))
+    def _foreseen(self, method: Any, eps: float) -> Forecast:
+        """The forecast to a gap, made once."""
+        key = id(method), eps
+        kept = self._made.get(key)
         if kept is None:
-            kept = self._made[id(method)] = method, self._forecast(method, self.eps)
+            kept = self._made[key] = method, self._forecast(method, eps)
         return kept[1]
 
     def _forecast(self, method: Any, eps: float) -> Forecast:
