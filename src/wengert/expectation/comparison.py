@@ -25,7 +25,7 @@ from wengert.expectation.estimate import ApproximationWarning, Estimate
 from wengert.expectation.expected import expectation
 from wengert.expectation.inputs import Correlations, Inputs
 from wengert.expectation.monte_carlo import MonteCarlo, simulate
-from wengert.expectation.propagation import Propagation, check_order, propagate
+from wengert.expectation.propagation import Propagation, check_propagated, propagate
 from wengert.expectation.quadrature import (
     Latents,
     Rule,
@@ -221,7 +221,7 @@ def compare_expectation(
     ['Taylor, order 1', 'Taylor, order 2', 'Taylor, order 4', 'Taylor, order 6', 'Monte Carlo',
     'Gauss rule, 9 nodes', 'unscented']
     """
-    check_order(order)
+    check_propagated(order)
     methods: list[Method] = []
     propagations: list[Propagation] = []
     for k in range(1, order + 1):

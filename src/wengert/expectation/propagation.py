@@ -326,7 +326,7 @@ def propagate(
     output          6   0.5                                    100
     shares: (cᵢ u(xᵢ))² of the variance
     """
-    check_order(order)
+    check_propagated(order)
     if convention not in (_MODEL, _GUM):
         raise ValueError(f"convention is 'model' or 'gum'; got {convention!r}")
     inputs = inputs_of(f, dist, correlations, constants)
@@ -344,7 +344,7 @@ def propagate(
     return Propagation(order, convention, inputs, expansion, found, dict(dof))
 
 
-def check_order(order: object) -> None:
+def check_propagated(order: object) -> None:
     """An error unless this is 1 or 2."""
     if type(order) is not int or order not in (1, 2):
         raise ValueError(

@@ -14,7 +14,7 @@ from wengert.errors import TracingError
 from wengert.expr import Expr
 from wengert.operations import add, contract, ones, zeros
 from wengert.rewrite import recognise, recognise_all
-from wengert.transforms.keeping import check_order, structured_derivative
+from wengert.transforms.keeping import check_columns, structured_derivative
 from wengert.transforms.recording import Recorded, Tree, check_callable, describe, record
 
 Argnums = int | tuple[int, ...]
@@ -235,7 +235,7 @@ def derivative(
     if type(order) is not int or order < 0:
         raise ValueError(f"order must be an integer from 0 on; got {order!r}")
     if structured:
-        check_order(order)
+        check_columns(order)
 
     @wraps(f)
     def function(*args: Any, **kwargs: Any) -> Any:

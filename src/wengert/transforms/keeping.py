@@ -34,7 +34,7 @@ _LONG = 300  # nodes of an expression whose pieces take long to find
 _CACHED = 256  # compressed derivatives that are kept
 
 
-def check_order(order: int) -> None:
+def check_columns(order: int) -> None:
     """An error for what has no columns."""
     if order < 1:
         raise TracingError("structured=True is for derivatives: order must be 1 or more")
