@@ -343,13 +343,16 @@ class Formula:
     def __str__(self) -> str:
         if is_zero(self.shown):
             return "0"
-        matrix = printing.matrix_notation(self.printed, self.orientation, rows=self._rows)
-        return self.index() if matrix is None else matrix
+        return self.index() if self._matrix is None else self._matrix
 
     @property
     def has_matrix_notation(self) -> bool:
         """Does it print in matrix notation (else with indices)?"""
-        return printing.matrix_notation(self.printed, self.orientation, rows=self._rows) is not None
+        return self._matrix is not None
+
+    @cached_property
+    def _matrix(self) -> str | None:
+        return printing.matrix_notation(self.printed, self.orientation, rows=self._rows)
 
     def __repr__(self) -> str:
         return f"<Formula {self}: {self.space}>"
