@@ -11,15 +11,15 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pytest
 
 from corpus.oracle import Projection, relative_error, richardson
-from operations.engines import evaluate_by_both
+from operations.engines import by_numpy, evaluate_by_both
 from wengert.assumptions import Assumption
-from wengert.backends import compile_plan
 from wengert.derive import derivative
 from wengert.derive.linearize import pull, push
 from wengert.expr import Expr
@@ -30,7 +30,6 @@ from wengert.operations.algebra import (
 from wengert.operations.structural import (
     POWER,
 )
-from wengert.plan import make_plan
 from wengert.primitive import Domain, Partials, Primitive, Undefined, registry
 from wengert.rewrite import lower
 
@@ -51,7 +50,10 @@ def evaluate(
 ) -> Any:
     """The value of an expression at named arrays, by both engines; gives NumPy's."""
     arrays = {k: _as_real(v, dtype) for k, v in values.items()}
-    return evaluate_by_both(lower(root) if lowered else root, arrays, dtype, sizes or {})
+    return evaluate_by_both(_lowered(root) if lowered else root, arrays, dtype, sizes or {})
+
+
+_lowered = lru_cache(maxsize=16)(lower)  # the same expression at other values
 
 
 def _as_real(value: Any, dtype: Any) -> Any:
@@ -62,7 +64,7 @@ def _as_real(value: Any, dtype: Any) -> Any:
 
 def function_of(root: Expr, values: Mapping[str, Any], name: str) -> Callable[[Any], Any]:
     """The expression as a NumPy function of one variable, the others fixed."""
-    program = compile_plan(make_plan([lower(root)], {}), np.dtype(np.float64))
+    _, program = by_numpy(_lowered(root), np.dtype(np.float64), ())
     fixed = {k: _as_real(v, np.float64) for k, v in values.items()}
 
     def function(x: Any) -> Any:
