@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from drawing import FEWEST
+
 os.environ.setdefault("MPLBACKEND", "Agg")  # figures need no display
 # Arrays are small here: a second thread of the BLAS only takes the other worker's core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -20,6 +22,7 @@ settings.register_profile(
     "ci",
     deadline=None,
     derandomize=True,
+    max_examples=FEWEST,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -50,6 +53,11 @@ def pytest_runtest_teardown() -> None:
     """Leave nothing to tests elsewhere: those of the documentation are not set up here."""
     if _NAMED is None:
         os.environ.pop("WENGERT_ENGINE", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Pages and examples first: last, one worker would run a long one while the other waits."""
+    items.sort(key=lambda item: item.path.suffix != ".md" and "examples" not in item.path.parts)
 
 
 @pytest.hookimpl(trylast=True)

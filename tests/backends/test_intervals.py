@@ -8,10 +8,11 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import wengert as wg
+from drawing import examples
 from operations.references import DIGITS, SCALAR
 from operations.support import GENERAL, Call, by_id, calls, evaluate, rng_for, small_shapes
 from wengert.backends.intervals import Enclosed, enclose
@@ -263,7 +264,7 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=64)
 
 
 @given(st.tuples(NUMBERS, NUMBERS), st.tuples(NUMBERS, NUMBERS), st.floats(0, 1), st.floats(0, 1))
-@settings(max_examples=500, deadline=None)
+@examples(500)
 def test_sums_and_products_hold(
     one: tuple[float, float], other: tuple[float, float], s: float, t: float
 ) -> None:

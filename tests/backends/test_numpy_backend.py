@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawing import examples
 from operations.support import assert_close, evaluate
 from wengert.backends import compile_plan
 from wengert.backends.numpy_views import diagonal_view
@@ -173,7 +174,7 @@ TERMS = [
     ),
     st.sampled_from([np.float64, np.float32]),
 )
-@settings(max_examples=200)
+@examples(200)
 def test_combinations(drawn: Any, kind: Any) -> None:
     """Sums of plain terms, diagonals, constants, rows and columns, in any mixture."""
     n = 3

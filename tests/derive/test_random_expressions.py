@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.oracle import richardson
+from drawing import examples
 from operations.expressions import UNARY, Sample, samples
 from operations.support import MODES, STRUCTURAL, assert_close, evaluate, function_of
 from wengert.derive import derivative
@@ -34,7 +35,7 @@ def compare(found: Mapping[str, Any], function: Any, point: Any, what: str) -> b
 
 
 @given(samples(kinks=True))
-@settings(max_examples=400)
+@examples(400)
 def test_values(sample: Sample) -> None:
     if sample.tame:
         assert_close(
@@ -45,7 +46,7 @@ def test_values(sample: Sample) -> None:
 
 
 @given(samples(), st.data())
-@settings(max_examples=200)
+@examples(200)
 def test_first_and_second_derivatives_in_all_modes(sample: Sample, data: st.DataObject) -> None:
     """The first against differences of the NumPy function, the second of the first."""
     if not sample.tame or not sample.depends_on:
@@ -69,7 +70,7 @@ def test_first_and_second_derivatives_in_all_modes(sample: Sample, data: st.Data
 
 
 @given(samples(depth=4), st.data())
-@settings(max_examples=100)
+@examples(100)
 def test_derivatives_commute(sample: Sample, data: st.DataObject) -> None:
     """∂²f/∂u∂w = ∂²f/∂w∂u with the axes exchanged, in any pair of modes."""
     if not sample.tame or not sample.depends_on:
@@ -87,7 +88,7 @@ def test_derivatives_commute(sample: Sample, data: st.DataObject) -> None:
 
 
 @given(samples(depth=4, ranks=(0, 1)), st.data())
-@settings(max_examples=100)
+@examples(100)
 def test_display_of_derivatives_is_sound_and_the_same_in_all_modes(
     sample: Sample, data: st.DataObject
 ) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.oracle import richardson_jacobian
+from drawing import examples
 from operations.networks import (
     SIZES,
     N,
@@ -80,7 +81,7 @@ def value(expr: Any) -> Any:
 
 
 @given(networks(POOL))
-@settings(max_examples=600)
+@examples(600)
 def test_a_network_equals_its_einsum(network: Network) -> None:
     node = network.build()
     assert node.shape == network.expected.shape
@@ -88,13 +89,13 @@ def test_a_network_equals_its_einsum(network: Network) -> None:
 
 
 @given(networks(POOL))
-@settings(max_examples=300)
+@examples(300)
 def test_a_deep_network_equals_its_einsum(network: Network) -> None:
     network.check(value(network.build(deep=True)))
 
 
 @given(nested(POOL))
-@settings(max_examples=600)
+@examples(600)
 def test_nested_networks_keep_their_value(operand: Operand) -> None:
     if not (np.isfinite(operand.array).all() and np.abs(operand.array).max(initial=0) < 1e100):
         return
@@ -103,7 +104,7 @@ def test_nested_networks_keep_their_value(operand: Operand) -> None:
 
 
 @given(nested(POOL), nested(POOL), st.data())
-@settings(max_examples=300)
+@examples(300)
 def test_flattening_nested_networks_keeps_their_value(
     first: Operand, second: Operand, data: st.DataObject
 ) -> None:
@@ -127,7 +128,7 @@ def test_sizes_of_ones_are_not_given_to_inner_labels() -> None:
 
 
 @given(networks(SYMBOLIC_POOL))
-@settings(max_examples=300)
+@examples(300)
 def test_symbolic_sizes_are_bound_at_evaluation(network: Network) -> None:
     node = network.build(symbolic=True)
     got = evaluate(node, SYMBOLIC_VALUES, sizes=SIZES, lowered=False)
@@ -135,7 +136,7 @@ def test_symbolic_sizes_are_bound_at_evaluation(network: Network) -> None:
 
 
 @given(networks(POOL, most=3), networks(POOL, most=3), st.data())
-@settings(max_examples=200)
+@examples(200)
 def test_a_sum_of_networks(first: Network, second: Network, data: st.DataObject) -> None:
     """Sums of contractions, with the same shape by construction, in any scaling."""
     second = Network(second.operands, second.labels, first.out, first.kinds, second.coefficient)
@@ -405,7 +406,7 @@ def test_positive_is_never_said_of_a_pattern_with_zeros() -> None:
 
 
 @given(networks(POOL, rank=2))
-@settings(max_examples=300)
+@examples(300)
 def test_what_is_said_of_a_network_is_true(network: Network) -> None:
     node, expected = network.build(), network.expected
     if is_symmetric(node):

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawing import examples
 from operations.networks import (
     LABELS,
     M,
@@ -68,7 +69,7 @@ ORDERED = [o for o in POOL if not any(n.name == "reshape" for n in topological(o
 
 
 @given(networks(ORDERED), st.randoms(use_true_random=False))
-@settings(max_examples=500)
+@examples(500)
 def test_order_and_names_do_not_matter(network: Network, random: Any) -> None:
     order = random.sample(range(len(network.operands)), len(network.operands))
     renaming = random.sample(range(30), LABELS)
@@ -77,7 +78,7 @@ def test_order_and_names_do_not_matter(network: Network, random: Any) -> None:
 
 @given(st.lists(st.sampled_from([o for o in POOL if o.kinds == "nn"]), min_size=1, max_size=6),
        st.randoms(use_true_random=False))  # fmt: skip
-@settings(max_examples=200)
+@examples(200)
 def test_order_and_association_of_sums_do_not_matter(terms: list[Operand], random: Any) -> None:
     coefficients = [Fraction(random.randint(-3, 3), random.randint(1, 3)) for _ in terms]
     node = add([t.expr for t in terms], coefficients)
@@ -95,7 +96,7 @@ def test_order_and_association_of_sums_do_not_matter(terms: list[Operand], rando
 
 
 @given(networks(POOL), st.data())
-@settings(max_examples=200)
+@examples(200)
 def test_coefficients_come_out(network: Network, data: st.DataObject) -> None:
     c = data.draw(st.fractions(-3, 3, max_denominator=4))
     scaled = Network(network.operands, network.labels, network.out, network.kinds,
@@ -104,7 +105,7 @@ def test_coefficients_come_out(network: Network, data: st.DataObject) -> None:
 
 
 @given(networks(POOL))
-@settings(max_examples=200)
+@examples(200)
 def test_building_again_changes_nothing(network: Network) -> None:
     """The constructor on a node's own parts gives the node."""
     for node in topological(network.build()):

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 
 import wengert as wg
 from corpus.case import Case
 from corpus.formulas import CASES
+from drawing import examples
 from operations.networks import Network, networks, operands
 from wengert.expr import Expr
 from wengert.operations import algebra
@@ -48,8 +49,8 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 @given(networks(operands()[1]))
-@settings(
-    max_examples=500,
+@examples(
+    500,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # what it keeps is only a count
 )
 def test_networks(compared: list[bool], network: Network) -> None:

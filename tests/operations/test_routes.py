@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawing import examples
 from operations import engines
 from operations.support import Call, assert_close, by_id, calls, evaluate, rng_for, small_shapes
 from wengert.expr import Expr, make
@@ -172,7 +173,7 @@ def index_calls(draw: Any) -> tuple[Call, dict[str, Any]]:
     return call, {"x0": x, **named}
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(index_calls())
 def test_routes_of_any_indices(drawn: tuple[Call, dict[str, Any]]) -> None:
     check_route(*drawn)
@@ -195,7 +196,7 @@ def factorings(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return merged(), merged()
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(factorings())
 def test_routes_of_any_reshape(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
     tail, target = shapes

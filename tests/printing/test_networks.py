@@ -6,10 +6,11 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
+from drawing import examples
 from wengert.assumptions import parse_assumptions
 from wengert.expr import Expr, make
 from wengert.operations import elementwise, neg, plus, power, sub, transpose, variable
@@ -81,14 +82,14 @@ def reference(network: Network) -> Any:
     return float(coefficient) * np.einsum(f"{','.join(terms)}->{result}", *arrays)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(networks())
 def test_matrix_notation_means_the_network(network: Network) -> None:
     value = _evaluate(make_node(network)) * np.ones((N,) * len(network[2]))
     np.testing.assert_allclose(value, reference(network), rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(networks(rank=4))
 def test_code_means_the_network(network: Network) -> None:
     module: dict[str, Any] = {}
@@ -99,7 +100,7 @@ def test_code_means_the_network(network: Network) -> None:
     np.testing.assert_allclose(value, expected, rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(networks(rank=4), st.integers(1, 3))
 def test_flattened_matrices_mean_the_network(network: Network, rows: int) -> None:
     expr = make_node(network)
@@ -113,7 +114,7 @@ def test_flattened_matrices_mean_the_network(network: Network, rows: int) -> Non
     np.testing.assert_allclose(value.ravel(), expected.ravel(), rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(networks(), st.permutations(range(5)), st.permutations(range(4)))
 def test_the_order_of_operands_does_not_matter(
     network: Network, order: list[int], names: list[int]

@@ -6,9 +6,10 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 import wengert as wg
+from drawing import examples
 from printing.samples import SAMPLES, Sample
 from printing.test_networks import VALUES, Network, make_node, networks, reference
 from wengert.expr import Expr, topological
@@ -25,7 +26,7 @@ def _elaborated(written: str, expr: Expr) -> Elaborated:
     return elaborate(written, shapes, {k: a for k, a in ASSUMED.items() if k in shapes})
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(networks(rank=3))
 def test_text_means_the_network(network: Network) -> None:
     expr = make_node(network)

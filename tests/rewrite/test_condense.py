@@ -6,9 +6,10 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawing import examples
 from wengert.backends import run
 from wengert.expr import Expr
 from wengert.operations import add, variable
@@ -98,7 +99,7 @@ def _by_hand(pieces: list[Piece], shape: Shape, values: dict[Expr, Any]) -> Any:
     return total
 
 
-@settings(max_examples=600)
+@examples(600)
 @given(lists_of_pieces())
 def test_pieces_put_together_are_the_same_array(drawn: Drawn) -> None:
     shape, pieces, values = drawn

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wengert as wg
+from drawing import examples
 from operations.expressions import Sample, samples
 from operations.networks import SIZES, Network, leaves, nested, networks, operands
 from operations.support import MODES, assert_close, evaluate
@@ -62,7 +63,7 @@ def tame(array: Any) -> bool:
 
 
 @given(samples(kinks=True))
-@settings(max_examples=200)
+@examples(200)
 def test_display_keeps_the_value(sample: Sample) -> None:
     if sample.tame:
         root, values = sample.pair.expr, sample.values
@@ -71,7 +72,7 @@ def test_display_keeps_the_value(sample: Sample) -> None:
 
 
 @given(samples(depth=4, ranks=(0, 0, 1)), st.data())
-@settings(max_examples=100)
+@examples(100)
 def test_display_of_hessians_keeps_the_value(sample: Sample, data: st.DataObject) -> None:
     if not sample.tame or not sample.depends_on:
         return
@@ -89,14 +90,14 @@ def test_display_of_hessians_keeps_the_value(sample: Sample, data: st.DataObject
 
 
 @given(nested(POOL))
-@settings(max_examples=300)
+@examples(300)
 def test_display_of_networks_keeps_the_value(operand: Any) -> None:
     if tame(operand.array):
         assert_close(value(display(operand.expr)), operand.array, 1e-7)
 
 
 @given(st.lists(networks(FEW, most=4, rank=2, free=False), min_size=2, max_size=4), st.data())
-@settings(max_examples=400)
+@examples(400)
 def test_display_of_sums_of_products_keeps_the_value(
     terms: list[Network], data: st.DataObject
 ) -> None:
@@ -153,14 +154,14 @@ def test_quotients_cancel_only_where_they_are_quotients(case: str) -> None:
 
 
 @given(samples(depth=5, kinks=True))
-@settings(max_examples=200)
+@examples(200)
 def test_display_is_idempotent(sample: Sample) -> None:
     shown = display(sample.pair.expr)
     assert display(shown) is shown
 
 
 @given(samples(depth=4, ranks=(0, 0, 1)), st.data())
-@settings(max_examples=150)
+@examples(150)
 def test_display_of_derivatives_is_idempotent(sample: Sample, data: st.DataObject) -> None:
     if not sample.depends_on:
         return
@@ -223,7 +224,7 @@ WORDS = st.lists(
 
 
 @given(WORDS, st.randoms(use_true_random=False))
-@settings(max_examples=200)
+@examples(200)
 def test_the_form_does_not_depend_on_how_it_was_written(words: Any, random: Any) -> None:
     one, two = (display(_sum(words, random)) for _ in range(2))
     values = {**VALUES, "C": VALUES["A"].T - 0.5}
@@ -232,7 +233,7 @@ def test_the_form_does_not_depend_on_how_it_was_written(words: Any, random: Any)
 
 
 @given(WORDS, st.randoms(use_true_random=False))
-@settings(max_examples=100)
+@examples(100)
 def test_nor_does_the_derivative_of_a_quadratic(words: Any, random: Any) -> None:
     """x'(Σ words)x and its gradients: one form for every way of writing."""
     x = variable("x", (3,))

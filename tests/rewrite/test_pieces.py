@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawing import examples
 from operations.support import assert_close, evaluate
 from wengert.expr import Expr
 from wengert.operations import add, contract, elementwise, reshape, take, variable
@@ -128,7 +129,7 @@ def written_out(root: Expr, values: dict[str, Any], columns: int = 0) -> Any:
     return StructuredArray(layout, stored, np.float64)
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(expressions())
 def test_the_pieces_make_up_the_expression(drawn: tuple[Expr, dict[str, Any]]) -> None:
     root, values = drawn
@@ -144,7 +145,7 @@ def test_the_pieces_make_up_the_expression(drawn: tuple[Expr, dict[str, Any]]) -
     assert_close(found.contract(axes, [(found, axes)], ()).to_dense(), np.sum(expected**2), 1e-8)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(expressions(), st.sampled_from(["_PIECE_CAP", "_PRODUCT_CAP", "_TABLE_CAP"]))
 def test_too_many_pieces_are_one_dense_factor(drawn: tuple[Expr, dict[str, Any]], cap: str) -> None:
     """Beyond the caps structure is lost, and nothing else."""

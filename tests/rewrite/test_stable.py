@@ -11,10 +11,11 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import wengert as wg
+from drawing import examples
 from operations.expressions import Sample, samples
 from operations.support import MODES, assert_close, evaluate
 from wengert.derive import derivative
@@ -392,7 +393,7 @@ def test_near_misses_are_left_alone() -> None:
 
 
 @given(samples(kinks=True, depth=5), st.booleans())
-@settings(max_examples=150)
+@examples(150)
 def test_lowering_and_recognising_keep_the_value(sample: Sample, first: bool) -> None:
     if not sample.tame:
         return

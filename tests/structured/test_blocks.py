@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import optree
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import wengert as wg
+from drawing import examples
 from structured.support import assert_close
 from wengert.structured import StructuredArray, StructuredBlocks
 from wengert.structured.elimination import Elimination, part_to_eliminate
@@ -80,7 +81,7 @@ def raveled(tree: Any) -> Any:
     return np.concatenate([np.ravel(leaf) for leaf in optree.tree_leaves(tree)])
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(functions(), st.integers(0, 999))
 def test_a_grid_of_blocks_is_the_matrix(drawn: tuple[Function, Any], seed: int) -> None:
     f, params = drawn

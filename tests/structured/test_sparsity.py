@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
 import wengert as wg
+from drawing import examples
 from operations.expressions import Sample, samples
 from operations.support import BATCHED, SMALL, Call, by_id, differentiable, evaluate, rng_for
 from wengert.derive import derivative
@@ -86,7 +87,7 @@ def test_no_operation_has_an_entry_outside_of_its_pattern(call: Call):
 
 
 @given(samples(kinks=True))
-@settings(max_examples=150)
+@examples(150)
 def test_random_expressions_have_no_entry_outside_of_their_patterns(sample: Sample):
     if not sample.tame or not sample.depends_on:
         return
@@ -339,7 +340,7 @@ COMPOSED = st.lists(st.integers(0, 200), min_size=1, max_size=5)
 
 
 @given(COMPOSED)
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_random_compositions(choices: list[int]):
     def f(x: Any) -> Any:
         for k in choices:
@@ -355,7 +356,7 @@ def test_random_compositions(choices: list[int]):
 
 
 @given(COMPOSED, st.sampled_from(["forward", "reverse", "symmetric"]))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_compressed_evaluation_is_the_dense_derivative(choices: list[int], mode: str):
     def f(x: Any) -> Any:
         for k in choices:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import wengert as wg
+from drawing import examples
 from wengert.taylor.trust_region import cauchy_step, exact_step, steihaug_step
 
 RNG = np.random.default_rng(0)
@@ -131,7 +132,7 @@ def problems(draw: st.DrawFn) -> tuple[Any, Any, float]:
 
 
 @given(problems())
-@settings(max_examples=200)
+@examples(200)
 def test_exact_steps_satisfy_the_conditions_of_a_global_minimum(
     problem: tuple[Any, Any, float],
 ) -> None:
@@ -148,7 +149,7 @@ def test_exact_steps_satisfy_the_conditions_of_a_global_minimum(
 
 
 @given(problems())
-@settings(max_examples=200)
+@examples(200)
 def test_approximate_steps_lie_between_cauchys_and_the_exact_one(
     problem: tuple[Any, Any, float],
 ) -> None:
