@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from corpus import oracle
-from corpus.case import DOMAINS, Case, case, names_in, parse_shapes
+from corpus.case import DOMAINS, case, names_in, parse_shapes
 from corpus.formulas import BY_ID, CASES, MODULES
 from corpus.oracle import (
     complex_step_jacobian,
@@ -24,6 +24,8 @@ from corpus.oracle import (
 )
 
 ACCURACY = 1e-9
+
+each_module = pytest.mark.parametrize("module", MODULES)
 
 FUNCTIONS = frozenset(
     [
@@ -331,18 +333,19 @@ def test_unknown_domains_and_shapes_are_refused():
         draw("spd", (2, 3), rng())
 
 
-@pytest.mark.parametrize("entry", CASES, ids=lambda c: c.id)
-def test_samples_fit_their_case(entry: Case):
-    values, again = sample(entry, rng(7)), sample(entry, rng(7))
-    assert list(values) == list(entry.sizes)
-    for name, shape in entry.sizes.items():
-        assert values[name].shape == shape
-        assert np.isfinite(values[name]).all()
-        assert (values[name] == again[name]).all()
-    for name, assumption in entry.assume.items():
-        projection = projection_for(assumption)
-        if projection is not None:
-            assert (projection(values[name]) == values[name]).all()
+@each_module
+def test_samples_fit_their_case(module: str):
+    for entry in MODULES[module]:
+        values, again = sample(entry, rng(7)), sample(entry, rng(7))
+        assert list(values) == list(entry.sizes), entry.id
+        for name, shape in entry.sizes.items():
+            assert values[name].shape == shape, entry.id
+            assert np.isfinite(values[name]).all(), entry.id
+            assert (values[name] == again[name]).all(), entry.id
+        for name, assumption in entry.assume.items():
+            projection = projection_for(assumption)
+            if projection is not None:
+                assert (projection(values[name]) == values[name]).all(), entry.id
 
 
 # ------------------------------------------------------------------ the corpus
@@ -365,36 +368,38 @@ def test_every_identity_of_the_lecture_is_there():
         assert f"5.{number}" in sources
 
 
-@pytest.mark.parametrize("entry", CASES, ids=lambda c: c.id)
-def test_a_case_is_consistent(entry: Case):
-    defined = defined_in(entry.text)
-    assert len(defined) == entry.text.count(";")
-    assert len(set(defined)) == len(defined)
-    assert not set(defined) & set(entry.sizes), "a definition hides a variable"
-    free = names_in(entry.text) - set(defined) - (FUNCTIONS - set(entry.sizes))
-    assert free == set(entry.sizes)
-    for name, text in entry.known.items():
-        inside = set(defined_in(text))
-        assert not inside & set(entry.sizes)
-        assert names_in(text) - inside - FUNCTIONS <= set(entry.sizes), name
+@each_module
+def test_a_case_is_consistent(module: str):
+    for entry in MODULES[module]:
+        defined = defined_in(entry.text)
+        assert len(defined) == entry.text.count(";"), entry.id
+        assert len(set(defined)) == len(defined), entry.id
+        assert not set(defined) & set(entry.sizes), "a definition hides a variable"
+        free = names_in(entry.text) - set(defined) - (FUNCTIONS - set(entry.sizes))
+        assert free == set(entry.sizes), entry.id
+        for name, text in entry.known.items():
+            inside = set(defined_in(text))
+            assert not inside & set(entry.sizes), entry.id
+            assert names_in(text) - inside - FUNCTIONS <= set(entry.sizes), (entry.id, name)
 
 
-@pytest.mark.parametrize("entry", CASES, ids=lambda c: c.id)
-def test_shapes_follow_the_letters_unless_declared(entry: Case):
-    symbols: dict[str, int] = {}
-    for name, size in entry.sizes.items():
-        if name in entry.shapes:
-            declared = entry.shapes[name]
-            assert len(declared) == len(size), name
-            for axis, length in zip(declared, size, strict=True):
-                if isinstance(axis, int):
-                    assert axis == length
-                else:
-                    assert symbols.setdefault(axis, length) == length, axis
-        else:
-            assert len(name) == 1, f"{name} has more than one letter and no declared shape"
-            rank = 0 if "a" <= name <= "g" else 1 if "h" <= name <= "z" else 2
-            assert len(size) == rank, name
+@each_module
+def test_shapes_follow_the_letters_unless_declared(module: str):
+    for entry in MODULES[module]:
+        symbols: dict[str, int] = {}
+        for name, size in entry.sizes.items():
+            if name in entry.shapes:
+                declared = entry.shapes[name]
+                assert len(declared) == len(size), (entry.id, name)
+                for axis, length in zip(declared, size, strict=True):
+                    if isinstance(axis, int):
+                        assert axis == length, entry.id
+                    else:
+                        assert symbols.setdefault(axis, length) == length, (entry.id, axis)
+            else:
+                assert len(name) == 1, f"{name} has more than one letter and no declared shape"
+                rank = 0 if "a" <= name <= "g" else 1 if "h" <= name <= "z" else 2
+                assert len(size) == rank, (entry.id, name)
 
 
 def test_declarations_for_a_text_leave_out_what_it_does_not_mention():
