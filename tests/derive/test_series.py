@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import mpmath as mp
@@ -42,10 +43,14 @@ from wengert.rewrite import lower
 
 def run(roots: list[Expr], values: Mapping[str, Any], dtype: Any = np.float64) -> list[Any]:
     """The values of expressions, as they are."""
-    plan = make_plan([lower(r) for r in roots], {})
     given = {k: np.asarray(v) for k, v in values.items()}
     arrays = {k: v if v.dtype.kind in "ib" else v.astype(dtype) for k, v in given.items()}
-    return compile_plan(plan, np.dtype(dtype))(arrays)
+    return _program(tuple(roots), np.dtype(dtype))(arrays)
+
+
+@lru_cache(maxsize=4)  # the same expressions at other values
+def _program(roots: tuple[Expr, ...], dtype: Any) -> Any:
+    return compile_plan(make_plan([lower(r) for r in roots], {}), dtype)
 
 
 def repeated(node: Expr, curves: Mapping[Expr, list[Expr]], order: int) -> list[Expr]:
