@@ -163,21 +163,10 @@ class LatexRenderer(Renderer):
     def _function(self, name: str, parts: list[Piece]) -> Piece:
         return Piece(rf"\operatorname{{{name}}}\left({parts[0].text}\right)")
 
-    def _on_diag(self, node: t.Diag, parts: list[Piece]) -> Piece:
-        return self._function("diag", parts)
-
-    _on_diag_part = _on_diag
-
-    def _on_trace(self, node: t.Trace, parts: list[Piece]) -> Piece:
-        return self._function("tr", parts)
-
     def _on_sum_all(self, node: t.SumAll, parts: list[Piece]) -> Piece:
         body = self.at_least(parts[0], PRODUCT)
         end = r"\mathbf{1}" if node.children[0].kind == "matrix" else ""
         return Piece(rf"\mathbf{{1}}^{{\top}}{body}{end}", PRODUCT)
-
-    def _on_vec(self, node: t.Vec, parts: list[Piece]) -> Piece:
-        return self._function("vec", parts)
 
     def _on_unvec(self, node: t.Unvec, parts: list[Piece]) -> Piece:
         return Piece(rf"\operatorname{{vec}}^{{-1}}\left({parts[0].text}\right)")

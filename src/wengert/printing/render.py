@@ -147,6 +147,25 @@ class Renderer:
         """The text with a minus sign in front if the coefficient is negative."""
         return Piece(self.sign + text, SUM) if coefficient < 0 else Piece(text, level)
 
+    # ------------------------------------------------------------ functions
+
+    def _function(self, name: str, parts: list[Piece]) -> Piece:
+        return Piece(f"{name}({', '.join(p.text for p in parts)})")
+
+    def _on_diag(self, node: t.Diag, parts: list[Piece]) -> Piece:
+        return self._function("diag", parts)
+
+    _on_diag_part = _on_diag
+
+    def _on_trace(self, node: t.Trace, parts: list[Piece]) -> Piece:
+        return self._function("tr", parts)
+
+    def _on_sum_all(self, node: t.SumAll, parts: list[Piece]) -> Piece:
+        return self._function("sum", parts)
+
+    def _on_vec(self, node: t.Vec, parts: list[Piece]) -> Piece:
+        return self._function("vec", parts)
+
 
 def factor_texts(
     renderer: Renderer, node: t.Scaled, parts: Sequence[Piece]

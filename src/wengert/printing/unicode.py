@@ -147,23 +147,6 @@ class UnicodeRenderer(Renderer):
 
     # ------------------------------------------------------------ functions
 
-    def _function(self, name: str, parts: list[Piece]) -> Piece:
-        return Piece(f"{name}({', '.join(p.text for p in parts)})")
-
-    def _on_diag(self, node: t.Diag, parts: list[Piece]) -> Piece:
-        return self._function("diag", parts)
-
-    _on_diag_part = _on_diag
-
-    def _on_trace(self, node: t.Trace, parts: list[Piece]) -> Piece:
-        return self._function("tr", parts)
-
-    def _on_sum_all(self, node: t.SumAll, parts: list[Piece]) -> Piece:
-        return self._function("sum", parts)
-
-    def _on_vec(self, node: t.Vec, parts: list[Piece]) -> Piece:
-        return self._function("vec", parts)
-
     def _on_unvec(self, node: t.Unvec, parts: list[Piece]) -> Piece:
         return Piece(f"vec⁻¹({parts[0].text})")
 
