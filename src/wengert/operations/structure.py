@@ -168,10 +168,13 @@ def has_delta(node: Expr) -> bool:
 
 def hides_delta(node: Expr) -> bool:
     """Is a delta in the node, or in what linear operations of its factors act on?"""
-    factors = node.operands if is_contraction(node) else (node,)
-    return has_delta(node) or any(
-        isinstance(f.primitive.derivative, Linear) and has_delta(f.operands[0]) for f in factors
-    )
+    if is_contraction(node):
+        return has_delta(node) or any(map(_acts_on_delta, node.operands))
+    return _acts_on_delta(node)
+
+
+def _acts_on_delta(node: Expr) -> bool:
+    return isinstance(node.primitive.derivative, Linear) and has_delta(node.operands[0])
 
 
 def has_pattern(node: Expr) -> bool:

@@ -41,6 +41,8 @@ def stacked_products(plan: Plan) -> Plan:
     plan : Plan
         Any plan. Sums over steps are added up in another order.
     """
+    if not any(isinstance(i, Loop | Branch) for i in plan.instructions):
+        return plan
     instructions: list[Instruction] = []
     edited: set[int] = set()
     known: dict[Hashable, int] = {}

@@ -101,6 +101,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) 
 
 
 def _gradient(recorded: Recorded) -> tuple[Any, Tree]:
+    recorded = recorded.in_place()
     (root,) = recorded.roots
     exprs = _gradient_exprs(root, recorded.leaves)
     results = recorded.finish([root, *exprs], [*recorded.dtypes, *recorded.leaf_dtypes])

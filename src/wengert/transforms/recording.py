@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import optree
 
 from wengert.backends import owned
 from wengert.errors import TracingError, UnsupportedFunctionError
-from wengert.expr import Expr, below, rebuild
+from wengert.expr import Expr, below, rebuild, topological
 from wengert.operations.rebuild import with_operands
 from wengert.operations.structure import is_variable
 from wengert.structured import run
@@ -108,8 +108,24 @@ class Recorded:
             return [owned(a, d, values.values()) for a, d in zip(arrays, dtypes, strict=True)]
         outer.check_open()
         memo = {leaf: lift(outer, value, leaf.dtype) for leaf, value in meant.items()}
-        placed = [rebuild(e, with_operands, memo) for e in exprs]
+        renamed = any(leaf is not e for leaf, e in memo.items())
+        placed = [rebuild(e, with_operands, memo) for e in exprs] if renamed else exprs
         return [settle(outer, e, d) for e, d in zip(placed, dtypes, strict=True)]
+
+    def in_place(self) -> Recorded:
+        """The same over the outer run's arguments, where each leaf stands for one of its own.
+
+        What is derived from it need not be put in place, node for node, a second time.
+        """
+        meant = [a.expr for a in self.arguments if isinstance(a, TracedArray)]
+        apart = len(set(meant)) == len(self.leaves) and all(map(is_variable, meant))
+        if self.trace.parent is None or not apart:
+            return self
+        if not set(meant).isdisjoint(topological(*self.roots)):
+            return self  # the function reads it from outside too, as another variable
+        memo = dict(zip(self.leaves, meant, strict=True))
+        roots = tuple([rebuild(root, with_operands, memo) for root in self.roots])
+        return replace(self, leaves=tuple(meant), roots=roots)
 
 
 def settle(trace: Trace, expr: Expr, dtype: Any) -> Any:

@@ -45,8 +45,10 @@ def tapes_of(plan: Plan) -> dict[int, int]:
 
 def _without_unknown(plan: Plan, native: dict[int, bool]) -> None:
     """Stacks of unknown length are native only between loops, all native."""
-    tapes = tapes_of(plan)
     loops = [i for i in plan.instructions if isinstance(i, Loop)]
+    if not loops:
+        return
+    tapes = tapes_of(plan)
     kept = set(plan.outputs)
     bad = {tapes[s] for s in kept & tapes.keys()}
     for i in plan.instructions:

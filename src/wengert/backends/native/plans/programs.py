@@ -62,6 +62,8 @@ def stages_of(plan: Plan, kinds: Mapping[int, str | None]) -> list[_Stage]:
     tapes = tapes_of(plan)
     while True:
         number = _numbered(plan, native)
+        if not tapes:
+            break
         apart = {
             i.target
             for i in plan.instructions
@@ -144,21 +146,21 @@ class NativeProgram:
         self._numpy = None if own else compile_plan(plan, dtype)
         whole = len(stages) == 1 and stages[0].native
         divided: set[int] = set()
-        done = _last_reads(stages, plan.outputs)
+        done = {} if whole else _last_reads(stages, plan.outputs)
         last = {
-            s: k for k, stage in enumerate(stages) for i in stage.instructions
+            s: k for k, stage in enumerate(stages if not whole else ()) for i in stage.instructions
             for s in sources_of(i, native=stage.native)
         } | dict.fromkeys(plan.outputs, len(stages))  # fmt: skip
         for k, stage in enumerate(stages if own else ()):
             if not stage.native:
                 self._runs.append(_numpy_run(stage.instructions, done, dtype))
                 continue
-            written = [i.target for i in stage.instructions]
-            inside = {*written, *known}
-            read = [s for i in stage.instructions for s in sources_of(i)]
             if whole:
                 takes, gives = list(self._inputs), list(plan.outputs)
             else:
+                written = [i.target for i in stage.instructions]
+                inside = {*written, *known}
+                read = [s for i in stage.instructions for s in sources_of(i)]
                 takes = [s for s in dict.fromkeys(read) if s not in inside]
                 gives = [t for t in written if last.get(t, k) > k]
             function = _segment(
@@ -167,7 +169,7 @@ class NativeProgram:
             divided |= function.divided
             if whole:
                 self.function = function.native
-            gone = [s for i in stage.instructions for s in done[i.target]]
+            gone = [s for i in stage.instructions for s in done.get(i.target, ())]
             self._runs.append(_native_run(function, takes, gives, gone))
         self.divided = frozenset(divided)
 
