@@ -241,9 +241,10 @@ def derivative(
     @wraps(f)
     def function(*args: Any, **kwargs: Any) -> Any:
         recorded = record(f, args, kwargs, argnums, has_aux=has_aux, name="derivative")
-        exprs = derivative_exprs(recorded.roots, recorded.leaves, order, mode)
+        placed = recorded.in_place()
+        exprs = derivative_exprs(placed.roots, placed.leaves, order, mode)
         nested = structured_derivative if structured else _tensors
-        result = nested(recorded, exprs, order)
+        result = nested(placed, exprs, order)
         return (result, recorded.finish_aux()) if has_aux else result
 
     return function
