@@ -4,6 +4,7 @@ constructor did on the way."""
 from __future__ import annotations
 
 import itertools
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -62,6 +63,7 @@ from wengert.operations.algebra import (
 )
 from wengert.operations.rebuild import with_operands
 from wengert.operations.structure import (
+    Coefficients,
     is_positive,
     is_zero,
 )
@@ -443,3 +445,24 @@ def test_a_reshaped_multiple_of_a_scalar_keeps_the_scalar() -> None:
                           (contract([t, x], [(), (0,)], (), coefficient=5), 75.0)):  # fmt: skip
         found = evaluate(reshape(scalar, (1, 1)), {"t": 3.0, "x": np.array([1.0, 4.0])})
         np.testing.assert_allclose(found, [[value]])
+
+
+FRACTIONS = st.fractions(-50, 50, max_denominator=50).filter(bool)
+
+
+@given(st.lists(FRACTIONS, min_size=1, max_size=5), FRACTIONS)
+def test_coefficients_are_tuples_of_fractions_that_are_compared_as_integers(
+    numbers: list[Fraction], factor: Fraction
+) -> None:
+    found, again = Coefficients(numbers), Coefficients([n * factor / factor for n in numbers])
+    other = Coefficients([*numbers[:-1], numbers[-1] + factor])
+    assert found == again
+    assert hash(found) == hash(again)
+    assert found != other
+    assert not found == other  # noqa: SIM201 - Python asks two methods
+    assert repr(found) == repr(tuple(numbers))  # the digests of nodes are made of it
+    assert found.scaled(factor) == tuple(n * factor for n in numbers)
+    coprime = found.scaled(1 / found.content)
+    assert all(n.denominator == 1 for n in coprime)
+    assert math.gcd(*map(int, coprime)) == 1
+    assert coprime[0] > 0

@@ -54,6 +54,33 @@ def test_no_perturbation_confusion() -> None:
     assert wg.grad(lambda x: wg.grad(lambda z: z**3 * x)(x))(2.0) == 36.0
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_an_argument_that_a_compiled_function_reads_from_outside_too_is_a_constant_there(
+    order: int,
+) -> None:
+    x, z = np.array([0.5, 2.0]), np.array([1.5, 3.0])
+
+    def of(read: Any, y: Any) -> Any:
+        return np.sum(np.sin(read) * y**3)
+
+    def looped(read: Any, y: Any) -> Any:
+        return np.sum(wg.fori_loop(0, 2, lambda _, c: c * y * np.sin(read), y))
+
+    through = wg.grad if order == 1 else wg.hessian
+    cube = 3 * x**2 if order == 1 else np.diag(6 * x)
+    scale = np.sin(x) if order == 1 else np.diag(np.sin(x))
+    for f, power in ((of, 1), (looped, 2)):
+        expected = cube * scale**power
+        outside = wg.compile(lambda x, f=f: through(lambda y: f(x, y))(x))(x)
+        passed = wg.compile(lambda x, f=f: through(lambda y, x: f(x, y))(x, x))(x)
+        np.testing.assert_allclose(outside, expected, rtol=1e-13)
+        np.testing.assert_allclose(passed, expected, rtol=1e-13)
+    both = wg.compile(lambda x: wg.grad(lambda u, v: np.sum(u * u * v), (0, 1))(x, x))(x)
+    np.testing.assert_allclose(both, (2 * x * x, x * x), rtol=1e-14)
+    apart = wg.compile(lambda x, z: wg.grad(lambda u, v: np.sum(u * u * v), (0, 1))(z, x))(x, z)
+    np.testing.assert_allclose(apart, (2 * z * x, z * z), rtol=1e-14)
+
+
 def test_branches_on_values() -> None:
     def f(x: Any) -> Any:
         return np.sum(x[1:] * x[:-1]) if x[0] > 0 else np.sum(np.sort(x) ** 2)

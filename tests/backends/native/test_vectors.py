@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -143,3 +144,12 @@ def test_sums_are_the_same_from_run_to_run():
         call(*(v.ctypes.data for v in (room[shift:], y, a, out, totals)), 1003)
         found.add(totals[0])
     assert len(found) == 1
+
+
+def test_there_is_one_object_for_each_type() -> None:
+    """Types are compared by identity, whoever asks for them first."""
+    with ThreadPoolExecutor(8) as pool:
+        for lanes in range(1000, 1100):
+            found = set(pool.map(lambda _, lanes=lanes: type_of("f64", lanes), range(16)))
+            assert len(found) == 1
+            assert F64.of(lanes) in found
