@@ -105,7 +105,7 @@ def total_size(shape: Shape) -> Size:
 
 def substitute(shape: Shape, values: Mapping[str, Size]) -> Shape:
     """The shape with size symbols replaced."""
-    return tuple(s if isinstance(s, int) else s.substitute(values) for s in shape)
+    return tuple([s if isinstance(s, int) else s.substitute(values) for s in shape])
 
 
 def symbols_of(shape: Shape) -> frozenset[str]:
@@ -115,9 +115,10 @@ def symbols_of(shape: Shape) -> frozenset[str]:
 
 def concrete(shape: Shape) -> tuple[int, ...]:
     """The shape as integers; every symbol must have been replaced."""
-    if not all(isinstance(s, int) for s in shape):
+    found = tuple([s for s in shape if isinstance(s, int)])
+    if len(found) < len(shape):
         raise TypeError(f"shape {format_shape(shape)} still has symbols")
-    return tuple(s for s in shape if isinstance(s, int))
+    return found
 
 
 def format_shape(shape: Shape) -> str:

@@ -67,7 +67,7 @@ class Type:
 
     def of(self, lanes: int) -> Type:
         """The same with another number of lanes."""
-        return type_of(self.kind, lanes)
+        return self if lanes == self.lanes else type_of(self.kind, lanes)
 
 
 _TYPES: dict[tuple[str, int], Type] = {}
