@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from wengert.backends.native.plans.grouping import (
@@ -36,6 +36,7 @@ _BLOCK = 1 << 18  # bytes that a block should have
 _FEWEST, _MOST = 16, 4096  # rows of a block
 _LONG = 1 << 14  # rows from which on sums of sums of blocks have fewer rounding errors
 _FEWEST_OF_PRODUCT = 128  # below it products of matrices are slow
+_TRIALS = 4  # groups that are taken out of a block for the sake of others
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def blocked(groups: Sequence[Group], graph: Graph, given: Iterable[int]) -> list
     for n, size in sizes.most_common():
         if size < LARGE or n < 2 * _FEWEST:
             break
-        found = _Search(groups, graph, n)
+        found = _searched(groups, graph, n)
         if len(found.members) > 1 or (found.summed and n > _LONG):
             outside = {s for g in (*found.before, *found.after) for s in read_from_memory(g)}
             block = found.block(kept | outside)
@@ -126,6 +127,8 @@ def _rows(group: Group) -> list[int] | None:
         return [group.rows, group.summed]
     if isinstance(group, Whole):
         return None
+    if isinstance(group, Contraction):
+        return list(group.space)
     return [group.space[0]] if group.space else None
 
 
@@ -133,42 +136,86 @@ def _bytes(group: Group, graph: Graph) -> int:
     return sum(prod(graph.shapes[s]) * graph.types[s].size for s in touched_by([group]))
 
 
-class _Search:
-    """Sorts groups: those before the block, in it, and after it."""
+def _searched(groups: Sequence[Group], graph: Graph, n: int) -> _Search:
+    """The search whose block has the most to do.
 
-    def __init__(self, groups: Sequence[Group], graph: Graph, n: int) -> None:
-        self.graph, self.n = graph, n
+    A small group in the block may keep a large one out of it, which reads all of its rows: where
+    another axis is as long, for instance. It is before the block then.
+    """
+    found = _Search(groups, graph, n)
+    for _ in range(_TRIALS):
+        trials = [_Search(groups, graph, n, found.outside | {k}) for k in sorted(found.hindering)]
+        best = max(trials, key=lambda trial: trial.size, default=found)
+        if best.size <= found.size:
+            break
+        found = best
+    return found
+
+
+class _Search:
+    """Sorts groups: those before the block, in it, and after it.
+
+    Attributes
+    ----------
+    outside : frozenset of int
+        The groups that are not to be in the block.
+    hindering : set of int
+        Groups in it of which others that could be in it read all rows.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[Group],
+        graph: Graph,
+        n: int,
+        outside: frozenset[int] = frozenset(),
+    ) -> None:
+        self.graph, self.n, self.outside = graph, n, outside
         self.before: list[Group] = []
         self.members: list[Group] = []
         self.after: list[Group] = []
         self.summed: set[int] = set()
         self.by_row: set[int] = set()
+        self.hindering: set[int] = set()
+        writer: dict[int, int] = {}
         late: set[int] = set()
-        for group in groups:
+        for k, group in enumerate(groups):
             read = set(read_from_memory(group))
-            if not read & (late | self.summed) and self._joins(group):
-                self.members.append(group)
+            ready = not read & (late | self.summed)
+            joined = self._joined(group) if ready and k not in outside else None
+            if joined is not None:
+                self.members.append(joined)
+                writer.update(dict.fromkeys(written_by(group), k))
                 continue
+            if ready and n in (_rows(group) or ()):
+                self.hindering |= {writer[s] for s in read & self.by_row}
             if read & (late | self.summed | self.by_row):
                 self.after.append(group)
                 late.update(written_by(group))
             else:
                 self.before.append(group)
 
-    def _joins(self, group: Group) -> bool:
+    @property
+    def size(self) -> int:
+        """Bytes that the groups in the block read and write."""
+        return sum(_bytes(group, self.graph) for group in self.members)
+
+    def _joined(self, group: Group) -> Group | None:
+        """The group as it is in the block; None if it cannot be."""
         if isinstance(group, Whole):
-            return False
-        if isinstance(group, Product):
-            by_row, summed = self._of_product(group)
-        elif isinstance(group, Contraction):
-            by_row, summed = self._of_contraction(group)
-        else:
-            by_row, summed = self._of_nest(group)
-        if not by_row and not summed:
-            return False
-        self.by_row |= by_row
-        self.summed |= summed
-        return True
+            return None
+        for turned in _by_axis(group, self.n) if isinstance(group, Contraction) else (group,):
+            if isinstance(turned, Product):
+                by_row, summed = self._of_product(turned)
+            elif isinstance(turned, Contraction):
+                by_row, summed = self._of_contraction(turned)
+            else:
+                by_row, summed = self._of_nest(turned)
+            if by_row or summed:
+                self.by_row |= by_row
+                self.summed |= summed
+                return turned
+        return None
 
     def _of_product(self, product: Product) -> tuple[set[int], set[int]]:
         """What it writes row by row, and what it adds up over the rows."""
@@ -260,6 +307,22 @@ class _Search:
     def _stored(self) -> set[int]:
         """The slots of the members that are in memory."""
         return in_memory(self.members, ())
+
+
+def _by_axis(work: Contraction, n: int) -> Iterator[Contraction]:
+    """The contraction with each axis of this length as its first one."""
+    for k, size in enumerate(work.space):
+        if size == n:
+            order = (k, *(axis for axis in range(len(work.space)) if axis != k))
+            yield replace(
+                work, space=_ordered(work.space, order), places=_ordered(work.places, order),
+                left=replace(work.left, strides=_ordered(work.left.strides, order)),
+                right=replace(work.right, strides=_ordered(work.right.strides, order)),
+            )  # fmt: skip
+
+
+def _ordered(entries: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
+    return tuple(entries[k] for k in order)
 
 
 def step_near(rows: int, wanted: int) -> int:

@@ -268,8 +268,9 @@ def _panel(module: Module, symbol: str, type_: Type, lanes: tuple[int, ...], hei
             sums: list[Value] = []
             for k, line in enumerate(lines):
                 entry = b.load(type_, b.offset(at, line) if k else at)
+                spread = b.spread(entry, types[0].lanes)
                 sums += [
-                    b.fma(b.spread(entry, v.type.lanes), v, total)
+                    b.fma(_first_lanes(b, spread, v.type.lanes), v, total)
                     for v, total in zip(vectors, totals[k * len(types) :], strict=False)
                 ]
             return [b.offset(at, steps[0]), b.offset(beside, steps[1]), *sums]
@@ -292,3 +293,10 @@ def _panel(module: Module, symbol: str, type_: Type, lanes: tuple[int, ...], hei
     if height > 1:
         b.each(whole, rows, 1, partial(tile, 1))
     b.give()
+
+
+def _first_lanes(b: Builder, vector: Value, lanes: int) -> Value:
+    """A part of a register is no instruction, as a further one that is spread would be."""
+    if vector.type.lanes == lanes:
+        return vector
+    return b.shuffle(vector, vector, range(lanes)) if lanes else b.extract(vector, 0)
