@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
 from wengert.backends.native.plans.products import HALVED
 from wengert.backends.native.plans.slots import Slots
@@ -14,6 +15,9 @@ from wengert.plan.instructions import Labels, Pair
 
 SMALL = 4096  # multiplications from which on a contraction is tiles, or BLAS is called
 LARGE = 1 << 17  # multiplications of matrices from which on BLAS is quicker than tiles
+_THIN = 12  # entries of an axis of matrices up to which tiles are quicker in any case
+_CACHED = 1 << 19  # bytes of a factor that stays in the cache
+_PACKED = 32  # multiplications for each entry that is copied, from which on that is worth while
 _NARROW = 4  # columns below which tiles are not worth while
 
 
@@ -25,7 +29,8 @@ class Pairs(Slots):
         graph = self.graph
         for_blas = is_product(i) and len(i.shape) > 0
         halved = i.symmetric and max(i.shape, default=0) >= HALVED
-        if i.volume >= SMALL and for_blas and (len(i.shape) == 1 or i.volume >= LARGE or halved):
+        large = i.volume >= LARGE and not self._is_thin(i)
+        if i.volume >= SMALL and for_blas and (len(i.shape) == 1 or large or halved):
             self._by_blas(i)
             return
         both = (i.left_labels, i.right_labels)
@@ -40,7 +45,7 @@ class Pairs(Slots):
             return
         graph.enter(i.target, i.shape, self.real)
         if i.volume >= SMALL:
-            if self._by_tiles(i, sizes):
+            if self._by_tiles(i, sizes, for_blas=for_blas):
                 return
             if for_blas:
                 self._by_blas(i)
@@ -50,6 +55,18 @@ class Pairs(Slots):
         axes = [[labels.index(x) for x in own] for own in both]
         reads, write = self.accesses([i.left, i.right], axes, len(space), product)
         self.reduce(i.target, space, reads, write, labels, i.out)
+
+    def _is_thin(self, i: Pair) -> bool:
+        """Is it a product of matrices with a short axis, whose large factor is in the cache?
+
+        One that is computed is there, a block of rows at a time.
+        """
+        shapes = [i.shape, *(self.graph.shapes[s] for s in i.sources)]
+        if min(min(shape, default=1) for shape in shapes) > _THIN:
+            return False
+        outside = [self.graph.shapes[s] for s in i.sources if s in self.outside]
+        large = [s for s in outside if prod(s) * self.real.size > _CACHED]
+        return all(min(shape) <= _THIN for shape in large)
 
     def _order(self, i: Pair) -> Labels:
         """The order of the loops: entries that follow each other in memory come last."""
@@ -63,7 +80,7 @@ class Pairs(Slots):
             return (*i.out[:-1], *summed, i.out[-1])
         return labels
 
-    def _by_tiles(self, i: Pair, sizes: Mapping[int, int]) -> bool:
+    def _by_tiles(self, i: Pair, sizes: Mapping[int, int], *, for_blas: bool) -> bool:
         """A contraction that is a loop of products; False if it is none."""
         graph = self.graph
         if i.left in graph.constants or i.right in graph.constants or len(set(i.out)) < len(i.out):
@@ -83,7 +100,8 @@ class Pairs(Slots):
         if tiles is None or tiles.columns.size < _NARROW:
             return False
         if not tiles.packed:
-            if tiles.rows.size < _NARROW:
+            entries = prod(graph.shapes[i.left if tiles.turned else i.right])
+            if tiles.rows.size < _NARROW or (for_blas and _PACKED * entries > i.volume):
                 return False
             if tiles.turned:
                 left = access(*self._packed(i.left, i.left_labels, i.out[-1]))

@@ -33,6 +33,7 @@ class Slots:
         self.real = real
         self.tuples: dict[int, list[int]] = {}
         self.tapes: dict[int, Cell] = {}
+        self.outside: set[int] = set()
         self._types = {"real": real, "double": F64, "int": I64, "bool": I8}
         self._scaled = scaled
 
@@ -42,6 +43,7 @@ class Slots:
 
     def enter(self, slot: int, shape: Shape, kind: str) -> None:
         """A value that comes from outside."""
+        self.outside.add(slot)
         self.graph.enter(slot, shape, self._types[kind])
 
     def know(self, slot: int, array: Any, kind: str) -> None:
