@@ -117,12 +117,22 @@ def _extremum_mask(node: Expr, x: Any) -> Any:
 
 
 def _mask_by_rows(name: str, rows: Rows, node: Expr, x: Any) -> Any:
-    there = rows.map(_one_where_equal, x, rows.reduce(name, x))
-    return rows.map(quotient_of, there, rows.reduce("sum", there))
+    extremum = rows.reduce(name, x)
+    count = rows.reduce("sum", rows.map(_one_where_equal, x, extremum))
+    return rows.map(_share_where_equal, x, extremum, rows.map(_reciprocal, count))
 
 
 def _one_where_equal(lanes: Lanes, x: Any, y: Any) -> Any:
     return lanes.real(x.equals(y))
+
+
+def _share_where_equal(lanes: Lanes, x: Any, y: Any, share: Any) -> Any:
+    """The share, or zero; NaN where nothing equals, as there are NaN, and the share is infinite."""
+    return _one_where_equal(lanes, x, y) * share
+
+
+def _reciprocal(lanes: Lanes, x: Any) -> Any:
+    return 1.0 / x
 
 
 def _extremum(name: str, reduce: Callable[..., Any], x: Any, axes: tuple[int, ...]) -> Any:
