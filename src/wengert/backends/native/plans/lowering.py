@@ -11,7 +11,6 @@ from wengert.backends.native.plans.loop_lowering import lower_loop
 from wengert.backends.native.plans.lowerable import writer_of
 from wengert.backends.native.plans.pairs import Pairs
 from wengert.backends.native.plans.placing import Placing
-from wengert.backends.native.plans.sources import scaled
 from wengert.backends.native.plans.statements import (
     Layout,
     Shape,
@@ -45,7 +44,7 @@ class Lowering(Pairs, Placing):
     def within(self, name: str, body: Body) -> Lowering:
         """The lowering of a program of a loop or branch."""
         plan = body.plan
-        inner = Lowering(self.real, scaled(plan.instructions, plan.outputs))
+        inner = Lowering(self.real, plan.instructions, plan.outputs)
         inner.graph.name, inner.graph.fresh = name, plan.slots
         return inner
 

@@ -7,7 +7,15 @@ from math import prod
 
 from wengert.backends.native.plans.products import HALVED
 from wengert.backends.native.plans.slots import Slots
-from wengert.backends.native.plans.statements import Access, Contraction, Layout, product, row_major
+from wengert.backends.native.plans.statements import (
+    Access,
+    Contraction,
+    Layout,
+    Shape,
+    Strides,
+    product,
+    row_major,
+)
 from wengert.backends.native.plans.statements import Product as Multiply
 from wengert.backends.native.plans.tiles import tiling
 from wengert.backends.numpy_steps import factors, is_product
@@ -89,7 +97,8 @@ class Pairs(Slots):
         first = max(labels, key=lambda x: sizes[x])  # a block of its indices may be worked on
         labels = (first, *(x for x in labels if x != first))
         space = tuple(sizes[x] for x in labels)
-        strides = dict(zip(i.out, row_major(i.shape), strict=True))
+        turned = self._is_turned(i)
+        strides = dict(zip(i.out, _steps(i.shape, turned=turned), strict=True))
         places = tuple(strides.get(x, 0) for x in labels)
 
         def access(slot: int, own: Labels) -> Access:
@@ -103,14 +112,40 @@ class Pairs(Slots):
             entries = prod(graph.shapes[i.left if tiles.turned else i.right])
             if tiles.rows.size < _NARROW or (for_blas and _PACKED * entries > i.volume):
                 return False
+            last = i.out[0 if turned else -1]
             if tiles.turned:
-                left = access(*self._packed(i.left, i.left_labels, i.out[-1]))
+                left = access(*self._packed(i.left, i.left_labels, last))
             else:
-                right = access(*self._packed(i.right, i.right_labels, i.out[-1]))
-        target, factor = self._scaled.get(i.target, (i.target, 1.0))
-        graph.enter(target, i.shape, self.real)
+                right = access(*self._packed(i.right, i.right_labels, last))
+        target, factor = self._target(i, turned=turned)
         graph.works.append(Contraction(target, space, left, right, places, factor))
         return True
+
+    def _is_turned(self, i: Pair) -> bool:
+        """Is the transpose of a product written, as the matrix that it is multiplied with is one?
+
+        Entry by entry both are read in the order of memory then.
+        """
+        graph, shape = self.graph, i.shape
+        if len(shape) != 2 or min(shape) < 2:
+            return False
+        target, _ = self._scaled.get(i.target, (i.target, 1.0))
+        for other, axes in self._partners.get(target, ()):
+            if other in graph.layouts and other not in graph.constants:
+                steps = graph.layouts[other].strides
+                return tuple(steps[axis] for axis in axes) == _steps(shape, turned=True)
+        return False
+
+    def _target(self, i: Pair, *, turned: bool) -> tuple[int, float]:
+        """The slot that a product, or its transpose, is written to, and the factor."""
+        graph = self.graph
+        target, factor = self._scaled.get(i.target, (i.target, 1.0))
+        if not turned:
+            graph.enter(target, i.shape, self.real)
+            return target, factor
+        made = graph.new(i.shape[::-1], self.real)
+        graph.view(target, i.shape, Layout(made, _steps(i.shape, turned=True)), self.real)
+        return made, factor
 
     def _packed(self, slot: int, labels: Labels, last: int) -> tuple[int, Labels]:
         """A copy whose entries follow each other along one label."""
@@ -125,9 +160,10 @@ class Pairs(Slots):
 
     def _by_blas(self, i: Pair) -> None:
         graph = self.graph
-        target, factor = self._scaled.get(i.target, (i.target, 1.0))
-        graph.enter(target, i.shape, self.real)
         x, turn_x, y, turn_y = factors(i)
+        if self._is_turned(i):  # (x y)ᵀ = yᵀ xᵀ
+            x, turn_x, y, turn_y = y, not turn_y, x, not turn_x
+        target, factor = self._target(i, turned=self._is_turned(i))
         if len(graph.shapes[x]) == 1:  # xᵀ A = (Aᵀ x)ᵀ
             x, turn_x, y, turn_y = y, not turn_y, x, False
         rows, summed = graph.shapes[x][::-1] if turn_x else graph.shapes[x]
@@ -153,3 +189,8 @@ class Pairs(Slots):
         if len(shape) == 2 and layout.strides == (1, shape[0]):
             return (layout.slot, layout.offset), not turned
         return (graph.copy(slot), 0), turned
+
+
+def _steps(shape: Shape, *, turned: bool) -> Strides:
+    """Strides of a matrix in a row, or of one whose transpose is."""
+    return row_major(shape[::-1])[::-1] if turned else row_major(shape)

@@ -20,7 +20,6 @@ from wengert.backends.native.plans.natives import native_of, tapes_of, without_l
 from wengert.backends.native.plans.pairs import SMALL
 from wengert.backends.native.plans.sources import (
     is_known,
-    scaled,
     sources_of,
     without_preparations,
 )
@@ -252,7 +251,7 @@ def _segment(
     """Some instructions as a builtin function: of what they take, a tuple of what they give."""
     real = F32 if dtype == np.float32 else F64
     shapes = {i.target: i.shape for i in plan.instructions}
-    lowering = Lowering(real, scaled(instructions, gives))
+    lowering = Lowering(real, instructions, gives)
     for slot in takes:
         kind = kinds[slot]
         assert kind is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -10,9 +10,10 @@ import numpy as np
 
 from wengert.backends.native.layout import DTYPES
 from wengert.backends.native.plans.inside import Cell
+from wengert.backends.native.plans.sources import partners, scaled
 from wengert.backends.native.plans.statements import Graph, Layout, Shape, row_major
 from wengert.backends.native.types import F64, I8, I64, Type
-from wengert.plan.instructions import Labels
+from wengert.plan.instructions import Instruction, Labels
 
 
 class Slots:
@@ -22,11 +23,13 @@ class Slots:
     ----------
     real : Type
         Of real numbers.
-    scaled : mapping of int to (int, float)
-        Products that are needed as a multiple only: its slot, and the factor.
+    instructions, gives : sequence
+        What is lowered, and the slots that are its results.
     """
 
-    def __init__(self, real: Type, scaled: Mapping[int, tuple[int, float]]) -> None:
+    def __init__(
+        self, real: Type, instructions: Sequence[Instruction] = (), gives: Sequence[int] = ()
+    ) -> None:
         self.graph = Graph(real)
         self.memo: dict[Any, int] = {}
         self.runs: dict[Any, tuple[int, ...]] = {}
@@ -35,7 +38,8 @@ class Slots:
         self.tapes: dict[int, Cell] = {}
         self.outside: set[int] = set()
         self._types = {"real": real, "double": F64, "int": I64, "bool": I8}
-        self._scaled = scaled
+        self._scaled = scaled(instructions, gives)
+        self._partners = partners(instructions, gives)
 
     def type_of(self, kind: str) -> Type:
         """Of "real", "int" or "bool"."""

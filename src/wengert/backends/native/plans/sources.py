@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeGuard
 
-from wengert.plan.instructions import Apply, Instruction, Pair, Prepare, Scale
+from wengert.plan.instructions import Apply, Combine, Fill, Instruction, Pair, Prepare, Scale
+
+_STEPS = 8  # from a matrix to what it is computed from
 
 
 def is_known(i: Instruction) -> TypeGuard[Apply]:
@@ -43,6 +45,44 @@ def scaled(
         for i in instructions
         if isinstance(i, Scale) and i.source in pairs and uses[i.source] == 1
     }
+
+
+def partners(
+    instructions: Sequence[Instruction], gives: Sequence[int]
+) -> dict[int, list[tuple[int, tuple[int, ...]]]]:
+    """For matrices that are multiplied entry by entry with others, these, without results.
+
+    After each one come those that it is computed from entry by entry. With each there are the
+    axes of it that the matrix's axes are.
+    """
+    found: dict[int, list[tuple[int, tuple[int, ...]]]] = {}
+    made = {i.target: i for i in instructions}
+    for i in instructions:
+        if not isinstance(i, Pair) or len(i.out) != 2:
+            continue
+        both = ((i.left, i.left_labels), (i.right, i.right_labels))
+        for (slot, own), (other, labels) in (both, both[::-1]):
+            if set(own) == set(labels) == set(i.out) and slot not in gives:
+                axes = tuple(labels.index(x) for x in own)
+                found.setdefault(slot, []).extend((o, axes) for o in _origins(other, made))
+    return found
+
+
+def _origins(slot: int, made: Mapping[int, Instruction]) -> Iterator[int]:
+    """A slot, and what it is computed from entry by entry."""
+    for _ in range(_STEPS):
+        yield slot
+        i = made.get(slot)
+        read: tuple[int, ...] = ()
+        if isinstance(i, Scale) or (isinstance(i, Apply) and i.node.primitive.elementwise):
+            read = sources_of(i)
+        elif isinstance(i, Combine):
+            read = tuple(t.source for t in i.terms if t.plain)
+        same = [s for s in read if i and s in made and made[s].shape == i.shape]
+        same = [s for s in same if not isinstance(made[s], Fill)]
+        if not same:
+            return
+        slot = same[0]
 
 
 def _summed(i: Pair) -> set[int]:
