@@ -9,9 +9,16 @@ import pytest
 
 import wengert as wg
 from wengert.backends import compile_plan, compile_with
+from wengert.backends.native.plans.arranging import arranged
+from wengert.backends.native.plans.blocking import Block
+from wengert.backends.native.plans.grouping import Nest
+from wengert.backends.native.plans.lowering import Lowering
+from wengert.backends.native.plans.statements import Product
 from wengert.backends.native.plans.tiles import tiling
+from wengert.backends.native.types import F64
 from wengert.operations import contract, variable
 from wengert.plan import make_plan
+from wengert.plan.instructions import Input, Prepare
 from wengert.rewrite import lower
 
 SPECS = [
@@ -102,12 +109,30 @@ def short_rows(W: Any, X: Any) -> Any:
     return np.sum(np.log(np.sum(E * E, axis=1))) + np.sum(np.sum(np.tanh(E), axis=0) ** 2)
 
 
+def clusters(centres: Any, X: Any) -> Any:
+    """Squared distances of rows to the nearest of the centres."""
+    squares = np.sum(X * X, axis=1)[:, None] + np.sum(centres * centres, axis=1)
+    return np.sum(np.min(squares - 2 * X @ centres.T, axis=1))
+
+
+def layers(*given: Any) -> Any:
+    *weights, X = given
+    for W in weights[:-1]:
+        X = np.tanh(X @ W)
+    return np.sum((X @ weights[-1]) ** 2)
+
+
 GRADIENTS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "mixture": (mixture, (draw(5, 10), draw(5, 10) / 9, draw(5, 10, 10) / 9, draw(403, 10))),
     "mixture, few": (mixture, (draw(2, 3), draw(2, 3) / 9, draw(2, 3, 3) / 9, draw(7, 3))),
     "attention": (attention, (draw(3, 20, 8), draw(3, 22, 8), draw(3, 22, 8))),
     "short rows": (short_rows, (draw(4, 3), draw(100, 4))),
     "short rows, in blocks": (short_rows, (draw(11, 5), draw(5003, 11))),
+    "clusters": (clusters, (draw(60, 7), draw(1003, 7))),
+    "clusters, as many as rows": (clusters, (draw(300, 5), draw(300, 5) / 2)),
+    "clusters, on a grid": (clusters, (np.round(draw(40, 2)), np.round(2 * draw(900, 2)) / 2)),
+    "layers": (layers, (draw(30, 40), draw(40, 50) / 9, draw(50, 8) / 9, draw(400, 30))),
+    "layers, square": (layers, (draw(70, 70), draw(70, 70) / 9, draw(70, 70) / 9, draw(70, 70))),
     "products": (products, (draw(11, 9, 12), draw(11, 12, 7))),
 }
 
@@ -123,6 +148,64 @@ def test_gradients(name: str):
     assert_same(np.asarray(found[0]), np.asarray(expected[0]), 1e-12)
     for one, other in zip(found[1], expected[1], strict=True):
         assert_same(one, other, 1e-12)
+
+
+def parts_of(function: Any, *arguments: Any) -> Any:
+    """The parts of the gradient's code, and what the slots hold."""
+    plan = wg.compile(wg.grad(function, argnums=tuple(range(len(arguments))))).plan(*arguments)
+    instructions = [i for i in plan.instructions if not isinstance(i, Prepare)]
+    lowering = Lowering(F64, instructions, plan.outputs)
+    lowering.graph.fresh = plan.slots
+    inputs = [i.target for i in instructions if isinstance(i, Input)]
+    for i in instructions:
+        if isinstance(i, Input):
+            lowering.enter(i.target, i.shape, i.dtype)
+        else:
+            lowering.lower(i)
+    return arranged(lowering.graph, inputs, plan.outputs).parts, lowering.graph
+
+
+def test_a_short_axis_as_long_as_the_rows_does_not_break_their_block():
+    """The centres' norms are before the block, though there are as many as rows."""
+    parts, graph = parts_of(clusters, draw(500, 5), draw(500, 5))
+    (block,) = [part for part in parts if isinstance(part, Block)]
+    inner = [graph.shapes[s] for s in block.inner]
+    assert inner.count((500, 500)) >= 3
+    assert not any(isinstance(group, Product) for group in block.groups)
+
+
+def test_backward_passes_go_through_the_rows_of_forward_ones():
+    """All of a network is one block of rows; entries are read in the order of memory."""
+    weights = draw(30, 140), draw(140, 150) / 9, draw(150, 20) / 9
+    parts, _ = parts_of(layers, *weights, draw(2000, 30))
+    (block,) = [part for part in parts if isinstance(part, Block)]
+    for group in block.groups:
+        if isinstance(group, Nest):
+            assert all(a.strides[-1] in {0, 1} for s in group.statements for a in s.reads)
+    assert len(block.summed) == 3
+
+
+@pytest.mark.parametrize("axis", [2, 8, 10, 12, 13])
+def test_products_with_a_short_axis(axis: int):
+    """Of any orientation, of small and large arrays, given and computed ones."""
+
+    def function(A: Any, B: Any, C: Any) -> Any:
+        D = np.sin(C)
+        return A @ B, A @ (2 * D)[:axis], D @ A, C.T @ A, np.exp(-A).T @ D, 3 * (B @ D), B @ C.T
+
+    n = 310  # C has more bytes than stay in the cache
+    arguments = draw(n, axis), draw(axis, n), draw(n, n)
+    found, expected = (wg.compile(function, engine=e)(*arguments) for e in ("native", "numpy"))
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other, 1e-13)
+
+
+def test_nothing_equals_a_minimum_that_is_nan():
+    X = np.array([[1.0, 2.0, 1.0], [np.nan, 1.0, 0.0], [np.inf, np.inf, np.inf]])
+    slopes = wg.grad(lambda X: np.sum(np.min(X, axis=1)))
+    found, expected = (wg.compile(slopes, engine=engine)(X) for engine in ("native", "numpy"))
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(found[0], [0.5, 0.0, 0.5])
 
 
 @pytest.mark.parametrize(("n", "d"), [(30, 97), (700, 130), (2, 200)])
