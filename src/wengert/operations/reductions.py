@@ -342,11 +342,6 @@ NORM1 = register(
 )
 
 
-def quotient_of(lanes: Lanes, x: Any, y: Any) -> Any:
-    """x / y."""
-    return x / y
-
-
 def mul_batch(values: Expr, tangent: Expr, like: Expr) -> Expr:
     """values ⊙ tangent, where the tangent has extra axes in front of the values' axes."""
     extra = tangent.ndim - like.ndim

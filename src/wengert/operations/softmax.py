@@ -20,7 +20,6 @@ from wengert.operations.intervals import EPS, Interval, clipped, widened
 from wengert.operations.reductions import (
     leading_shape,
     named_notation,
-    quotient_of,
     reduced_axes,
     spread,
     weighted_sum,
@@ -86,7 +85,11 @@ def _exp_of_difference(lanes: Lanes, x: Any, y: Any) -> Any:
 def _softmax_by_rows(rows: Rows, node: Expr, x: Any) -> Any:
     shift = rows.map(_finite_or_zero, rows.reduce("maximum", x))
     exps = rows.map(_exp_of_difference, x, shift)
-    return rows.map(quotient_of, exps, rows.reduce("sum", exps))
+    return rows.map(_quotient, exps, rows.reduce("sum", exps))
+
+
+def _quotient(lanes: Lanes, x: Any, y: Any) -> Any:
+    return x / y
 
 
 def _logsumexp_by_rows(rows: Rows, node: Expr, x: Any) -> Any:

@@ -144,7 +144,8 @@ def _searched(groups: Sequence[Group], graph: Graph, n: int) -> _Search:
     """
     found = _Search(groups, graph, n)
     for _ in range(_TRIALS):
-        trials = [_Search(groups, graph, n, found.outside | {k}) for k in sorted(found.hindering)]
+        tried = sorted(found.hindering)[:_TRIALS]
+        trials = [_Search(groups, graph, n, found.outside | {k}) for k in tried]
         best = max(trials, key=lambda trial: trial.size, default=found)
         if best.size <= found.size:
             break
