@@ -249,6 +249,22 @@ def test_what_is_nearly_singular_or_no_number_is_left_to_numpy():
         both_engines(function, np.zeros((3, 3)))
 
 
+@pytest.mark.parametrize(("n", "dtype"), [(33, "float64"), (64, "float32"), (131, "float64")])
+def test_inverses_of_many_rows(n: int, dtype: str, refused: list[Any]):
+    """By solving a block of columns at a time; rows are exchanged, and transposes are views."""
+    A = (np.random.default_rng(n).normal(size=(2, n, n)) / n**0.5 + 3 * np.eye(n)).astype(dtype)
+    A[1] = A[1, ::-1]
+
+    def function(A: Any) -> Any:
+        return np.linalg.inv(A), np.linalg.inv(np.swapaxes(A, -1, -2)), np.linalg.inv(A[1].T)
+
+    found = wg.compile(function, engine="native")(A)
+    one, tolerance = np.eye(n), n * 10 * np.finfo(dtype).eps
+    for B, inverse in zip((A, np.swapaxes(A, -1, -2), A[1].T), found, strict=True):
+        np.testing.assert_allclose(B @ inverse, np.broadcast_to(one, B.shape), atol=tolerance)
+    assert not refused
+
+
 # ---------------------------------------------------------------- gathers and scatters
 
 
