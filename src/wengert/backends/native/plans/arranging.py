@@ -23,6 +23,7 @@ from wengert.backends.native.plans.grouping import (
 )
 from wengert.backends.native.plans.memory import Span, offsets_of
 from wengert.backends.native.plans.statements import Graph, Statement, Whole, Work
+from wengert.backends.native.plans.stretching import stretched
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def arranged(
         The inputs that change when the graph runs again; by default all, and nothing runs once.
     """
     given = _given_out(graph, {*inputs, *graph.tables}, outputs)
-    once, often = _split(graph.works, {*given, *varying} if varying is not None else None)
+    works = stretched(graph, graph.works, {*inputs, *given})
+    once, often = _split(works, {*given, *varying} if varying is not None else None)
     first, second = grouped(once), grouped(often)
     groups = [*first, *second]
     same = _continued(groups)
