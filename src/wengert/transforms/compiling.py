@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, update_wrapper
 from types import MethodType
@@ -26,6 +26,9 @@ from wengert.transforms.surroundings import Surroundings, to_compare
 _VERSIONS = 16  # that are kept for arguments of the same shapes
 _SHAPES = 1024  # combinations of shapes for which versions are kept: those that came last
 _QUICK = 2  # versions that are tried before one is looked for: one for training, one for tests
+_RARE = (
+    16  # calls that go the long way, which takes some µs more; to write what is quick takes 0.1 ms
+)
 _WARNED = 32  # times that a function is traced for them without a warning
 
 
@@ -55,10 +58,13 @@ class _Entry:
         every = self.direct is not None and set(self.names) <= set(self.running.names)
         return quick_of(self) if every else None
 
-    @property
-    def was_called(self) -> bool:
-        """So that what calls need is there."""
-        return "direct" in vars(self)
+    @cached_property
+    def _rare(self) -> Iterator[int]:
+        return iter(range(_RARE))
+
+    def is_frequent(self) -> bool:
+        """Has it been called so often that quick calls are worth the time to write them?"""
+        return next(self._rare, None) is None
 
     def __call__(self, flat: list[Any]) -> Any:
         if self.direct is not None and (found := self.direct(flat)) is not NotImplemented:
@@ -103,7 +109,7 @@ class Compiled:
         if current_trace() is not None and any(isinstance(a, TracedArray) for a in flat):
             return self.function(*args, **kwargs)
         entry = self._entry(flat, structure, static)
-        if entry.was_called and (quick := entry.quick) is not None:
+        if entry.is_frequent() and (quick := entry.quick) is not None:
             others = tuple(q for q in self._quick if q is not quick)
             self._quick = (quick, *others[: _QUICK - 1])
         return entry(flat)
