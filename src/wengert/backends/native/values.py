@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wengert.backends.native.types import Number, Type, constant_text
+from wengert.backends.native.types import I8, Number, Type, constant_text
 
 if TYPE_CHECKING:
     from wengert.backends.native.builder import Builder
@@ -121,6 +121,16 @@ class Value:
     def is_nan(self) -> Value:
         """The mask of lanes that are NaN."""
         return self._compare("uno", "ne", self)
+
+    def as_mask(self) -> Value:
+        """Truth values as masks: they are bytes in memory. Other values as they are."""
+        return self.differs(0) if self.type.kind == "i8" else self
+
+    def as_bytes(self) -> Value:
+        """Masks as memory holds them. Other values as they are."""
+        if self.type.kind != "i1":
+            return self
+        return self.builder.cast("zext", self, I8.of(self.type.lanes))
 
     def bits(self) -> Value:
         """The bits of floating-point numbers as integers."""

@@ -14,7 +14,6 @@ from wengert.backends.native.plans.blocking import Block, Part, groups_of
 from wengert.backends.native.plans.grouping import Group, touched_by
 from wengert.backends.native.plans.nests import Lanes
 from wengert.backends.native.plans.statements import Contraction, Graph, Product, Statement, Whole
-from wengert.backends.native.types import I8
 
 # Nanoseconds for float64; float32 takes half of them.
 _BYTE = 0.06  # from memory
@@ -80,7 +79,7 @@ def _of_entry(s: Statement, graph: Graph) -> float | None:
     module = Module(Features())
     types = [graph.types[a.slot] for a in s.reads]
     b = module.function("entry", types)
-    entries = [p.differs(0) if t is I8 else p for p, t in zip(b.parameters, types, strict=True)]
+    entries = [p.as_mask() for p in b.parameters]
     s.write(Lanes(b, 0, graph.real), *entries)
     if not module.called <= module.routines.keys():
         return None

@@ -16,7 +16,7 @@ from wengert.backends.native.builder import Builder, Value
 from wengert.backends.native.plans.arranging import Arranged
 from wengert.backends.native.plans.blocking import chunks, groups_of
 from wengert.backends.native.plans.grouping import Nest, touched_by, written_by
-from wengert.backends.native.plans.nests import REDUCTIONS, Lanes, Registers, as_bytes, as_mask
+from wengert.backends.native.plans.nests import REDUCTIONS, Lanes, Registers
 from wengert.backends.native.plans.statements import Access, Graph, Shape, Statement
 from wengert.backends.native.types import I1, Type
 
@@ -151,18 +151,19 @@ class _Points:
 
     def _load(self, slot: int, place: int) -> Value:
         type_ = self.graph.types[slot]
-        return as_mask(self.b.load(type_, self.b.offset(self.memory[slot], place, type_.size)))
+        pointer = self.b.offset(self.memory[slot], place, type_.size)
+        return self.b.load(type_, pointer).as_mask()
 
     def _write(self, s: Statement, place: int, value: Value) -> None:
         held = s.target in self.registers.held
         if s.adds:
             value += self.entries[s.target][place] if held else self._load(s.target, place)
         if held:
-            self.entries[s.target][place] = as_mask(value)
+            self.entries[s.target][place] = value.as_mask()
         elif s.target in self.memory:
             type_ = self.graph.types[s.target]
             at = self.b.offset(self.memory[s.target], place, type_.size)
-            self.b.store(as_bytes(value), at)
+            self.b.store(value.as_bytes(), at)
 
 
 def _place(steps: Sequence[int], offset: int, point: Shape) -> int:
@@ -171,10 +172,10 @@ def _place(steps: Sequence[int], offset: int, point: Shape) -> int:
 
 def load_entries(b: Builder, pointer: Value, count: int, type_: Type) -> list[Value]:
     """Entries from memory into registers."""
-    return [as_mask(b.load(type_, b.offset(pointer, k, type_.size))) for k in range(count)]
+    return [b.load(type_, b.offset(pointer, k, type_.size)).as_mask() for k in range(count)]
 
 
 def store_entries(b: Builder, entries: Sequence[Value], pointer: Value, type_: Type) -> None:
     """Entries from registers into memory."""
     for k, entry in enumerate(entries):
-        b.store(as_bytes(entry), b.offset(pointer, k, type_.size))
+        b.store(entry.as_bytes(), b.offset(pointer, k, type_.size))

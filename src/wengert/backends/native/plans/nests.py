@@ -13,7 +13,7 @@ from wengert.backends.native.builder import Builder, Features, Module, Value
 from wengert.backends.native.mathematics import routines
 from wengert.backends.native.plans.grouping import Nest
 from wengert.backends.native.plans.statements import Access, Graph, Shape, Statement, Strides
-from wengert.backends.native.types import I8, I64, PTR, Type
+from wengert.backends.native.types import I64, PTR, Type
 from wengert.backends.native.ufuncs import call_lanes
 from wengert.backends.native.vectors import (
     MAXIMUM,
@@ -111,18 +111,6 @@ class Registers:
         """What a slot holds, if there is one that is read."""
         if slot is not None:
             self.entries[slot] = entries
-
-
-def as_mask(value: Value) -> Value:
-    """Truth values are bytes in memory, masks elsewhere."""
-    return value.differs(0) if value.type.kind == "i8" else value
-
-
-def as_bytes(value: Value) -> Value:
-    """What memory holds of a value."""
-    if value.type.kind != "i1":
-        return value
-    return value.builder.cast("zext", value, I8.of(value.type.lanes))
 
 
 @dataclass(frozen=True)
@@ -316,7 +304,7 @@ class _Writer:
             if self.depth[k] == depth:
                 slot, total = self.written[k].target, value
                 if slot in self.registers.held:
-                    self.registers.entries[slot] = [as_mask(value)]
+                    self.registers.entries[slot] = [value.as_mask()]
                     continue
                 if self._accumulates(k):
                     total = self._reduction(k).combine(b.load(value.type, targets[k]), value)
@@ -373,7 +361,7 @@ class _Writer:
 
         def body(entries: Sequence[Value]) -> tuple[list[Value], list[Value]]:
             results = self._body(self.b, entries, lanes if lanes > 1 else 0)
-            stored = [as_bytes(results[k]) for k in (*plain, *adding)]
+            stored = [results[k].as_bytes() for k in (*plain, *adding)]
             return stored, [results[k] for k in reduced]
 
         short = bool(reduced) and len(self.statements) <= _SHORT
@@ -391,7 +379,7 @@ class _Writer:
         """The statements for some entries; gives what is written, by number."""
         lanes = Lanes(b, width, self.graph.real)
         given = {
-            (p.slot, p.strides, p.offset): as_mask(entry)
+            (p.slot, p.strides, p.offset): entry.as_mask()
             for p, entry in zip(self.reads, entries, strict=True)
         }
         held = self.registers.entries

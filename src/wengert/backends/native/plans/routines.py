@@ -16,7 +16,7 @@ from wengert.backends.native.builder import Builder, Value
 from wengert.backends.native.mathematics import routines
 from wengert.backends.native.plans.statements import Access, Shape, Whole, Writer, row_major
 from wengert.backends.native.small import Small, small_routine
-from wengert.backends.native.types import F32, F64, I8, I32, I64, VOID, Type
+from wengert.backends.native.types import F32, F64, I32, I64, VOID, Type
 from wengert.backends.native.ufuncs import call_lanes, call_loop, converted, loop_of
 
 _WEIGHT = 10  # how long the code of a routine is, in statements
@@ -67,8 +67,7 @@ class Cells:
 
     def __getitem__(self, index: Any) -> Value:
         place = self.at(*_as_tuple(index)).pointer
-        entry = self._b.load(self.type, place)
-        return entry.differs(0) if self.type is I8 else entry
+        return self._b.load(self.type, place).as_mask()
 
     def __setitem__(self, index: Any, value: Value | float) -> None:
         b = self._b
