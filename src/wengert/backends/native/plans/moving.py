@@ -20,6 +20,7 @@ from wengert.primitive import Place, Route
 
 _LARGEST = 1 << 20  # entries of results whose places are looked at one by one
 _STRETCHES = 3  # that are filled one after the other
+_PART = 1 << 16  # entries of a table that are looked at together
 
 
 @dataclass(frozen=True)
@@ -128,13 +129,29 @@ def affine(place: Place, sizes: Shape) -> tuple[int, dict[int, int]] | None:
         return 0, dict.fromkeys(place.labels, 0)
     start = int(table[(0,) * table.ndim])
     slopes: dict[int, int] = {}
-    expected = np.full(shape, start)
+    steps: list[int] = []
     for axis, label in enumerate(place.labels):
         second = tuple(int(k == axis) for k in range(table.ndim))
         slope = int(table[second]) - start if shape[axis] > 1 else 0
         slopes[label] = slopes.get(label, 0) + slope
-        expected = expected + slope * np.indices(shape)[axis]
-    return (start, slopes) if np.array_equal(expected, table) and start >= 0 else None
+        steps.append(slope)
+    return (start, slopes) if start >= 0 and _goes_in_steps(table, start, steps) else None
+
+
+def _goes_in_steps(table: Any, start: int, steps: Sequence[int]) -> bool:
+    """Is a table a number and a multiple of each index? Looked at in parts: it may be large."""
+    if not steps:
+        return True
+    inner: Any = np.asarray(start)
+    for n, step in zip(table.shape[1:], steps[1:], strict=True):
+        inner = inner[..., None] + step * np.arange(n)
+    rows = max(_PART // max(inner.size, 1), 1)
+    for at in range(0, len(table), rows):
+        part = table[at : at + rows]
+        first = np.arange(at, at + len(part)).reshape(-1, *[1] * inner.ndim)
+        if not np.array_equal(part, steps[0] * first + inner):
+            return False
+    return True
 
 
 def _apart(strides: Sequence[int], space: Shape) -> bool:
