@@ -228,6 +228,8 @@ class _Drawing:
         kind = value.dtype.kind
         if kind not in "fib" or np.size(value) > self.largest or np.ndim(value) > 4:
             return False
+        if "convolve" in line and np.size(value) > 500:
+            return False  # tables of all pairs of entries take long to make
         if value.dtype not in (np.float64, np.float32, np.int64, np.bool_):
             return False
         self.values[name] = value
