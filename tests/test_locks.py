@@ -60,7 +60,7 @@ for thread in threads:
     thread.start()
 begun.wait()
 x, ended = np.ones(4), []
-for n in range(3):
+for n in range(2):
     child = os.fork()
     if not child:
         signal.alarm(15)
@@ -80,7 +80,7 @@ def test_a_child_compiles_while_threads_of_its_parent_do():
         [sys.executable, "-c", PROCESS], capture_output=True, text=True, timeout=120, check=False,
         env={**os.environ, "PYTHONPATH": SOURCE, "WENGERT_CACHE": "off"},
     )  # fmt: skip
-    assert done.stdout.strip() == "[0, 0, 0]", done.stderr
+    assert done.stdout.strip() == "[0, 0]", done.stderr
 
 
 def test_the_lock_of_llvm_is_among_them():

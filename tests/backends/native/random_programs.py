@@ -501,7 +501,7 @@ def _close(one: Any, other: Any, spread: Any, eps: float) -> bool:
         return False
     scale = np.abs(one[finite]).max(initial=0.0)
     # 1 - tanh(x)² may be small of numbers that are not
-    bound = eps * (scale + 0.01) + 300 * (spread if np.ndim(spread) == 0 else np.max(spread))
+    bound = eps * (scale + 0.1) + 300 * (spread if np.ndim(spread) == 0 else np.max(spread))
     return bool(np.all(np.abs(other[finite].astype(float) - one[finite]) <= bound))
 
 
