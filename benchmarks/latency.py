@@ -76,7 +76,7 @@ def first(maker: str, name: str) -> float:
 def first_in_new_process(maker: str, name: str, cache: str) -> float:
     """The same in a process of its own."""
     done = subprocess.run(
-        [sys.executable, __file__, "--first", maker, name],
+        [sys.executable, __file__, "--first", maker, name, "--peers", maker],  # and no other
         capture_output=True, text=True, check=False, env={**os.environ, "WENGERT_CACHE": cache},
     )  # fmt: skip
     try:

@@ -1,7 +1,7 @@
 """What runs a plan."""
 
 from wengert.backends.cores import cores, threads_named
-from wengert.backends.engines import compile_with, engine_named
+from wengert.backends.engines import compile_with, engine_named, kept_functions
 from wengert.backends.numpy_backend import compile_plan
 from wengert.backends.programs import (
     Program,
@@ -21,6 +21,7 @@ __all__ = [
     "compile_with",
     "cores",
     "engine_named",
+    "kept_functions",
     "owned",
     "plan_of",
     "program_of",

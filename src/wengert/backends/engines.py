@@ -60,6 +60,19 @@ def compile_with(plan: Plan, dtype: Any, engine: str, threads: int | None = None
     return compile_plan(plan, dtype)
 
 
+def kept_functions() -> Any:
+    """What keeps native functions on disk (:class:`wengert.backends.native.kept.Keeper`), or None.
+
+    None where native code cannot run, too.
+    """
+    return None if _native_compiler() is None else _keeper()
+
+
+@Once
+def _keeper() -> Any:
+    return importlib.import_module("wengert.backends.native.kept").keeper()
+
+
 @Once
 def _native_compiler() -> Callable[[Plan, Any, int], Program] | None:
     """The compiler of this machine; None if it has none."""

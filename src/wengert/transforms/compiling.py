@@ -20,31 +20,29 @@ from wengert.rewrite import recognise_all
 from wengert.structured import Running, running
 from wengert.tracing import TracedArray, current_trace, kind_of, new_trace
 from wengert.transforms.direct import Direct, Quick, direct_of, exactly, quick_of
+from wengert.transforms.kept import Known, Native, known
 from wengert.transforms.recording import check_callable, describe, output_of, plain_array
 from wengert.transforms.surroundings import Surroundings, to_compare
 
 _VERSIONS = 16  # that are kept for arguments of the same shapes
 _SHAPES = 1024  # combinations of shapes for which versions are kept: those that came last
 _QUICK = 2  # versions that are tried before one is looked for: one for training, one for tests
-_RARE = (
-    16  # calls that go the long way, which takes some µs more; to write what is quick takes 0.1 ms
-)
+_RARE = 16  # calls that go the long way, some µs longer; to write what is quick takes 0.1 ms
+_KEPT = 4  # versions that are kept on disk: what changes all the time is not worth it
 _WARNED = 32  # times that a function is traced for them without a warning
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """A traced and compiled version."""
+class _Version:
+    """What runs the function at arguments of certain shapes."""
 
     surroundings: Surroundings
     static: tuple[tuple[int, Any], ...]
-    roots: tuple[Expr, ...]
-    running: Running
+    running: Running | Native
     names: tuple[str, ...]
     captured: tuple[tuple[str, Any], ...]
     dtypes: tuple[Any, ...]
     output: Any
-    precision: Any
     structure: Any
 
     @cached_property
@@ -66,7 +64,26 @@ class _Entry:
         """Has it been called so often that quick calls are worth the time to write them?"""
         return next(self._rare, None) is None
 
+
+@dataclass(frozen=True)
+class _FromDisk(_Version):
+    """A version that was not traced: there is nothing but native code."""
+
     def __call__(self, flat: list[Any]) -> Any:
+        """The results; NotImplemented if the code does not take the arguments."""
+        return NotImplemented if self.direct is None else self.direct(flat)
+
+
+@dataclass(frozen=True)
+class _Entry(_Version):
+    """A traced and compiled version."""
+
+    running: Running
+    roots: tuple[Expr, ...]
+    precision: Any
+
+    def __call__(self, flat: list[Any]) -> Any:
+        """The results."""
         if self.direct is not None and (found := self.direct(flat)) is not NotImplemented:
             return found
         values = dict(zip(self.names, flat, strict=True))
@@ -92,8 +109,13 @@ class Compiled:
         self.engine = engine
         self.threads = threads
         self._quick: tuple[Quick, ...] = ()  # of the last calls, the latest first
-        self._entries: dict[Any, list[_Entry]] = {}
+        self._entries: dict[Any, list[_Entry | _FromDisk]] = {}
         self._traced: dict[Any, int] = {}
+
+    @property
+    def made_of(self) -> tuple[Any, ...]:
+        """All that is not made anew in each process."""
+        return self.function, self.static_argnums, self.engine, self.threads
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """A method, if it is an attribute of a class."""
@@ -109,20 +131,28 @@ class Compiled:
         if current_trace() is not None and any(isinstance(a, TracedArray) for a in flat):
             return self.function(*args, **kwargs)
         entry = self._entry(flat, structure, static)
+        found = entry(flat)
+        if found is NotImplemented:
+            entry = self._traced_entry(flat, structure, static)
+            found = entry(flat)
         if entry.is_frequent() and (quick := entry.quick) is not None:
             others = tuple(q for q in self._quick if q is not quick)
             self._quick = (quick, *others[: _QUICK - 1])
-        return entry(flat)
+        return found
 
     def plan(self, *args: Any, **kwargs: Any) -> Plan:
         """The instructions for arguments of these shapes; prints with FLOPs and bytes."""
-        return self._entry(*self._arguments(args, kwargs)).running.plan
+        return self._traced_entry(*self._arguments(args, kwargs)).running.plan
 
     def __str__(self) -> str:
         name = describe(self.function)
         if not self._entries:
             return f"{name}: not called yet, so nothing is compiled"
-        entries = [entry for versions in self._entries.values() for entry in versions]
+        entries: list[_Entry] = []
+        for (structure, shapes, static, *_), versions in list(self._entries.items()):
+            if any(isinstance(version, _FromDisk) for version in versions):
+                self._traced_entry([_like(shape) for shape in shapes], structure, static)
+            entries += [version for version in versions if isinstance(version, _Entry)]
         return "\n\n".join(f"{name}\n{entry.running.plan}" for entry in entries)
 
     def _arguments(self, args: Any, kwargs: Any) -> tuple[list[Any], Any, tuple[Any, ...]]:
@@ -138,16 +168,10 @@ class Compiled:
         ]
         return prepared, structure, static
 
-    def _entry(self, flat: list[Any], structure: Any, static: tuple[Any, ...]) -> _Entry:
-        shapes = tuple("float" if type(a) is float else (a.shape, a.dtype) for a in flat)
-        key = (structure, shapes, static, *(exactly(value) for _, value in static))
-        try:
-            versions = self._entries.setdefault(key, [])
-        except TypeError:
-            raise TracingError(
-                f"static arguments must be hashable; {static!r} is not: pass arrays as usual "
-                "arguments"
-            ) from None
+    def _entry(
+        self, flat: list[Any], structure: Any, static: tuple[Any, ...]
+    ) -> _Entry | _FromDisk:
+        versions, key = self._versions(flat, structure, static)
         changed = None
         for entry in reversed(versions):
             changed = entry.surroundings.changed()
@@ -157,10 +181,79 @@ class Compiled:
             oldest, *_ = tuple(self._entries)  # at once: another thread may enter one meanwhile
             self._entries.pop(oldest, None)
             self._traced.pop(oldest, None)
-        self._count(key, changed)
-        found = self._compile(flat, structure, static, versions)
+        surroundings = self._surroundings(static)
+        what = self._known(flat, structure, static)
+        found = None if what is None else what.find()
+        if found is None:
+            self._count(key, changed)
+            return self._trace(flat, structure, static, surroundings, what)
+        surroundings.guard(to_compare(surroundings.arrays, [a for _, a in found.captured]))
+        entry = _FromDisk(
+            surroundings, static, found.running, found.names, found.captured,
+            found.running.dtypes, found.output, structure,
+        )  # fmt: skip
+        versions[:] = [*versions[1 - _VERSIONS :], entry]
+        return entry
+
+    def _traced_entry(self, flat: list[Any], structure: Any, static: tuple[Any, ...]) -> _Entry:
+        """A version that was traced in this process; it takes the place of one from disk."""
+        entry = self._entry(flat, structure, static)
+        if isinstance(entry, _Entry):
+            return entry
+        versions, _ = self._versions(flat, structure, static)
+        self._quick = ()
+        versions[:] = [v for v in versions if v is not entry]
+        return self._trace(flat, structure, static, self._surroundings(static), None)
+
+    def _versions(
+        self, flat: list[Any], structure: Any, static: tuple[Any, ...]
+    ) -> tuple[list[_Entry | _FromDisk], Any]:
+        """Those for arguments like these, the latest last, and their key."""
+        shapes = tuple("float" if type(a) is float else (a.shape, a.dtype) for a in flat)
+        key = (structure, shapes, static, *(exactly(value) for _, value in static))
+        try:
+            return self._entries.setdefault(key, []), key
+        except TypeError:
+            raise TracingError(
+                f"static arguments must be hashable; {static!r} is not: pass arrays as usual "
+                "arguments"
+            ) from None
+
+    def _surroundings(self, static: tuple[Any, ...]) -> Surroundings:
+        return Surroundings(self.function, *(value for _, value in static))
+
+    def _known(self, flat: list[Any], structure: Any, static: tuple[Any, ...]) -> Known | None:
+        """What the function is now, with what it reads from around it."""
+        values = [self.function, *(value for _, value in static)]
+        places = [k for k, _ in static]
+        return known(values, flat, structure, places, self.engine, self.threads)
+
+    def _trace(
+        self,
+        flat: list[Any],
+        structure: Any,
+        static: tuple[Any, ...],
+        surroundings: Surroundings,
+        what: Known | None,
+    ) -> _Entry:
+        """A new version; it is kept on disk if it is known what it is."""
+        versions, key = self._versions(flat, structure, static)
+        chance = _states(surroundings.generators)
+        found = self._compile(flat, structure, static, versions, surroundings)
+        if _states(surroundings.generators) != chance:
+            what = None
+            name = describe(self.function)
+            warnings.warn(
+                f"compile: {name} draws random numbers while it is traced; every "
+                " later call would use the same ones: draw them outside and pass them as arguments",
+                stacklevel=4,
+            )
         versions[:] = [v for v in versions[1 - _VERSIONS :] if v.running is not found.running]
         versions.append(found)
+        if what is not None and self._traced.get(key, 0) <= _KEPT:
+            after = self._known(flat, structure, static)
+            if after is not None and after.key == what.key:  # tracing has changed nothing
+                what.keep(found)
         return found
 
     def _count(self, key: Any, changed: str | None) -> None:
@@ -171,14 +264,17 @@ class Compiled:
                 f"compile: {describe(self.function)} has been traced {times} times for arguments "
                 f"of the same shapes, since what it reads from around it changes ({changed}, the "
                 "last time); pass that as an argument",
-                stacklevel=5,
+                stacklevel=4,
             )
 
     def _compile(
-        self, flat: list[Any], structure: Any, static: tuple[Any, ...], versions: list[_Entry]
+        self,
+        flat: list[Any],
+        structure: Any,
+        static: tuple[Any, ...],
+        versions: list[_Entry | _FromDisk],
+        surroundings: Surroundings,
     ) -> _Entry:
-        surroundings = Surroundings(self.function, *(value for _, value in static))
-        chance = _states(surroundings.generators)
         with new_trace(None) as trace:
             leaves: list[Expr] = []
             given: list[Any] = []
@@ -202,30 +298,25 @@ class Compiled:
         captured = tuple(
             (str(leaf.params[0]), trace.values[leaf]) for _, leaf in trace.captured.values()
         )
-        if _states(surroundings.generators) != chance:
-            name = describe(self.function)
-            warnings.warn(
-                f"compile: {name} draws random numbers while it is traced; every "
-                " later call would use the same ones: draw them outside and pass them as arguments",
-                stacklevel=5,
-            )
         surroundings.guard(to_compare(surroundings.arrays, [a for _, a in captured]))
         values = [*flat, *(a for _, a in captured)]
         precision = common_dtype(values)
         for entry in versions:  # the same program of other arrays
+            if not isinstance(entry, _Entry):
+                continue
             if entry.roots == roots and entry.output == output and entry.precision == precision:
                 return replace(entry, surroundings=surroundings, captured=captured)
         return _Entry(
             surroundings,
             static,
-            roots,
             running(roots, precision, self.engine, self.threads),
             tuple(str(leaf.params[0]) for leaf in leaves),
             captured,
             tuple(d for _, d in lifted),
             output,
-            precision,
             structure,
+            roots,
+            precision,
         )
 
 
@@ -285,6 +376,11 @@ def compile(
 
 
 _USUAL = (np.ndarray, float, TracedArray)
+
+
+def _like(shape: Any) -> Any:
+    """An argument of a shape, without memory."""
+    return 0.0 if shape == "float" else np.broadcast_to(np.zeros((), shape[1]), shape[0])
 
 
 def _states(generators: list[Any]) -> list[Any]:

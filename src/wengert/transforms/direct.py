@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import optree
 
-from wengert.structured import Running
 from wengert.transforms.surroundings import Surroundings
 from wengert.transforms.trees import (
     Source,
@@ -27,6 +26,25 @@ Direct = Callable[[Any], Any]  # of the arguments' leaves; NotImplemented if the
 Quick = Callable[[Any, Any], Any]  # of the positional arguments and those by keywords
 
 
+class Program(Protocol):
+    """What runs it; see :class:`wengert.structured.Running`."""
+
+    @property
+    def function(self) -> Callable[..., Any] | None:
+        """The native function that gives all results, if there is such a one."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it takes, in order."""
+        ...
+
+    @property
+    def dtypes(self) -> tuple[Any, ...]:
+        """Of what it gives."""
+        ...
+
+
 class Entry(Protocol):
     """A traced and compiled version of a function."""
 
@@ -36,7 +54,7 @@ class Entry(Protocol):
         ...
 
     @property
-    def running(self) -> Running:
+    def running(self) -> Program:
         """Its program."""
         ...
 

@@ -176,7 +176,7 @@ class Surroundings:
         wrapped = getattr(function, "__wrapped__", None)
         if wrapped is not None:
             self._visit(wrapped)
-        if _is_library(function.__code__.co_filename):
+        if is_library(function.__code__.co_filename):
             if wrapped is None:  # ours may hold functions of the user: those of wg.vjp, say
                 self._closure(function)
             return
@@ -208,7 +208,7 @@ class Surroundings:
         if not isinstance(value, type):
             self._attributes(own)
         for cls in classes:
-            if _is_fixed(cls):
+            if is_fixed(cls):
                 continue
             for name in cls.__dict__.keys() & (self._names | {"__call__", "__init__"}):
                 member = cls.__dict__[name]
@@ -267,13 +267,14 @@ def _same(now: Any, then: Any) -> bool:
     return repr(now) == repr(then)  # 0.0 is not -0.0, and NaN is NaN
 
 
-def _is_fixed(cls: type) -> bool:
+def is_fixed(cls: type) -> bool:
+    """Is a class one of Python's, or of an installed package?"""
     module = sys.modules.get(cls.__module__)
     return cls.__module__ == "builtins" or (module is not None and _is_fixed_module(module))
 
 
 def _is_fixed_module(module: Any) -> bool:
-    return _is_standard(module) or _is_library(getattr(module, "__file__", None) or "")
+    return _is_standard(module) or is_library(getattr(module, "__file__", None) or "")
 
 
 def _is_standard(module: Any) -> bool:
@@ -283,7 +284,8 @@ def _is_standard(module: Any) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
-def _is_library(filename: str) -> bool:
+def is_library(filename: str) -> bool:
+    """Is a file of code one of Python's, or of an installed package?"""
     return filename.startswith((*_LIBRARIES, _PACKAGE, "<frozen"))
 
 

@@ -148,6 +148,50 @@ def putting_together(structure: Any) -> Callable[[Any], Any]:
     return source.function()
 
 
+def written(structure: Any) -> Any:
+    """A structure as JSON can write it; leaves are their numbers.
+
+    Raises
+    ------
+    ValueError
+        If there are other containers than tuples, lists and dicts with texts as keys.
+
+    Examples
+    --------
+    >>> _, structure = optree.tree_flatten({"b": 1.0, "a": (2.0, None)})
+    >>> written(structure)
+    ['dict', [['b', 1], ['a', ['tuple', [0, None]]]]]
+    >>> read(written(structure)) == structure
+    True
+    """
+    return _written(template(structure))
+
+
+def _written(part: Any) -> Any:
+    kind = type(part)
+    if kind is dict and all(type(key) is str for key in part):
+        return ["dict", [[key, _written(inner)] for key, inner in part.items()]]
+    if kind in (tuple, list):
+        return [kind.__name__, [_written(inner) for inner in part]]
+    if part is None or kind is int:
+        return part
+    raise ValueError(f"a container of type {kind.__name__}")
+
+
+def read(text: Any) -> Any:
+    """The structure that was written."""
+    return optree.tree_structure(_read(text))
+
+
+def _read(text: Any) -> Any:
+    if text is None or isinstance(text, int):
+        return text
+    kind, parts = text
+    if kind == "dict":
+        return {key: _read(inner) for key, inner in parts}
+    return (tuple if kind == "tuple" else list)(map(_read, parts))
+
+
 def made_tree(source: Source, structure: Any, leaves: str) -> str:
     """What makes a tree of its leaves: the text of an expression."""
     found = _made(source, template(structure), leaves)

@@ -371,17 +371,17 @@ def test_a_module_in_pieces_is_the_same(tmp_path: Path, monkeypatch: pytest.Monk
     assert module.texts(10_000) == [module.text()]
     texts = module.texts(10)
     assert len(texts) > 3
-    assert own.load_kept(texts, ["f"], outside, ()) is None
+    assert own.load_kept([own.key(t) for t in texts], ["f"], outside, ()) is None
     objects = [own.object_of(text) for text in texts]
     linked = own.link(objects, ["f"], outside)
     assert _as_function_of_two(linked)(0.3, None) == whole(0.3, None)
     monkeypatch.setattr(Engine, "compiled", lambda self, text: pytest.fail("compiled"))
     later = Engine(host(), ObjectCache(tmp_path))
-    kept = later.load_kept(texts, ["f"], outside, ())
+    kept = later.load_kept([later.key(t) for t in texts], ["f"], outside, ())
     assert kept is not None
     assert _as_function_of_two(kept)(0.3, None) == whole(0.3, None)
     later.cache.write(later.key(texts[-1]), b"no object")
-    assert later.load_kept(texts, ["f"], outside, ()) is None
+    assert later.load_kept([later.key(t) for t in texts], ["f"], outside, ()) is None
     assert later.cache.read(later.key(texts[0])) is None
 
 

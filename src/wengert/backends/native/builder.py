@@ -70,6 +70,8 @@ class Module:
         Further functions that are compiled once for all modules: what writes them, by symbol.
     addresses : dict
         The addresses of other symbols that are called or read, where they are known.
+    loops : dict
+        Which of them are loops of ufuncs (``UfuncLoop``), whose data are under ``{symbol}_data``.
     """
 
     def __init__(self, features: Features) -> None:
@@ -77,6 +79,7 @@ class Module:
         self.routines: dict[str, tuple[str, Type]] = {}
         self.shared: dict[str, Callable[[Module, str], None]] = {}
         self.addresses: dict[str, int] = {}
+        self.loops: dict[str, object] = {}
         self._functions: list[Builder] = []
         self._declarations: dict[str, str] = {}
         self._globals: dict[str, str] = {}

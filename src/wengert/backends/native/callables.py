@@ -22,6 +22,7 @@ from wengert.backends.native.entrance import FOREVER, KERNEL, Array, entrance, w
 from wengert.backends.native.later import worker
 from wengert.backends.native.layout import check_layout
 from wengert.backends.native.mathematics.routines import addresses
+from wengert.backends.native.needs import Needs
 
 LONG = 4000  # instructions of LLVM from which on compiling with care takes long (0.1 s)
 _FAST_WITH_KEYWORDS = 0x0080 | 0x0002
@@ -64,6 +65,38 @@ def _described(address: int, name: str, doc: str | None) -> _Method:
     return _Method(name.encode(), address, _FAST_WITH_KEYWORDS, doc.encode() if doc else None)
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """What a function is made from, besides its code and the addresses of this process.
+
+    Attributes
+    ----------
+    kernel : str
+        The function that is called.
+    arguments, results : tuple of Array
+        What it takes and gives.
+    calls : int
+        After which it is compiled with care.
+    needs : Needs
+        What it is linked with.
+    routines : tuple of str
+        Functions that are compiled once for all.
+    loops : mapping
+        Loops of ufuncs by symbol.
+    outside : tuple of str
+        Further routines of BLAS and LAPACK.
+    """
+
+    kernel: str
+    arguments: tuple[Array, ...]
+    results: tuple[Array, ...]
+    calls: int
+    needs: Needs
+    routines: tuple[str, ...]
+    loops: Mapping[str, Any]
+    outside: tuple[str, ...]
+
+
 @dataclass(eq=False)
 class Code:
     """A kernel's machine code; called, it puts better code in its place.
@@ -74,6 +107,8 @@ class Code:
         What the code was compiled from, compressed, in as many pieces as are linked together.
     libraries : list of Library
         The code that was in use so far: a call may still be inside.
+    recipe : Recipe or None
+        What the function is made from in another process.
     """
 
     engine: Engine
@@ -83,6 +118,7 @@ class Code:
     keep: tuple[object, ...]
     libraries: list[Library]
     table: Any = None
+    recipe: Recipe | None = None
 
     def __call__(self) -> None:
         """Compile with care what was compiled quickly: now, or later if it takes long.
@@ -137,7 +173,7 @@ def _loaded(
     """The best code that takes little time."""
     if len(texts) == 1:
         return engine.load(texts[0], [kernel], symbols, keep, quick=quick)
-    found = engine.load_kept(texts, [kernel], symbols, keep)
+    found = engine.load_kept([engine.key(t) for t in texts], [kernel], symbols, keep)
     return found or engine.load(module.text(), [kernel], symbols, keep, quick=True)
 
 
@@ -155,6 +191,7 @@ def native_callable(
     symbols: Mapping[str, int] | None = None,
     keep: Iterable[object] = (),
     calls: int = FOREVER,
+    needs: Needs | None = None,
 ) -> Callable[..., Any]:
     """A builtin function that runs a kernel.
 
@@ -187,6 +224,8 @@ def native_callable(
         and again with care when it was called as often; if that takes long, while the program
         goes on. By default it is compiled with care at once, or from the first call on if that
         takes long. Results are the same.
+    needs : Needs, optional
+        Where ``symbols`` and ``keep`` are from, so that the function can be kept on disk.
 
     Raises
     ------
@@ -201,15 +240,35 @@ def native_callable(
     if len(texts) > 1 and calls == FOREVER:
         calls = 1
     library = _loaded(engine, module, texts, kernel, wanted, keep, quick=calls != FOREVER)
-    left = [zlib.compress(text.encode(), 1) for text in texts] if library.quick else []
+    left = [zlib.compress(text.encode(), 1) for text in texts] if library.quick or needs else []
     code = Code(engine, left, kernel, wanted, keep, [library])
-    code.table = table = words(
-        arguments, results, slow, code,
-        calls=calls if library.quick else FOREVER,
-        tupled=len(results) > 1 if tupled is None else tupled,
-    )  # fmt: skip
-    table[KERNEL] = library[kernel]
-    start = entrance(engine, len(arguments) + len(results))
+    if needs is not None:
+        loops, called = module.loops, (*module.routines, *module.shared)
+        outside = [n for n in module.addresses if n.removesuffix("_data") not in loops]
+        code.recipe = Recipe(
+            kernel, tuple(arguments), tuple(results), calls, needs, called, loops, tuple(outside)
+        )  # fmt: skip
+    tupled = len(results) > 1 if tupled is None else tupled
+    return function_of(code, arguments, results, slow, calls, tupled=tupled, name=name, doc=doc)
+
+
+def function_of(
+    code: Code,
+    arguments: Sequence[Array],
+    results: Sequence[Array],
+    slow: Callable[..., Any],
+    calls: int,
+    *,
+    tupled: bool = True,
+    name: str = "compiled",
+    doc: str | None = None,
+) -> Callable[..., Any]:
+    """The builtin function that runs linked code; see :func:`native_callable`."""
+    (library,) = code.libraries
+    calls = calls if library.quick else FOREVER
+    code.table = table = words(arguments, results, slow, code, calls=calls, tupled=tupled)
+    table[KERNEL] = library[code.kernel]
+    start = entrance(code.engine, len(arguments) + len(results))
     method = _described(start["entrance"], name, doc)
     make = ctypes.pythonapi.PyCMethod_New
     make.restype = ctypes.py_object

@@ -32,12 +32,14 @@ class Library:
     """Linked machine code.
 
     Its addresses are valid as long as it lives; then the code is unloaded. ``keep`` is what the
-    code uses and must outlive it; ``quick`` says that better code takes longer to compile.
+    code uses and must outlive it; ``quick`` says that better code takes longer to compile, and
+    ``key`` where it is kept on disk.
     """
 
     _tracker: Any
     keep: tuple[object, ...] = ()
     quick: bool = False
+    key: str = ""
 
     def __getitem__(self, symbol: str) -> int:
         """The address of an exported symbol."""
@@ -142,6 +144,7 @@ class Engine:
         keep: Iterable[object] = (),
         *,
         quick: bool = False,
+        key: str = "",
     ) -> Library:
         """Load an object, or several together.
 
@@ -157,6 +160,8 @@ class Engine:
             What must live as long as the code.
         quick : bool
             Whether it was compiled quickly.
+        key : str
+            Under which the object is kept, if there is one.
         """
         builder = llvm().JITLibraryBuilder()
         for one in [data] if isinstance(data, bytes) else data:
@@ -169,7 +174,7 @@ class Engine:
             builder.export_symbol(name)
         with self.lock:
             tracker = builder.link(self._linker_for_one_more(), f"library{self._linked}")
-        return Library(tracker, tuple(keep), quick)
+        return Library(tracker, tuple(keep), quick, key)
 
     def load(
         self,
@@ -190,36 +195,35 @@ class Engine:
         """
         exports, keep, key = tuple(exports), tuple(keep), self.key(text)
         for fast in (False, True) if quick else (False,):
-            data = self.cache.read(key + _QUICK * fast)
-            if data is not None:
-                try:
-                    return self.link(data, exports, symbols, keep, quick=fast)
-                except RuntimeError:  # not what it should be, though whole
-                    self.cache.drop(key + _QUICK * fast)
+            found = self.load_kept([key + _QUICK * fast], exports, symbols, keep)
+            if found is not None:
+                return found
         data = self.compiled(text, quick=quick)
-        library = self.link(data, exports, symbols, keep, quick=quick)
-        self.cache.write(key + _QUICK * quick, data)
+        key += _QUICK * quick
+        library = self.link(data, exports, symbols, keep, quick=quick, key=key)
+        self.cache.write(key, data)
         return library
 
     def load_kept(
         self,
-        texts: Sequence[str],
+        keys: Sequence[str],
         exports: Iterable[str],
-        symbols: Mapping[str, int],
-        keep: Iterable[object],
+        symbols: Mapping[str, int] | None = None,
+        keep: Iterable[object] = (),
     ) -> Library | None:
-        """The library of several modules, if the objects of all of them are on disk."""
+        """The library of modules by the keys of their objects, if all of them are on disk."""
         objects: list[bytes] = []
-        for text in texts:
-            data = self.cache.read(self.key(text))
+        for key in keys:
+            data = self.cache.read(key)
             if data is None:
                 return None
             objects.append(data)
+        quick, key = keys[0].endswith(_QUICK), keys[0] if len(keys) == 1 else ""
         try:
-            return self.link(objects, exports, symbols, keep)
+            return self.link(objects, exports, symbols, keep, quick=quick, key=key)
         except RuntimeError:  # not what they should be, though whole
-            for text in texts:
-                self.cache.drop(self.key(text))
+            for key in keys:
+                self.cache.drop(key)
             return None
 
     def object_of(self, text: str) -> bytes:

@@ -47,6 +47,8 @@ class UfuncLoop:
         Where the loop is, and the data that it is given.
     operands : int
         How many of the types are operands'.
+    ufunc : ufunc
+        Whose loop it is.
     """
 
     symbol: str
@@ -54,6 +56,7 @@ class UfuncLoop:
     address: int
     data: int
     operands: int
+    ufunc: Any
 
     @property
     def kinds(self) -> tuple[Type, ...]:
@@ -80,8 +83,11 @@ def loop_of(ufunc: Any, given: tuple[Type | type, ...]) -> UfuncLoop | None:
     except TypeError:
         return None
     types = tuple(d.char for d in found)
-    if not set(types) <= _KINDS.keys():
-        return None
+    return loop_named(ufunc, types) if set(types) <= _KINDS.keys() else None
+
+
+def loop_named(ufunc: Any, types: tuple[str, ...]) -> UfuncLoop | None:
+    """The loop of certain types; None if there is none."""
     signature = f"{''.join(types[: ufunc.nin])}->{''.join(types[ufunc.nin :])}"
     if signature not in ufunc.types:
         return None
@@ -92,7 +98,7 @@ def loop_of(ufunc: Any, given: tuple[Type | type, ...]) -> UfuncLoop | None:
     if not address:
         return None
     where = _word(data + 8 * place) if data else 0
-    return UfuncLoop(f"ufunc_{name}_{''.join(types)}", types, address, where, ufunc.nin)
+    return UfuncLoop(f"ufunc_{name}_{''.join(types)}", types, address, where, ufunc.nin, ufunc)
 
 
 def _word(address: int) -> int:
@@ -161,6 +167,7 @@ def call_loop(
         symbol += "_"
     data = b.module.external(b, f"{symbol}_data", loop.data)
     known[symbol] = loop.address
+    b.module.loops[symbol] = loop
     b.call(symbol, VOID, arrays, extents, table, data)
 
 

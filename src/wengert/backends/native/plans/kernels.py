@@ -1,8 +1,7 @@
 """A segment of a plan as one function: groups in order, and where their values are.
 
-Values that are needed only while the function runs lie in the arena, memory that all functions
-share: a function holds the GIL from its first instruction to its last, so that no two of them run
-at the same time.
+Values that are needed only while the function runs lie in the arena
+(:mod:`wengert.backends.native.needs`).
 """
 
 from __future__ import annotations
@@ -12,25 +11,20 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from wengert.backends.native import blas, threads
+from wengert.backends.native import blas
 from wengert.backends.native.builder import Builder, Module, Value
-from wengert.backends.native.engine import Engine
-from wengert.backends.native.layout import of_python
+from wengert.backends.native.needs import Needs
 from wengert.backends.native.plans.arranging import arranged, table_name
 from wengert.backends.native.plans.blocking import Block, Part, chunks, groups_of
 from wengert.backends.native.plans.dividing import Divided, used_by
 from wengert.backends.native.plans.grouping import Nest, touched_by
 from wengert.backends.native.plans.holding import write_out, written_out
-from wengert.backends.native.plans.memory import LINE
 from wengert.backends.native.plans.nests import Registers, Rows, write_nest
 from wengert.backends.native.plans.pieces import begin_sums, write_pieces, write_steps
 from wengert.backends.native.plans.products import is_halved, mirror, write_product
 from wengert.backends.native.plans.statements import Access, Contraction, Graph, Product, Whole
 from wengert.backends.native.plans.tiles import tiling, write_tiles
 from wengert.backends.native.types import I32, I64, PTR, VOID
-from wengert.locks import process_lock
 
 _TOLD = 8192  # multiplications of a product from which on BLAS might take several threads
 
@@ -49,33 +43,6 @@ class Kernel:
     arena: int
     seat: int | None
     cut: frozenset[int]
-
-
-# ---------------------------------------------------------------- memory
-
-
-class _Arena:
-    """The memory; what was given out once stays valid as long as someone keeps it."""
-
-    def __init__(self) -> None:
-        self._lock = process_lock()
-        self._buffer: Any = np.empty(0, np.uint8)
-
-    def of(self, size: int) -> Any:
-        """At least so many bytes."""
-        with self._lock:
-            if len(self._buffer) < size + LINE:
-                self._buffer = np.empty(1 << (size + LINE - 1).bit_length(), np.uint8)
-            return self._buffer
-
-
-_ARENA = _Arena()
-
-
-def arena(size: int) -> tuple[int, Any]:
-    """The address of so many bytes, aligned, and what keeps them."""
-    buffer = _ARENA.of(size)
-    return -(-buffer.ctypes.data // LINE) * LINE, buffer
 
 
 # ---------------------------------------------------------------- the function
@@ -323,25 +290,13 @@ class _Writer:
         return self.b.offset(place, rows.start, length * self.graph.types[slot].size)
 
 
-def symbols_of(
-    engine: Engine, kernels: Sequence[Kernel], count: int
-) -> tuple[dict[str, int], tuple[object, ...]]:
-    """The addresses that kernels need for so many threads, and what keeps them valid."""
-    python = of_python()
-    names = sorted({name for kernel in kernels for name in kernel.routines} - python.keys())
-    symbols = {**blas.addresses(names), **python}
-    keep: list[object] = []
-    for kernel in kernels:
-        for name, array in kernel.tables.items():
-            symbols[name] = array.ctypes.data
-            keep.append(array)
-    size = max((kernel.arena for kernel in kernels), default=0)
+def needs_of(kernels: Sequence[Kernel], count: int) -> Needs:
+    """What kernels are linked with, for so many threads."""
     seats = [kernel.seat for kernel in kernels if kernel.seat is not None]
-    if seats:
-        symbols.update(threads.symbols_of(engine, count))
-    own = max(seats, default=0) * count
-    if size + own:
-        symbols["arena"], buffer = arena(size + own)
-        symbols[threads.SEATS] = symbols["arena"] + size
-        keep.append(buffer)
-    return symbols, tuple(keep)
+    return Needs(
+        tuple(sorted({name for kernel in kernels for name in kernel.routines})),
+        {name: array for kernel in kernels for name, array in kernel.tables.items()},
+        max((kernel.arena for kernel in kernels), default=0),
+        max(seats) if seats else None,
+        count,
+    )

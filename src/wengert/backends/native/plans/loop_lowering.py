@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from wengert.backends.native.needs import LINE
 from wengert.backends.native.plans.holding import holdable
 from wengert.backends.native.plans.inside import Cell, Lowers, Program, program_of, room_for
 from wengert.backends.native.plans.loops import Carry, Items, Steps
-from wengert.backends.native.plans.memory import LINE
 from wengert.backends.native.plans.statements import Graph, Layout
 from wengert.backends.native.types import I64
 from wengert.plan.instructions import Loop

@@ -6,7 +6,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-LINE = 128  # bytes that arrays are aligned to: no two of them share what a thread has in its cache
+from wengert.backends.native.needs import LINE
+
 _WORD = 8  # bytes that single numbers are aligned to
 
 

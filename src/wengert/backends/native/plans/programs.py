@@ -12,8 +12,9 @@ from wengert.backends.native.builder import Module
 from wengert.backends.native.callables import native_callable
 from wengert.backends.native.engine import Engine, engine
 from wengert.backends.native.entrance import FOREVER, Array
-from wengert.backends.native.layout import DTYPES, check_layout
-from wengert.backends.native.plans.kernels import symbols_of, write_kernel
+from wengert.backends.native.layout import check_layout
+from wengert.backends.native.packing import in_a_row, packed
+from wengert.backends.native.plans.kernels import needs_of, write_kernel
 from wengert.backends.native.plans.lowerable import kinds_of
 from wengert.backends.native.plans.lowering import Lowering
 from wengert.backends.native.plans.natives import native_of, tapes_of, without_loops
@@ -37,10 +38,8 @@ from wengert.plan.instructions import (
 )
 
 _WORK = 10**7  # operations for which quick and careful code differ by what compiling them does
-_REPEATED = 1 << 28  # bytes from which on an array that repeats its entries is not written out
 _OFTEN = 500  # calls after which a function is taken to be called for ever
 
-_NUMBERS: Any = (np.float64, np.float32, np.int64, np.bool_)
 Step = Callable[[list[Any]], Any]
 
 
@@ -180,7 +179,7 @@ class NativeProgram:
             if found is not NotImplemented:
                 return found
         # How arrays lie would change the order of NumPy's sums, and so the last bits.
-        given = [_in_a_row(a) if isinstance(a, np.ndarray) else a for a in given]
+        given = [in_a_row(a) if isinstance(a, np.ndarray) else a for a in given]
         if self._numpy is not None:
             return self._numpy(dict(zip(self.names, given, strict=True)))
         slots = self._template.copy()
@@ -268,7 +267,8 @@ def _segment(
     kernel = write_kernel(module, "kernel", graph, takes, gives, engine.host.width)
     arguments = [Array(graph.types[s], shapes[s]) for s in takes]
     results = [Array(graph.types[s], shapes[s]) for s in gives]
-    symbols, keep = symbols_of(engine, [kernel], threads)
+    needs = needs_of([kernel], threads)
+    symbols, keep = needs.symbols(engine)
     template: list[Any] = [None] * plan.slots
     for slot, value in known.items():
         template[slot] = value
@@ -276,7 +276,7 @@ def _segment(
     segment.divided = kernel.cut
     segment.native = native_callable(
         engine, module, "kernel", arguments, results, segment.slow, tupled=True, symbols=symbols,
-        keep=keep, calls=_worth(instructions),
+        keep=keep, calls=_worth(instructions), needs=needs,
     )  # fmt: skip
     return segment
 
@@ -320,13 +320,11 @@ class Segment:
 
         Arrays that are what they should be were refused: NumPy has the result, or the error.
         """
-        if named or len(arguments) != len(self._arguments):
+        found = None if named else packed(arguments, self._arguments)
+        if found is None:
             return NotImplemented
-        packed = [_packed(a, e) for a, e in zip(arguments, self._arguments, strict=True)]
-        if any(p is None for p in packed):
-            return NotImplemented
-        if any(p is not a for p, a in zip(packed, arguments, strict=True)):
-            return self.native(*packed)
+        if any(p is not a for p, a in zip(found, arguments, strict=True)):
+            return self.native(*found)
         return self.by_numpy(arguments)
 
     def by_numpy(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
@@ -345,27 +343,6 @@ class Segment:
 def _alone(i: Instruction) -> Instruction:
     """The instruction without work that others would share."""
     return replace(i, prepared=None, evaluate=None) if isinstance(i, Apply) else i
-
-
-def _packed(array: Any, expected: Array) -> Any:
-    """The array as native code reads it; None if it is another one."""
-    if not expected.shape and isinstance(array, _NUMBERS):
-        array = np.asarray(array)
-    if type(array) is not np.ndarray or array.shape != expected.shape:
-        return None
-    if array.dtype != DTYPES[expected.type]:
-        return None
-    packed = _in_a_row(array)
-    return packed if packed.flags.c_contiguous else None
-
-
-def _in_a_row(array: Any) -> Any:
-    """The array, or a copy whose entries lie in order; not of one that repeats very many."""
-    if array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative:
-        return array
-    if array.nbytes > _REPEATED and 0 in array.strides:
-        return array
-    return np.array(array, array.dtype.newbyteorder("="), order="C")
 
 
 def _own(value: Any, arguments: Sequence[Any]) -> Any:
