@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from drawing import FEWEST
-from wengert.transforms import compiling
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # figures need no display
 # Arrays are small here: a second thread of the BLAS only takes the other worker's core.
@@ -45,6 +45,7 @@ def pytest_sessionstart() -> None:
 
     ``tests/transforms/test_kept.py`` has its own folder of functions.
     """
+    compiling = importlib.import_module("wengert.transforms.compiling")  # after the variables
     compiling.known = lambda *_: None
 
 
