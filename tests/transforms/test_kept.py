@@ -322,6 +322,20 @@ def _replaced(x: Any) -> Any:
 _replaced.__module__, _replaced.__qualname__ = "numpy", "sin"  # it only says so
 
 
+def test_attributes_of_objects_are_not_asked_for() -> None:
+    strange = made(
+        """
+        class Strange:
+            __slots__ = ("k", "none")
+            def __init__(self): self.k = 2.0
+            def __getattr__(self, name): raise KeyError(name)
+        s = Strange()
+        def f(x): return x * s.k
+        """
+    )
+    assert digest(strange) is not None
+
+
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_what_may_differ_from_process_to_process_has_none(name: str) -> None:
     assert digest(UNKNOWN[name]()) is None

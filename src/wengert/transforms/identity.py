@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from wengert.transforms.surroundings import is_fixed, is_library, owner
+from wengert.transforms.surroundings import attributes_of, is_fixed, is_library, owner
 
 LIMIT = 1 << 22  # bytes of arrays; to look at more takes longer than to trace
 _WORDS = 20_000  # parts of a digest
@@ -324,7 +324,7 @@ class _Walk:
         elif isinstance(value, np.generic):
             self._dtype(value.dtype)
             self.put(value.tobytes())
-        elif not self._named(value):
+        elif not is_fixed(kind) or not self._named(value):  # objects of users are not asked
             self._object(value)
 
     # ------------------------------------------------ containers, arrays
@@ -549,8 +549,16 @@ class _Walk:
             for name, member in vars(base).items():
                 if isinstance(member, types.MemberDescriptorType):
                     self.put("attribute", name)
-                    self.visit(getattr(value, name, "absent"))
-        self._dict(getattr(value, "__dict__", {}))
+                    self._slot_of(member, value)
+        self._dict(attributes_of(value))
+
+    def _slot_of(self, member: Any, value: Any) -> None:
+        try:
+            found = member.__get__(value)
+        except AttributeError:
+            self.put("absent")
+        else:
+            self.visit(found)
 
     def _namespace(self, value: types.SimpleNamespace) -> None:
         self.put("namespace")
@@ -580,9 +588,12 @@ _KINDS: dict[Any, Callable[[Any, Any], None]] = {
 }
 
 
+@functools.lru_cache(maxsize=1024)
 def _of_own(code: types.CodeType) -> _Code:
     """Code of this package; its version is known to who keeps something."""
-    return _Code(f"{code.co_qualname} {code.co_firstlineno}", (), (), frozenset())
+    constants = [c for c in code.co_consts if type(c) in _SCALARS]  # of lambdas on one line, say
+    what = (code.co_qualname, code.co_firstlineno, code.co_code, code.co_names, constants)
+    return _Code(_digest(what), (), (), frozenset())
 
 
 def _within(module: Any, packages: tuple[str, ...]) -> bool:

@@ -201,7 +201,7 @@ class Surroundings:
 
     def _object(self, value: Any) -> None:
         """The attributes that code mentions: the object's own, and its class's."""
-        own: Any = getattr(value, "__dict__", {})
+        own = attributes_of(value)
         for name in ("__wrapped__", "_read_besides"):
             self._visit(own.get(name))
         classes = value.__mro__ if isinstance(value, type) else type(value).__mro__
@@ -265,6 +265,14 @@ def _same(now: Any, then: Any) -> bool:
     if type(now) is not type(then) or not isinstance(then, (*_SCALARS, np.generic)):
         return False
     return repr(now) == repr(then)  # 0.0 is not -0.0, and NaN is NaN
+
+
+def attributes_of(value: Any) -> Any:
+    """An object's own attributes; it is not asked, as it may make some up."""
+    try:
+        return object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
 
 
 def is_fixed(cls: type) -> bool:

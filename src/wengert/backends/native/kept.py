@@ -79,7 +79,7 @@ class Keeper:
             return None
         try:
             return _read(self._engine, data)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, ImportError):
             self._engine.cache.drop(key)
             return None
 
