@@ -142,13 +142,13 @@ def _goes_in_steps(table: Any, start: int, steps: Sequence[int]) -> bool:
     """Is a table a number and a multiple of each index? Looked at in parts: it may be large."""
     if not steps:
         return True
-    inner: Any = np.asarray(start)
-    for n, step in zip(table.shape[1:], steps[1:], strict=True):
-        inner = inner[..., None] + step * np.arange(n)
-    rows = max(_PART // max(inner.size, 1), 1)
+    lengths: Shape = table.shape[1:]
+    axes = np.ix_(*(step * np.arange(n) for n, step in zip(lengths, steps[1:], strict=True)))
+    inner = start + sum(axes)
+    rows = max(_PART // max(prod(lengths), 1), 1)
     for at in range(0, len(table), rows):
         part = table[at : at + rows]
-        first = np.arange(at, at + len(part)).reshape(-1, *[1] * inner.ndim)
+        first = np.arange(at, at + len(part)).reshape(-1, *[1] * len(lengths))
         if not np.array_equal(part, steps[0] * first + inner):
             return False
     return True
