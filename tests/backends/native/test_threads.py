@@ -441,6 +441,8 @@ def test_signals_go_to_python_and_the_end_is_clean():
     """With threads that sleep, threads that work, and those of Python that nobody waits for."""
     done = process(
         """
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
+
         def interrupt():
             time.sleep(0.2)
             os.kill(os.getpid(), signal.SIGINT)
