@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict, namedtuple
 from typing import Any
 
@@ -127,3 +128,32 @@ def test_what_changes_is_seen_by_quick_calls() -> None:
     fast = _compiled(lambda w: {"x": w["x"] * scale, "one": 1.0 + w["x"]})
     for scale in [*[2.0] * 20, 2.0, 3.0, 3.0, 2.0]:
         np.testing.assert_array_equal(fast({"x": X})["x"], scale * X)
+
+
+def test_the_first_calls_see_what_the_later_ones_see() -> None:
+    """A call is quick before and after the code that is written for it; both look at all."""
+    scale = 2.0
+    fast = _compiled(lambda x, y: x * y * scale)
+    kinds: list[Any] = []
+    for k in range(40):
+        scale = 2.0 + (k in (1, 7, 30))
+        np.testing.assert_array_equal(fast(X, 2.0), 2 * scale * X)
+        kinds += [q for q in fast._quick if q not in kinds]
+        np.testing.assert_array_equal(fast(X[::-1], 2), 2 * scale * X[::-1])
+        np.testing.assert_array_equal(fast(y=X, x=2.0), 2 * scale * X)
+        for wrong in ((X,), (X, X, X)):
+            with pytest.raises(TypeError):
+                fast(*wrong)
+    assert len({q.__qualname__ for q in kinds}) == 2
+
+
+def test_a_mistake_is_no_change_around() -> None:
+    def wrong(x: Any) -> Any:
+        raise ValueError("never")
+
+    fast = _compiled(wrong)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(40):
+            with pytest.raises(ValueError, match="never"):
+                fast(X)

@@ -19,7 +19,7 @@ from wengert.plan import Plan
 from wengert.rewrite import recognise_all
 from wengert.structured import Running, running
 from wengert.tracing import TracedArray, current_trace, kind_of, new_trace
-from wengert.transforms.direct import Direct, Quick, direct_of, exactly, quick_of
+from wengert.transforms.direct import Direct, Quick, brief_of, direct_of, exactly, quick_of
 from wengert.transforms.kept import Known, Native, known
 from wengert.transforms.recording import check_callable, describe, output_of, plain_array
 from wengert.transforms.surroundings import Surroundings, to_compare
@@ -27,7 +27,7 @@ from wengert.transforms.surroundings import Surroundings, to_compare
 _VERSIONS = 16  # that are kept for arguments of the same shapes
 _SHAPES = 1024  # combinations of shapes for which versions are kept: those that came last
 _QUICK = 2  # versions that are tried before one is looked for: one for training, one for tests
-_RARE = 16  # calls that go the long way, some µs longer; to write what is quick takes 0.1 ms
+_RARE = 16  # calls that take some µs more: to write what is quick takes 0.1 ms
 _KEPT = 4  # versions that are kept on disk: what changes all the time is not worth it
 _WARNED = 32  # times that a function is traced for them without a warning
 
@@ -53,8 +53,18 @@ class _Version:
     @cached_property
     def quick(self) -> Quick | None:
         """The same for arguments that are yet to be checked; None if the code looks not at all."""
-        every = self.direct is not None and set(self.names) <= set(self.running.names)
-        return quick_of(self) if every else None
+        return quick_of(self) if self._reads_all else None
+
+    @cached_property
+    def brief(self) -> Quick | None:
+        """The same for the first calls."""
+        direct = self.direct if self._reads_all else None
+        return None if direct is None else brief_of(self, direct, self._rare)
+
+    @property
+    def _reads_all(self) -> bool:
+        """Does native code see every argument?"""
+        return self.direct is not None and set(self.names) <= set(self.running.names)
 
     @cached_property
     def _rare(self) -> Iterator[int]:
@@ -135,8 +145,9 @@ class Compiled:
         if found is NotImplemented:
             entry = self._traced_entry(flat, structure, static)
             found = entry(flat)
-        if entry.is_frequent() and (quick := entry.quick) is not None:
-            others = tuple(q for q in self._quick if q is not quick)
+        quick = entry.quick if entry.is_frequent() else entry.brief
+        if quick is not None:
+            others = tuple(q for q in self._quick if q not in (quick, entry.brief))
             self._quick = (quick, *others[: _QUICK - 1])
         return found
 
@@ -259,7 +270,7 @@ class Compiled:
     def _count(self, key: Any, changed: str | None) -> None:
         """A warning if the function is traced over and over."""
         self._traced[key] = times = self._traced.get(key, 0) + 1
-        if times == _WARNED:
+        if times == _WARNED and changed is not None:
             warnings.warn(
                 f"compile: {describe(self.function)} has been traced {times} times for arguments "
                 f"of the same shapes, since what it reads from around it changes ({changed}, the "
