@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict, namedtuple
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import optree
 import pytest
 
 import wengert as wg
-from wengert.transforms.trees import putting_together, taking_apart
+from wengert.transforms.trees import Source, in_tuple, putting_together, read_trees, template
 
 X = np.array([1.0, 2.0, 3.0])
 Pair = namedtuple("Pair", "a b")
@@ -20,6 +21,29 @@ TREES: list[Any] = [
     1, (), {}, [], None, (1,), [1], {"a": 1}, {"b": 1, "a": 2}, {3: 1, 1: [2, (3, None)], 2: {}},
     ((), {"x": 1}), ([{"w": 1, "b": (2, 3)}, {"w": 4, "b": [5]}], None, {"k": {"l": {"m": 6}}}),
 ]  # fmt: skip
+
+
+def taking_apart(structure: Any) -> Callable[[Any], tuple[Any, ...] | None] | None:
+    """A function that gives the leaves of a tree, or None if it is another tree.
+
+    There is no such function if the structure has other containers.
+    """
+    source = Source("def f(tree):")
+    source.line("try:")
+    leaves = read_trees(source, [(template(structure), "tree")], "return None")
+    if leaves is None:
+        return None
+    source.line(f"return {in_tuple(leaves)}", 2)
+    source.line("except KeyError:")
+    source.line("return None", 2)
+    return source.function()
+
+
+def test_leaves_come_in_optree_s_order() -> None:
+    leaves = taking_apart(optree.tree_structure({"b": 1.0, "a": (2.0, 3.0)}))
+    assert leaves is not None
+    assert leaves({"b": 7, "a": (5, 6)}) == (5, 6, 7)
+    assert leaves({"a": (5, 6), "c": 7}) is None
 
 
 @pytest.mark.parametrize("tree", TREES, ids=str)

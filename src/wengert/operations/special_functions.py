@@ -58,7 +58,6 @@ from wengert.operations.written import Lanes, Written
 from wengert.primitive import Domain, Notation, Sample
 
 Array = Any
-_LEAST_GAMMA = 1.4616321449683623  # where Γ is least, on the positive numbers
 
 # ---------------------------------------------------------------- error functions
 

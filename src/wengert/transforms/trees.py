@@ -101,31 +101,6 @@ def read_trees(
     return [leaves[k] for k in range(len(leaves))]
 
 
-def taking_apart(structure: Any) -> Callable[[Any], tuple[Any, ...] | None] | None:
-    """A function that gives the leaves of a tree, or None if it is another tree.
-
-    There is none if the structure has other containers. A leaf may be anything.
-
-    Examples
-    --------
-    >>> _, structure = optree.tree_flatten({"b": 1.0, "a": (2.0, 3.0)})
-    >>> leaves = taking_apart(structure)
-    >>> leaves({"a": (5, 6), "b": 7})
-    (5, 6, 7)
-    >>> leaves({"a": (5, 6), "c": 7}) is None
-    True
-    """
-    source = Source("def f(tree):")
-    source.line("try:")
-    leaves = read_trees(source, [(template(structure), "tree")], "return None")
-    if leaves is None:
-        return None
-    source.line(f"return {in_tuple(leaves)}", 2)
-    source.line("except KeyError:")
-    source.line("return None", 2)
-    return source.function()
-
-
 def in_tuple(parts: Sequence[str]) -> str:
     """The text of a tuple."""
     return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -106,11 +107,13 @@ def keeper() -> Keeper:
 @cache
 def _versions() -> str:
     """Of the format, of the packages, and of this one's files, which may be somebody's own."""
-    root = Path(__file__).parents[2]
+    root = str(Path(__file__).parents[2])
     files = sorted(
-        f"{path.relative_to(root)} {status.st_size} {status.st_mtime_ns}"
-        for path in root.rglob("*.py")
-        for status in (path.stat(),)
+        f"{folder.removeprefix(root)} {name} {status.st_size} {status.st_mtime_ns}"
+        for folder, _, names in os.walk(root)
+        for name in names
+        if name.endswith(".py")
+        for status in (os.stat(f"{folder}/{name}"),)
     )
     packages = [
         f"{name} {importlib.import_module(name).__version__}"
